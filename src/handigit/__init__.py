@@ -32,7 +32,7 @@ _HOMES = {
     "RunError": "handigit.errors",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from handigit.errors import BadDataFile as BadDataFile

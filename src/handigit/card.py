@@ -65,7 +65,9 @@ class Card(BaseModel):
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the whole text"
-            raise ModelError(f"{source}: its card is not valid at {where}: {first['msg']}; export the model again") from None
+            raise ModelError(
+                f"{source}: its card is not valid at {where}: {first['msg']}; export the model again"
+            ) from None
         if card.format > FORMAT:
             raise ModelError(f"{source}: card format {card.format} is newer than {FORMAT}; update handigit")
         return card

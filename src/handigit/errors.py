@@ -54,7 +54,3 @@ class RecipeError(HandigitError):
 
 class RunError(HandigitError):
     """A run on disk that is missing, belongs to another recipe, or stands in the way."""
-
-
-class HandigitWarning(UserWarning):
-    """Something odd that did not stop the work."""

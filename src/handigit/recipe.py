@@ -8,7 +8,7 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, get_args, get_origin
 
 from handigit.errors import RecipeError
 
@@ -52,7 +52,7 @@ class Recipe:
     label_smoothing: float = 0.0
     """Share of the target spread evenly over the classes (Szegedy et al. 2016)."""
     ema: float = 0.0
-    """Decay a step of the averaged weights that are kept in the end; 0: none. Batch-norm statistics are re-estimated."""
+    """Decay a step of the averaged weights that are kept in the end, batch-norm statistics re-estimated; 0: none."""
     patience: int = 0
     """Stop after so many epochs without a better validation accuracy; 0: never."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -83,26 +83,20 @@ class Recipe:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise RecipeError(f"recipe: {name} = {value} is outside {least} to {most}; give a value in that range")
-        for item in dataclasses.fields(self):
-            choices = getattr(item.type, "__args__", ())
-            if getattr(item.type, "__origin__", None) is Literal and getattr(self, item.name) not in choices:
-                raise RecipeError(
-                    f"recipe: no {item.name} named {getattr(self, item.name)!r}; there are: {', '.join(choices)}"
-                )
         if not self.data:
             raise RecipeError("recipe: data names no set; give at least one, such as data = ['mnist']")
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], *, source: str) -> Self:
+    def from_dict(cls, values: dict[str, Any], *, source: str) -> "Recipe":
         """A recipe from the differences to the defaults.
 
         Raises:
             RecipeError: a field that no recipe has, or a value of the wrong kind.
         """
-        defaults = {item.name: item.default for item in dataclasses.fields(cls)}
-        if unknown := sorted(values.keys() - defaults.keys()):
-            raise RecipeError(f"{source}: no recipe field named {unknown[0]!r}; there are: {', '.join(defaults)}")
-        return cls(**{name: _coerced(name, value, defaults[name], source) for name, value in values.items()})
+        known = {item.name: item for item in dataclasses.fields(cls)}
+        if unknown := sorted(values.keys() - known.keys()):
+            raise RecipeError(f"{source}: no recipe field named {unknown[0]!r}; there are: {', '.join(known)}")
+        return cls(**{name: _coerced(known[name], value, source) for name, value in values.items()})
 
     def differences(self) -> dict[str, Any]:
         """The fields that are not at their default: what a recipe file would say."""
@@ -112,7 +106,7 @@ class Recipe:
         """Every field, one a line: a run's folder keeps this, so that later changes of a default do not touch it."""
         return "".join(f"{f.name} = {_toml(getattr(self, f.name))}\n" for f in dataclasses.fields(self))
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> "Recipe":
         """The same recipe with some fields changed."""
         return dataclasses.replace(self, **changes)
 
@@ -165,15 +159,17 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def _coerced(name: str, value: Any, default: Any, source: str) -> Any:
+def _coerced(item: dataclasses.Field[Any], value: Any, source: str) -> Any:
     """The value as the field's own type; TOML writes 3 where a float is meant, and lists for tuples."""
-    if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return tuple(str(item) for item in value)
-    if isinstance(default, float) and type(value) is int:
+    if get_origin(item.type) is Literal and value not in get_args(item.type):
+        raise RecipeError(f"{source}: no {item.name} named {value!r}; there are: {', '.join(get_args(item.type))}")
+    if isinstance(item.default, tuple) and isinstance(value, list | tuple):
+        return tuple(str(part) for part in value)
+    if isinstance(item.default, float) and type(value) is int:
         return float(value)
-    if type(value) is type(default):
+    if type(value) is type(item.default):
         return value
-    raise RecipeError(f"{source}: {name} = {value!r} is not of the kind of its default, {default!r}")
+    raise RecipeError(f"{source}: {item.name} = {value!r} is not of the kind of its default, {item.default!r}")
 
 
 def _toml(value: Any) -> str:

@@ -1,0 +1,375 @@
+"""The command line: one function a verb, each a few lines that put rooms together.
+
+It knows which rooms a verb needs and how an answer is shown, and nothing of how the work is done. Heavy packages are
+imported by the verb that needs them, so that `handigit read` starts fast and runs without the learning half.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts import config as sources
+
+import handigit
+from handigit.cli.parts import (
+    card_facts,
+    conclude_run,
+    count_shared,
+    export_run,
+    find_model,
+    limit_torch,
+    load_data,
+    load_labelled,
+    summarise_run,
+)
+from handigit.cli.terminal import complain, err, out, say, watch_bytes, watch_training
+from handigit.errors import HandigitError, RecipeError
+from handigit.recipe import Recipe, read_recipe
+from handigit.settings import Settings
+
+if TYPE_CHECKING:
+    from handigit.read.answers import Reading
+    from handigit.train.run import Row
+
+DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
+
+
+def fill_from_recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give each flag that was not given the recipe file's value; the dataclass has the defaults of the rest."""
+    if commands and commands[0] in ("train", "tune"):
+        names = [token.value for argument in arguments if argument.name == "RECIPE" for token in argument.tokens]
+        if names:
+            fields = sources.Dict(read_recipe(names[0]), use_commands_as_keys=False, source=f"recipe {names[0]}")
+            fields(app, commands, arguments)
+
+
+app = App(
+    name="handigit",
+    help="Reads handwritten numbers: train, evaluate, read real images, know when it is unsure.",
+    version=handigit.__version__,
+    config=fill_from_recipe,
+    result_action="return_value",
+)
+data = App(name="data", help="Get and look at data sets.")
+app.command(data)
+
+
+@app.command(sort_key=1)
+def read(
+    *paths: Path,
+    as_: Annotated[Literal["digit"], Parameter(name="--as")] = "digit",  # noqa: ARG001 - the one kind so far
+    format: Annotated[Literal["table", "json", "jsonl", "csv"], Parameter(name="--format")] = "table",  # noqa: A002
+    annotate: Path | None = None,
+    target_error: float = 0.01,
+    model: Path | None = None,
+) -> int:
+    """Read the handwritten digit in each picture.
+
+    Args:
+        paths: Pictures, folders of pictures (with all below them), or patterns such as "scans/*.png".
+        as_: What each picture holds.
+        format: How answers are printed; jsonl prints each as soon as it is there.
+        annotate: Folder in which to write each picture with what was found drawn on it.
+        target_error: Wanted share of wrong answers among those whose outcome is "read".
+        model: An ONNX file, or a folder with digit.onnx; none: the embedded model.
+    """
+    from handigit.images import Limits
+    from handigit.read.answers import Reading, print_answers, read_files
+    from handigit.read.reader import Reader
+
+    settings = Settings()
+    limits = Limits(max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx)
+    where = model or settings.model_dir
+    reader = Reader(where, target_error=target_error, threads=settings.threads, limits=limits)
+    failed = 0
+
+    def answered() -> Iterator["Reading"]:
+        nonlocal failed
+        for item in read_files(paths, reader, annotate_into=annotate):
+            if isinstance(item, Reading):
+                yield item
+            else:
+                failed += 1
+                complain(item)
+
+    print_answers(answered(), format=format, console=out)
+    return SOME_FAILED if failed else DONE
+
+
+@data.command
+def fetch(*, from_: Annotated[Path | None, Parameter(name="--from")] = None) -> None:
+    """Bring MNIST's files into the data folder, verified by their digests.
+
+    Args:
+        from_: A local folder or archive that holds the four files, instead of the network.
+    """
+    from handigit.data import fetch_mnist
+
+    with watch_bytes() as on_bytes:
+        arrivals = fetch_mnist(Settings().data, origin=from_, progress=on_bytes)
+    for arrival in arrivals:
+        say(f"{arrival.path}  ({arrival.origin})")
+
+
+@data.command
+def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", report: Path | None = None) -> None:
+    """Show a data set: shape, class balance, pixel intensities, samples.
+
+    Args:
+        source: A set in the data folder by name, or a path: IDX, CSV, NPZ, or a folder of images by class.
+        part: Which part, where a set has two.
+        report: Folder in which to write the same as an HTML page with PNG plots.
+    """
+    from handigit.data.show import describe
+
+    dataset = load_data(source, part)
+    out.print(describe(dataset))
+    if report:
+        from handigit.evaluate.report import write_data_report
+
+        page = write_data_report(
+            report, name=dataset.name, glyphs=dataset.glyphs, labels=dataset.labels, fingerprint=dataset.fingerprint
+        )
+        say(f"wrote {page}")
+
+
+@app.command
+def models() -> None:
+    """List the architectures with their weights, multiplications for one glyph, and papers."""
+    from rich.table import Table
+
+    from handigit.models import ARCHITECTURES, describe
+
+    table = Table("model", "parameters", "MACs", "paper", box=None)
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for one in map(describe, ARCHITECTURES):
+        table.add_row(one.name, f"{one.parameters:,}", f"{one.macs:,}", one.paper)
+    out.print(table)
+
+
+@app.command
+def train(
+    recipe: str,
+    /,
+    *,
+    run: Path | None = None,
+    resume: bool = False,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    device: str = "auto",
+    fields: RecipeFields = Recipe(),  # noqa: B008 - frozen, so one instance serves every call
+) -> None:
+    """Train a network by a recipe; the run's folder keeps all of it, and an ONNX file to read with.
+
+    Args:
+        recipe: A recipe of the package by name, or the path of a .toml file; each flag below changes one field.
+        run: The run's folder; none: a folder by the recipe's name and seed under HANDIGIT_RUNS.
+        resume: Go on with the run in that folder after an interruption.
+        from_: Start from the weights of this run (a folder) instead of random ones: fine-tuning.
+        device: auto, cpu, cuda, mps.
+        fields: Fields of the recipe to change.
+    """
+    from handigit.train.fit import fit, pick_device, start_model
+    from handigit.train.prepare import prepare
+    from handigit.train.run import Run
+
+    limit_torch()
+    settings, processor = Settings(), pick_device(device)
+    place = run or settings.runs / f"{Path(recipe).stem}-seed{fields.seed}"
+    existing = Run.resume(place, fields) if resume else None
+    prepared = prepare(fields, folder=settings.data, device=processor)
+    start = start_model(fields, from_run=Run.open(Path(from_)) if from_ else None)
+    current = existing or Run.create(place, fields, prepared.facts | ({"from": from_} if from_ else {}))
+    say(f"{current.path}: {prepared}")
+    with watch_training(fields.epochs) as watch:
+        fit(current, prepared.train, prepared.validation, device=processor, start=start, watch=watch)
+    conclude_run(current, prepared)
+
+
+@app.command
+def tune(
+    recipe: str,
+    /,
+    *,
+    trials: int = 20,
+    run: Path | None = None,
+    device: str = "auto",
+    fields: RecipeFields = Recipe(),  # noqa: B008 - frozen, so one instance serves every call
+) -> None:
+    """Search a recipe's hyper-parameters with Optuna; called again, it goes on where it stopped.
+
+    Args:
+        recipe: The recipe to vary, by name or path.
+        trials: Trials in all, those of earlier calls counted in.
+        run: The search's folder; none: a folder by the recipe's name under HANDIGIT_RUNS.
+        device: auto, cpu, cuda, mps.
+        fields: Fields of the recipe to change.
+    """
+    from handigit.train.fit import pick_device
+    from handigit.train.prepare import prepare
+    from handigit.train.tune import tune as search
+
+    limit_torch()
+    settings, processor = Settings(), pick_device(device)
+    prepared = prepare(fields, folder=settings.data, device=processor)
+    place = run or settings.runs / f"tune-{Path(recipe).stem}"
+
+    def say(trial: int, row: "Row") -> None:
+        out.print(f"trial {trial}  epoch {row['epoch']}  validation accuracy {row['validation_accuracy']:.4f}")
+
+    tuned = search(fields, prepared, place, trials=trials, device=processor, watch=say)
+    out.print(f"best of {tuned.trials} trials ({tuned.pruned} cut short): validation accuracy {tuned.accuracy:.4f}")
+    say(f"train it with: handigit train {tuned.path / 'best.toml'}")
+
+
+@app.command
+def export(
+    run: Path, /, *, output: Annotated[Path, Parameter(name=["--output", "-o"])], name: str | None = None
+) -> None:
+    """Write a run's network as one ONNX file with its card inside, checked against PyTorch on real glyphs.
+
+    Args:
+        run: The run's folder.
+        output: The file to write, such as digit.onnx.
+        name: The model's name in its card; none: the architecture's.
+    """
+    from handigit.train.fit import pick_device
+    from handigit.train.prepare import prepare
+    from handigit.train.run import Run
+
+    limit_torch()
+    source = Run.open(run)
+    prepared = prepare(source.recipe, folder=Settings().data, device=pick_device("cpu"))
+    export_run(source, output, prepared, name=name)
+
+
+@app.command
+def evaluate(
+    model: str,
+    /,
+    *,
+    data: str = "mnist",
+    part: Literal["train", "test"] = "test",
+    report: Path | None = None,
+) -> None:
+    """Score an ONNX model on a data set and write a report.
+
+    Args:
+        model: An ONNX file, a run's folder, or "embedded" for the model inside the package.
+        data: A set in the data folder by name, or a path.
+        part: Which part, where the set has two.
+        report: Folder of the report; none: evaluation/ beside the model, or out/evaluation for the embedded.
+    """
+    from handigit.evaluate.console import describe_scores
+    from handigit.evaluate.metrics import DISPUTED_MNIST, score
+    from handigit.evaluate.report import Evaluation, write_report
+    from handigit.read import Engine
+
+    named = find_model(model)
+    engine = Engine(named.path, threads=Settings().threads)
+    dataset = load_labelled(data, part)
+    probabilities = engine.probabilities(dataset.as_floats())
+    masked = DISPUTED_MNIST if (data, part) == ("mnist", "test") else ()
+    shared = count_shared(engine.card, dataset) if part == "test" else None
+    evaluation = Evaluation(
+        title=f"{engine.card.name} on {dataset.name}",
+        model=engine.card.name,
+        card=card_facts(engine, shared),
+        data=dataset.name,
+        fingerprint=dataset.fingerprint,
+        scores=score(dataset.labels, probabilities, masked=masked),
+        glyphs=dataset.glyphs,
+        labels=dataset.labels,
+        probabilities=probabilities,
+        curves=tuple(named.run.metrics()) if named.run else (),
+        code_version=engine.card.code_version,
+    )
+    page = write_report(report or named.folder / "evaluation", evaluation)
+    out.print(describe_scores(evaluation.scores, title=evaluation.title))
+    if shared:
+        complain(f"warning: {shared} of these glyphs are also in the model's training data")
+    say(f"wrote {page}")
+
+
+@app.command
+def compare(*runs: Path, report: Path | None = None) -> None:
+    """Put runs side by side: what differs in their recipes, and how they came out.
+
+    Args:
+        runs: The runs' folders.
+        report: Folder in which to write the same as a page with the curves.
+    """
+    from handigit.evaluate.compare import compare as put_side_by_side
+    from handigit.evaluate.compare import write_comparison
+
+    summaries = [summarise_run(path) for path in runs]
+    out.print(put_side_by_side(summaries))
+    if report:
+        say(f"wrote {write_comparison(report, summaries)}")
+
+
+@app.command
+def submit(model: str, table: Path, /, *, output: Output) -> None:
+    """Answer Kaggle's test.csv with a submission of ImageId,Label.
+
+    Args:
+        model: An ONNX file, a run's folder, or "embedded".
+        table: Kaggle's test.csv: 784 columns of pixels.
+        output: The file to write, such as submission.csv.
+    """
+    import numpy as np
+
+    from handigit.data import write_submission
+    from handigit.data.table import load_table
+    from handigit.read import Engine
+
+    engine = Engine(find_model(model).path, threads=Settings().threads)
+    glyphs = load_table(table).as_floats()
+    write_submission(output, np.argmax(engine.logits(glyphs), axis=1).astype(np.int64))
+    say(f"wrote {output}: {len(glyphs)} answers by {engine.card.name}")
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
+) -> Any:
+    """Handigit.
+
+    Args:
+        tokens: The verb and what belongs to it.
+        verbose: Say on stderr what is being done.
+    """
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
+    return app(tokens, exit_on_error=False, error_console=err)
+
+
+def main() -> None:
+    """The program: 0 done, 1 some inputs could not be used, 2 wrong usage."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit status; every error of ours becomes one line on stderr."""
+    try:
+        return int(app.meta(arguments, exit_on_error=False, error_console=err) or DONE)
+    except CycloptsError:
+        return WRONG_USAGE  # already printed
+    except (HandigitError, OSError) as problem:
+        complain(problem)
+        return WRONG_USAGE if isinstance(problem, RecipeError) else SOME_FAILED
+    except ModuleNotFoundError as problem:
+        complain(f"this needs {problem.name}: pip install 'handigit[train]'")
+        return SOME_FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""How the program speaks on a terminal: answers on one stream, errors on the other, bars for what takes long."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from handigit.data import Progress as OnBytes
+    from handigit.train.fit import Watch
+    from handigit.train.run import Row
+
+out = Console()
+err = Console(stderr=True)
+
+
+def complain(problem: object) -> None:
+    """One error, one line, on stderr; long paths are not broken."""
+    err.print(f"handigit: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line of an answer; paths in it are not broken, so that they can be copied."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watch_bytes() -> Iterator["OnBytes"]:
+    """A bar for each file that is being fetched."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_bytes(name: str, here: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name)
+            progress.update(tasks[name], completed=here, total=total)
+
+        yield on_bytes
+
+
+@contextmanager
+def watch_training(epochs: int) -> Iterator["Watch"]:
+    """A bar over all steps with the time that remains, and a line after each epoch."""
+    from handigit.train.fit import Watch
+
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps, left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("training")
+
+        def on_epoch(row: "Row") -> None:
+            parts = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
+            parts += [
+                f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row if name.endswith(("loss", "accuracy"))
+            ]
+            out.print("  ".join(parts), highlight=False)
+
+        yield Watch(step=lambda done, total: progress.update(task, completed=done, total=total), epoch=on_epoch)

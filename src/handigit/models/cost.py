@@ -1,0 +1,31 @@
+"""What a network costs: weights to store, and multiply-accumulates to read one glyph."""
+
+import torch
+from torch import Tensor, nn
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable numbers; batch-norm's running statistics are not among them."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def count_macs(model: nn.Module) -> int:
+    """Multiply-accumulates of convolutions and dense layers for one glyph; the rest is small beside them."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        positions = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        total += weight.numel() * positions
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    was_training = model.training
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 1, 28, 28))
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return total

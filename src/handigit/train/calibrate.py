@@ -1,0 +1,70 @@
+"""From held-out answers to honest ones: temperature, thresholds for wanted error rates, and the floor for non-digits.
+
+It takes logits and labels of validation data only; what it finds goes into the model's card.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from handigit.card import Threshold
+
+TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+_DIGITS_LOST = 0.002  # share of real digits that the energy floor may take for something else
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the card says about confidence."""
+
+    temperature: float
+    thresholds: tuple[Threshold, ...]
+    energy_floor: float
+
+
+def calibrate(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> Calibration:
+    """Temperature, thresholds and energy floor from held-out answers."""
+    temperature = fit_temperature(logits, labels)
+    confidence, answer = F.softmax(logits / temperature, dim=1).max(dim=1)
+    energy = temperature * torch.logsumexp(logits / temperature, dim=1)
+    floor = torch.quantile(energy, _DIGITS_LOST).item()
+    return Calibration(temperature, choose_thresholds(confidence, answer == labels), floor)
+
+
+def fit_temperature(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> float:
+    """The divisor of the logits with the least negative log-likelihood (Guo et al. 2017), within 0.05 to 20."""
+    logits = logits.double()
+    low, high = torch.tensor(0.05).log().item(), torch.tensor(20.0).log().item()
+    for _ in range(60):  # ternary search: the loss has one valley in the temperature
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        if _loss_at(left, logits, labels) < _loss_at(right, logits, labels):
+            high = right
+        else:
+            low = left
+    return float(torch.tensor((low + high) / 2).exp())
+
+
+def choose_thresholds(
+    confidence: Float[Tensor, " n"], right: Bool[Tensor, " n"], targets: Sequence[float] = TARGET_ERRORS
+) -> tuple[Threshold, ...]:
+    """For each wanted error rate the least confidence whose answers, and all surer ones, keep to it.
+
+    Where even the surest answers miss the target, the threshold is 1: nothing is read unseen.
+    """
+    order = confidence.argsort(descending=True)
+    sure = confidence[order]
+    errors = (~right[order]).double().cumsum(0) / torch.arange(1, len(order) + 1)
+    thresholds = []
+    for target in targets:
+        kept = (errors <= target).nonzero()
+        least = sure[kept[-1, 0]].item() if len(kept) else 1.0
+        thresholds.append(Threshold(target_error=target, confidence=min(1.0, max(0.0, least))))
+    return tuple(thresholds)
+
+
+def _loss_at(log_temperature: float, logits: Tensor, labels: Tensor) -> float:
+    return F.cross_entropy(logits / torch.tensor(log_temperature).exp(), labels).item()

@@ -1,0 +1,142 @@
+"""From a run to one ONNX file with its card inside, checked against PyTorch on real glyphs.
+
+It knows how the file is written, not how it is used to read: that is `read/engine.py`.
+"""
+
+import hashlib
+import io
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from jaxtyping import Float, UInt8
+from torch import nn
+
+from handigit.card import METADATA_KEY, Card
+from handigit.data import Dataset
+from handigit.errors import ModelError
+from handigit.models import build
+from handigit.models.cost import count_parameters
+from handigit.train.calibrate import Calibration, calibrate
+from handigit.train.fit import Samples, predict_logits
+from handigit.train.run import Run
+
+PARITY_GLYPHS = 10_000
+PARITY_TOLERANCE = 1e-4  # of a probability, between PyTorch and ONNX Runtime
+_OPSET = 18
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file that was written; `parity` is the largest difference of a probability over `glyphs_checked`."""
+
+    path: Path
+    digest: str
+    size_bytes: int
+    glyphs_checked: int
+    parity: float
+
+
+def export(run: Run, path: Path, *, validation: Dataset, check: Dataset, name: str | None = None) -> Exported:
+    """Write the run's network to `path`, calibrated on `validation`, compared on the first 10,000 of `check`.
+
+    Raises:
+        RunError: the run has not ended.
+        ModelError: ONNX Runtime does not give what PyTorch gives.
+    """
+    model = build(run.recipe.model)
+    model.load_state_dict(run.weights())
+    model.eval()
+    samples = Samples.of(validation, torch.device("cpu"))
+    calibration = calibrate(predict_logits(model, samples), samples.labels)
+    content = add_card(to_onnx(model), make_card(run, model, calibration, name=name or run.recipe.model))
+    glyphs = check.glyphs[:PARITY_GLYPHS]
+    parity = compare_with_torch(model, content, glyphs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+    return Exported(path, hashlib.sha256(content).hexdigest(), len(content), len(glyphs), parity)
+
+
+def make_card(run: Run, model: nn.Module, calibration: Calibration, *, name: str) -> Card:
+    """The card of a run's network."""
+    report, facts = run.report, run.facts
+    return Card(
+        name=name,
+        architecture=run.recipe.model,
+        parameters=count_parameters(model),
+        temperature=calibration.temperature,
+        thresholds=calibration.thresholds,
+        energy_floor=calibration.energy_floor,
+        recipe=run.recipe.differences(),
+        data=facts.get("data", {}),
+        scores={key: round(report[key], 6) for key in ("validation_accuracy", "validation_loss") if key in report},
+        code_version=facts.get("code_version", ""),
+    )
+
+
+def to_onnx(model: nn.Module) -> bytes:
+    """The network as an ONNX file: `(n, 1, 28, 28)` float32 in, `(n, 10)` logits out, any n."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():  # the exporter warns of its own internals
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            model.eval(),
+            (torch.zeros(2, 1, 28, 28),),
+            dynamo=True,
+            verbose=False,
+            input_names=["glyphs"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            opset_version=_OPSET,
+        )
+    assert program is not None
+    program.save(stream)
+    return stream.getvalue()
+
+
+def add_card(content: bytes, card: Card) -> bytes:
+    """The same file with a card in its metadata, and without the exporter's notes on its source files."""
+    model = onnx.load_from_string(content)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def compare_with_torch(model: nn.Module, content: bytes, glyphs: UInt8[np.ndarray, "n 28 28"]) -> float:
+    """The largest difference of a probability between the file and the network.
+
+    Raises:
+        ModelError: an answer differs, or a probability by more than 1e-4.
+    """
+    batch = glyphs[:, None].astype(np.float32) / 255
+    ours = predict_logits(model, Samples(torch.from_numpy(glyphs), torch.zeros(len(glyphs), dtype=torch.int64))).numpy()
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    theirs = np.concatenate([session.run(None, {"glyphs": batch[i : i + 1000]})[0] for i in range(0, len(batch), 1000)])
+    worst = float(np.abs(_softmax(ours) - _softmax(theirs)).max())
+    differing = int((ours.argmax(1) != theirs.argmax(1)).sum())
+    if differing or worst > PARITY_TOLERANCE:
+        raise ModelError(
+            f"the exported file differs from PyTorch: {differing} of {len(glyphs)} answers, probabilities by up to "
+            f"{worst:.1e} (at most {PARITY_TOLERANCE:.0e} is accepted); it was not written"
+        )
+    return worst
+
+
+def _softmax(logits: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, "n 10"]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

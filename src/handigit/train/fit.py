@@ -1,0 +1,245 @@
+"""The training loop: recipe and data in, trained weights out, one epoch after another.
+
+It knows nothing of files but the run it is handed, and nothing of test sets. Everything random in an epoch follows
+from the recipe's seed and the epoch's number, so an interrupted run needs no random state to go on bit-equal.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
+from jaxtyping import Float, Int64, UInt8
+from torch import Generator, Tensor, nn
+
+from handigit.augment import augment
+from handigit.data import Dataset
+from handigit.errors import DataError, RunError
+from handigit.models import build
+from handigit.recipe import Recipe
+from handigit.train.ema import Average, estimate_batch_norm
+from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from handigit.train.run import Row, Run
+
+log = logging.getLogger(__name__)
+_SCORING_BATCH = 1000
+_BATCH_NORM_SAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Glyphs and labels on the device that trains."""
+
+    glyphs: UInt8[Tensor, "n 28 28"]
+    labels: Int64[Tensor, " n"]
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> "Samples":
+        """A data set as tensors.
+
+        Raises:
+            DataError: it has no labels or no samples.
+        """
+        if dataset.labels is None or len(dataset) == 0:
+            raise DataError(f"{dataset.name}: {len(dataset)} samples, of which none has a label to learn from")
+        return cls(torch.from_numpy(dataset.glyphs).to(device), torch.from_numpy(dataset.labels).to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Int64[Tensor, " m"]) -> tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]:
+        """Some glyphs as the network takes them, 0..1, with their labels."""
+        return self.glyphs[indices].unsqueeze(1).float() / 255, self.labels[indices]
+
+
+@dataclass
+class Watch:
+    """What may look on: `step(done, total)` after each step, `epoch(row)` after each epoch."""
+
+    step: Callable[[int, int], None] = field(default=lambda _done, _total: None)
+    epoch: Callable[[Row], None] = field(default=lambda _row: None)
+
+
+def fit(run: Run, train: Dataset, validation: Dataset, *, device: torch.device, start: nn.Module, watch: Watch) -> None:
+    """Train `start` by the run's recipe until the run is finished, from its last checkpoint if it has one.
+
+    Raises:
+        DataError: no labelled samples to learn from.
+        RunError: a damaged checkpoint.
+    """
+    recipe = run.recipe
+    learner = Learner(recipe, start.to(device, memory_format=torch.channels_last), Samples.of(train, device))
+    held_out = Samples.of(validation, device) if len(validation) else None
+    rows = learner.resume(run)
+    for epoch in range(len(rows), recipe.epochs):
+        if _out_of_patience(rows, recipe):
+            break
+        began = time.perf_counter()
+        loss, accuracy = learner.train_epoch(epoch, watch)
+        row: Row = {"epoch": epoch + 1, "learning_rate": learner.learning_rate}
+        row |= {"train_loss": loss, "train_accuracy": accuracy}
+        if held_out:
+            row["validation_loss"], row["validation_accuracy"] = evaluate_loss(learner.final_model(epoch), held_out)
+        row["seconds"] = round(time.perf_counter() - began, 2)
+        rows.append(row)
+        learner.keep_best(rows)
+        run.save_checkpoint(learner.state(), rows)
+        watch.epoch(row)
+    _finish(run, learner, rows)
+
+
+class Learner:
+    """A network being trained: its weights, their average, and the optimiser's memory."""
+
+    def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples) -> None:
+        """`model` is trained in place."""
+        self.recipe, self.model, self.samples = recipe, model, samples
+        self.optimizer = make_optimizer(model, recipe)
+        self.average = Average(model, recipe.ema) if recipe.ema else None
+        self.best: dict[str, Tensor] = {}
+        self.learning_rate = 0.0
+        self.steps_an_epoch = max(1, len(samples) // recipe.batch_size)
+
+    def train_epoch(self, epoch: int, watch: Watch) -> tuple[float, float]:
+        """One pass over the data; the mean loss and the accuracy on the batches as they were trained on."""
+        torch.manual_seed(_seed(self.recipe, epoch))  # dropout draws from the global generator
+        losses, right, seen = 0.0, 0, 0
+        total = self.steps_an_epoch * self.recipe.epochs
+        self.model.train()
+        for step, (glyphs, labels) in enumerate(self.batches(epoch), start=epoch * self.steps_an_epoch):
+            self.learning_rate = set_learning_rate(self.optimizer, self.recipe, step=step, total=total)
+            with torch.autocast(glyphs.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                logits = self.model(glyphs)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            if self.average:
+                self.average.update(self.model, step)
+            losses += loss.item() * len(labels)
+            right += int((logits.argmax(1) == labels).sum())
+            seen += len(labels)
+            watch.step(step + 1, total)
+        return losses / seen, right / seen
+
+    def batches(self, epoch: int) -> Iterator[tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]]:
+        """The epoch's augmented batches, in its own order; samples that do not fill a batch wait for the next epoch."""
+        generator = Generator().manual_seed(_seed(self.recipe, epoch))
+        order = torch.randperm(len(self.samples), generator=generator)
+        size = min(self.recipe.batch_size, len(order))
+        for start in range(0, self.steps_an_epoch * size, size):
+            glyphs, labels = self.samples.batch(order[start : start + size].to(self.samples.labels.device))
+            glyphs = augment(glyphs, self.recipe, generator)
+            yield glyphs.contiguous(memory_format=torch.channels_last), labels
+
+    def final_model(self, epoch: int) -> nn.Module:
+        """The network as it would be kept now: averaged weights with batch-norm statistics of their own."""
+        if not self.average:
+            return self.model
+        batches = (glyphs for glyphs, _ in self.batches(epoch))
+        estimate_batch_norm(self.average.model, batches, count=_BATCH_NORM_SAMPLES // self.recipe.batch_size)
+        return self.average.model
+
+    def keep_best(self, rows: list[Row]) -> None:
+        """With early stopping, remember the weights of the best epoch so far."""
+        if self.recipe.patience and "validation_accuracy" in rows[-1] and _best_epoch(rows) == len(rows) - 1:
+            model = self.average.model if self.average else self.model
+            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes while training, by name."""
+        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average:
+            named |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
+        named |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        return named | {f"optimizer.{name}": tensor for name, tensor in optimizer_state(self.optimizer).items()}
+
+    def resume(self, run: Run) -> list[Row]:
+        """Take up the run's last checkpoint; the metrics up to it, none if it has no checkpoint."""
+        stored = run.load_checkpoint()
+        if stored is None:
+            return []
+        tensors, rows = stored
+        self.model.load_state_dict(_under("model.", tensors))
+        if self.average:
+            self.average.model.load_state_dict(_under("average.", tensors))
+        restore_optimizer(self.optimizer, _under("optimizer.", tensors))
+        self.best = _under("best.", tensors)
+        log.info("resumed %s after epoch %d", run.path, len(rows))
+        return rows
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, samples: Samples) -> Float[Tensor, "n 10"]:
+    """What the network says of every sample, in float32 and without augmentation."""
+    model.eval()
+    parts = torch.arange(len(samples), device=samples.labels.device).split(_SCORING_BATCH)
+    return torch.cat([model(samples.batch(part)[0].contiguous(memory_format=torch.channels_last)) for part in parts])
+
+
+def evaluate_loss(model: nn.Module, samples: Samples) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy."""
+    logits = predict_logits(model, samples)
+    right = (logits.argmax(1) == samples.labels).float().mean()
+    return F.cross_entropy(logits, samples.labels).item(), right.item()
+
+
+def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
+    """The network before its first step: weights that follow from the recipe's seed, or those of another run.
+
+    Raises:
+        RunError: the other run has not ended, or trained another architecture.
+    """
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.model)
+    if from_run:
+        if from_run.recipe.model != recipe.model:
+            raise RunError(
+                f"{from_run.path} holds a {from_run.recipe.model}, and the recipe asks for a {recipe.model}; "
+                f"give --model {from_run.recipe.model}"
+            )
+        model.load_state_dict(from_run.weights())
+    return model
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: a CUDA or Apple processor if there is one, else the CPU; any other name is torch's own."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _finish(run: Run, learner: Learner, rows: list[Row]) -> None:
+    """Keep the weights: of the best epoch with early stopping, else of the last."""
+    epochs_done = len(rows)
+    kept = learner.best or learner.final_model(epochs_done - 1).state_dict()
+    kept_epoch = _best_epoch(rows) + 1 if learner.best else epochs_done
+    row = rows[kept_epoch - 1]
+    report = {"epochs": epochs_done, "kept_epoch": kept_epoch, "seconds": round(sum(r["seconds"] for r in rows), 1)}
+    run.write_metrics(rows)
+    run.finish(dict(kept), report | {name: row[name] for name in row if name.endswith(("loss", "accuracy"))})
+
+
+def _best_epoch(rows: list[Row]) -> int:
+    """The first epoch of the best validation accuracy, counted from 0."""
+    return int(np.argmax([row["validation_accuracy"] for row in rows]))
+
+
+def _out_of_patience(rows: list[Row], recipe: Recipe) -> bool:
+    if not recipe.patience or not rows or "validation_accuracy" not in rows[-1]:
+        return False
+    return len(rows) - 1 - _best_epoch(rows) >= recipe.patience
+
+
+def _seed(recipe: Recipe, epoch: int) -> int:
+    """A seed an epoch; the odd factor keeps the epochs of neighbouring seeds apart."""
+    return recipe.seed * 1_000_003 + epoch + 1
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

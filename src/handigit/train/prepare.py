@@ -1,0 +1,70 @@
+"""From a recipe to the samples it learns from, and the facts that a run keeps about them.
+
+The test set is not opened here: `handigit evaluate` alone does that, and reports whether it overlaps.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import handigit
+from handigit.data import Dataset, concatenate, load, split
+from handigit.errors import DataError
+from handigit.recipe import Recipe
+from handigit.train.run import describe_machine
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Samples to learn from, samples to choose by, and what a run says of both."""
+
+    train: Dataset
+    validation: Dataset
+    facts: dict[str, Any]
+
+    def __str__(self) -> str:
+        counts = self.facts["samples"]
+        text = f"{counts['train']:,} samples to learn from, {counts['validation']:,} to choose by"
+        dropped = counts["duplicates_dropped_from_train"]
+        return f"{text} ({dropped} exact duplicates of those taken out of training)" if dropped else text
+
+
+def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
+    """Load the recipe's data from `folder`, cut the validation split, and take exact duplicates apart.
+
+    Raises:
+        DataError: a set that is missing or damaged, or a validation split larger than the data.
+    """
+    sets = [load(source, folder=folder, part="train") for source in recipe.data]
+    everything = sets[0] if len(sets) == 1 else concatenate(sets, name="+".join(s.name for s in sets))
+    if recipe.validation >= len(everything):
+        raise DataError(
+            f"{everything.name}: a validation split of {recipe.validation} leaves nothing of {len(everything)} samples "
+            "to learn from; give a smaller --validation"
+        )
+    parts = split(everything, validation=recipe.validation, seed=recipe.seed)
+    facts = {
+        "code_version": code_version(),
+        "data": {s.name: s.fingerprint for s in sets},
+        "samples": {
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "duplicates_dropped_from_train": parts.dropped,
+            "unreadable_inputs_skipped": sum(len(s.skipped) for s in sets),
+        },
+        "machine": describe_machine(device),
+    }
+    return Prepared(parts.train, parts.validation, facts)
+
+
+def code_version() -> str:
+    """The package's version, with the commit where this is a source checkout."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return handigit.__version__
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{handigit.__version__}+{commit}" if commit else handigit.__version__

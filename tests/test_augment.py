@@ -1,0 +1,70 @@
+"""Augmentation: reproducible, bounded, and doing what each number says."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator
+
+from handigit.augment import affine_matrices, augment, bend, change_stroke, erase
+from handigit.recipe import Recipe
+
+STRONG = Recipe(rotation_degrees=20, shear=0.3, scale=0.2, shift_px=3, elastic_px=1.5, stroke=0.5, erase=0.5)
+
+
+def bar(count: int = 8) -> torch.Tensor:
+    """Upright strokes, three pixels wide."""
+    glyphs = torch.zeros(count, 1, 28, 28)
+    glyphs[:, :, 4:24, 13:16] = 1.0
+    return glyphs
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_the_same_generator_gives_the_same_batch_within_0_and_1(seed: int) -> None:
+    first, second = (augment(bar(), STRONG, seeded(seed)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.min() >= 0
+    assert first.max() <= 1 + 1e-6
+
+
+def test_a_recipe_without_augmentation_changes_nothing() -> None:
+    assert torch.equal(augment(bar(), Recipe(), seeded()), bar())
+
+
+def test_bending_by_nothing_is_the_identity() -> None:
+    assert torch.allclose(bend(bar(), Recipe(), seeded()), bar(), atol=1e-5)
+
+
+def test_a_shift_moves_the_ink_no_further_than_asked() -> None:
+    moved = bend(bar(64), Recipe(shift_px=2), seeded())
+    columns = (moved.sum((1, 2)) * torch.arange(28)).sum(1) / moved.sum((1, 2, 3))
+    assert (columns - 14).abs().max() <= 2.01
+    assert (columns - 14).abs().max() > 1
+
+
+def test_matrices_agree_with_torchs_own_grid() -> None:
+    matrices = affine_matrices(1, STRONG, seeded())
+    grid = F.affine_grid(matrices, [1, 1, 28, 28], align_corners=False)
+    expected = F.grid_sample(bar(1), grid, align_corners=False)
+    got = bend(bar(1), STRONG.replace(elastic_px=0.0), seeded())
+    assert torch.allclose(got, expected, atol=1e-4)
+
+
+def test_strokes_become_thicker_and_thinner_and_never_vanish() -> None:
+    ink = change_stroke(bar(200), 1.0, seeded()).sum((1, 2, 3)) / bar(1).sum()
+    assert ink.max() > 1.3
+    assert 0.3 < ink.min() < 0.9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_erasing_touches_the_asked_share_at_most(share: float) -> None:
+    full = torch.ones(200, 1, 28, 28)
+    holes = (erase(full, share, seeded()) == 0).flatten(1).sum(1)
+    assert abs((holes > 0).float().mean().item() - share) < 0.12
+    assert holes.max() <= 64
