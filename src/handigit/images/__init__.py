@@ -1,0 +1,11 @@
+"""Pictures -> pages -> glyphs: the only definition of what a page and a glyph are.
+
+In order: `decode` (bytes to pages), `paper` (which shade is paper, how it is lit), `lines` (ruling and frames taken
+out), `ink` (the strokes of the digit), `glyph` (28x28, as MNIST). It knows nothing of models and answers.
+"""
+
+from handigit.images.decode import Limits as Limits
+from handigit.images.decode import Source as Source
+from handigit.images.decode import open_pages as open_pages
+from handigit.images.glyph import FoundDigit as FoundDigit
+from handigit.images.glyph import find_digit as find_digit

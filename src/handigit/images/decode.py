@@ -1,0 +1,240 @@
+"""Bytes, files, Pillow images and arrays -> pages: grey, upright, ink dark on light.
+
+It knows formats, colour modes, orientation and limits; it does not know what is written on a page.
+The format is told from the first bytes, never from a file's name, and a picture too large is refused from its header.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
+
+from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
+from handigit.images.paper import dark_on_light
+
+Source = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+"""Whatever a picture may be given as."""
+
+ALLOWED = "PNG, JPEG, TIFF, WebP or BMP"
+
+# The plugins are called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
+_PLUGINS: dict[bytes, Callable[[BinaryIO, str], ImageFile]] = {
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
+    b"II+\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0+": TiffImagePlugin.TiffImageFile,
+    b"RIFF": WebPImagePlugin.WebPImageFile,
+    b"BM": BmpImagePlugin.BmpImageFile,
+}
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_EXIF_ORIENTATION = 0x0112
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda page: np.rot90(page, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda page: np.rot90(page, -1),
+    7: lambda page: np.rot90(page, 2).T,
+    8: np.rot90,
+}
+"""What undoes each EXIF orientation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest pictures that are decoded, in millions of pixels."""
+
+    max_grey_mpx: float = 100
+    max_colour_mpx: float = 40
+
+
+def open_pages(source: Source, *, limits: Limits = Limits()) -> Iterator[UInt8[np.ndarray, "height width"]]:  # noqa: B008
+    """The pages of a picture: one, or each of a TIFF with many; read one at a time.
+
+    A Pillow image gives the frame it stands at, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB
+    or (H, W, 4) RGBA.
+
+    Raises:
+        UnreadableImage: empty, truncated, or not a picture in one of the allowed formats.
+        ImageTooLarge: more pixels than `limits` allow; known from the header.
+        ImageError: an array of another type or shape.
+    """
+    if isinstance(source, np.ndarray):
+        yield dark_on_light(_grey_of_array(source))
+    elif isinstance(source, Image.Image):
+        yield _page(source, "the Pillow image", limits)
+    else:
+        with _opened(source) as (file, name):
+            picture = _recognise(file, name)
+            for number in range(_count(picture, name)):
+                yield _page(_turn_to(picture, number, name), name, limits)
+
+
+@contextmanager
+def _opened(source: str | Path | bytes | bytearray | memoryview | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
+    """A stream to read the picture from, and what to call it in an error."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield BytesIO(source), f"the picture given as {len(source)} bytes"
+    elif isinstance(source, str | Path):
+        try:
+            file = Path(source).open("rb")
+        except OSError as problem:
+            raise UnreadableImage(f"{source}: cannot be opened: {problem.strerror}; check the path") from None
+        with file:
+            yield file, str(source)
+    elif hasattr(source, "read"):
+        name = str(getattr(source, "name", "the picture given as a file object"))
+        yield (source if source.seekable() else BytesIO(source.read())), name
+    else:
+        raise ImageError(
+            f"cannot read a picture from {type(source).__name__}; "
+            "give a path, bytes, a file object, a Pillow image or a uint8 array"
+        )
+
+
+def _recognise(file: BinaryIO, name: str) -> ImageFile:
+    """The picture with its header read and nothing decoded."""
+    head = file.read(16)
+    file.seek(-len(head), 1)
+    if not head:
+        raise UnreadableImage(f"{name}: is empty; give a {ALLOWED} picture")
+    plugin = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
+    if plugin is None:
+        raise UnreadableImage(f"{name}: is not a {ALLOWED} picture (it starts {head[:8]!r}); save it as one of these")
+    with _named_errors(name):
+        return plugin(file, name)
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into our own errors: on broken files its plugins raise nearly anything."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as problem:
+        raise ImageTooLarge(f"{name}: {problem}; scale it down") from None
+    except Exception as problem:
+        raise UnreadableImage(f"{name}: is truncated or damaged ({problem}); get or save the picture again") from None
+
+
+def _count(picture: ImageFile, name: str) -> int:
+    """Pages to read: only in TIFF do frames mean pages."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return 1
+    with _named_errors(name):
+        return picture.n_frames
+
+
+def _turn_to(picture: ImageFile, number: int, name: str) -> ImageFile:
+    """The picture at its page of that number."""
+    if number:
+        with _named_errors(name):
+            picture.seek(number)
+    return picture
+
+
+def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
+    """Decode one frame."""
+    _check_size(picture, name, limits)
+    with _named_errors(name):
+        if isinstance(picture, TiffImagePlugin.TiffImageFile):
+            # Room for the pixels, made here: Pillow's plugin would measure it against its own limit, not ours.
+            picture.im = Image.new(picture.mode, picture._tile_size).im
+        elif isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB":
+            picture.draft("L", picture.size)  # takes the brightness as stored: twice as fast, and less memory
+        picture.load()
+        turn = _TURNS.get(_orientation(picture))
+        grey = _grey(picture)
+    return dark_on_light(np.ascontiguousarray(turn(grey)) if turn else grey)
+
+
+def _check_size(picture: Image.Image, name: str, limits: Limits) -> None:
+    kind = "grey" if picture.mode in _GREY_MODES else "colour"
+    allowed = limits.max_grey_mpx if kind == "grey" else limits.max_colour_mpx
+    width, height = picture.size
+    if width * height > allowed * 1e6:
+        raise ImageTooLarge(
+            f"{name}: {width} x {height} = {width * height / 1e6:.1f} Mpx is more than the {allowed:g} Mpx allowed "
+            f"for {kind} pictures; scale it down, or raise HANDIGIT_MAX_{kind.upper()}_MPX"
+        )
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none. (Pillow itself turns a TIFF, and then says 1.)"""
+    try:
+        return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged EXIF raises nearly anything, and the pixels are fine without it
+        return 1
+
+
+def _grey(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """The frame as 8-bit grey, whatever its mode."""
+    if picture.mode in _DEEP_MODES:
+        return _eight_bits(np.asarray(picture))
+    if picture.has_transparency_data:
+        if picture.mode not in ("LA", "RGBA"):
+            picture = picture.convert("RGBA")
+        layers = np.asarray(picture.convert("LA"))
+        return _without_alpha(layers[..., 0], layers[..., 1])
+    if picture.mode not in ("1", "L", "RGB"):
+        picture = picture.convert("RGB")
+    return np.array(picture.convert("L"))
+
+
+def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Values of 16 or 32 bits, or floats, on 0..255.
+
+    The white level is the least of the usual full scales that holds the brightest value (scanners write 10 or 12 bits
+    into 16), so that a dark page stays dark.
+    """
+    values = np.nan_to_num(deep.astype(np.float32), posinf=0, neginf=0)
+    values -= min(float(values.min()), 0.0)
+    brightest = float(values.max())
+    scales = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+    if deep.dtype.kind != "f":
+        scales = scales[1:]
+    white = next((scale for scale in scales if brightest <= scale), brightest)
+    return cast("np.ndarray", (values * (255 / white)).round().astype(np.uint8))
+
+
+def _grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """An array as grey.
+
+    Raises:
+        ImageError: another type or shape than those accepted, or no pixels.
+    """
+    colours = pixels.shape[2:]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or colours not in ((), (3,), (4,)) or not pixels.size:
+        raise ImageError(
+            f"cannot read a picture from an array of {pixels.dtype} with shape {pixels.shape}; give uint8 of shape "
+            "(H, W), (H, W, 3) RGB or (H, W, 4) RGBA, values 0..255"
+        )
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels)
+    rgb = np.ascontiguousarray(pixels[..., :3])
+    grey = cast("np.ndarray", cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+    return grey if colours == (3,) else _without_alpha(grey, pixels[..., 3])
+
+
+def _without_alpha(
+    grey: UInt8[np.ndarray, "height width"], alpha: UInt8[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height width"]:
+    """Lay a transparent picture on white paper, or on black where white would swallow the drawing."""
+    if alpha.min() == 255:
+        return np.ascontiguousarray(grey)
+    on_black = cv2.multiply(grey, alpha, scale=1 / 255)
+    on_white = cv2.add(on_black, 255 - alpha)
+    faint = 32  # grey levels: less than this on white, and more on black, is a drawing in white
+    return on_black if np.ptp(on_white) < faint < np.ptp(on_black) else on_white

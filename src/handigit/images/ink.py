@@ -1,0 +1,120 @@
+"""Which pixels of a page are the ink of its digit, and how strong it is there.
+
+It knows how strokes differ from noise, specks, table edges and stray marks; it does not know digits by their shape.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+
+from handigit.images.lines import without_lines
+from handigit.images.paper import Shade
+from handigit.records import Box
+
+_LEAST_DARKNESS: Final = 0.06
+"""Ink paler than this against its paper is taken for paper."""
+_NOISE_MARGIN: Final = 6.0
+"""Ink must stand out by so many standard deviations of the paper."""
+_PEN_SHARE: Final = 0.3
+"""Share of the pen's darkness at which its stroke ends: half would be the true edge, less keeps thin strokes whole."""
+_LINE_SHARE: Final = 0.5
+"""Lines are looked for at this share of the level for ink: thinner than a pixel, they are dark only here and there."""
+_SMALL_PX: Final = 64
+"""Longer side up to which a picture is a crop of one character, whose strokes may run along its edges."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ink:
+    """The ink of one digit: `strength` 0..1 (0 off the digit), and the box around it in the same pixels."""
+
+    strength: Float32[np.ndarray, "height width"]
+    box: Box
+
+
+def find_ink(shade: Shade) -> Ink | None:
+    """The ink of the most likely digit; None where nothing stands out from the paper."""
+    pen = _pen_darkness(shade)
+    if pen is None:
+        return None
+    level = max(_PEN_SHARE * pen, min(_NOISE_MARGIN * shade.noise, 0.7 * pen))
+    mask = without_lines(
+        (shade.darkness > level).view(np.uint8), faint=(shade.darkness > _LINE_SHARE * level).view(np.uint8)
+    )
+    chosen = _digit_of(mask)
+    if chosen is None:
+        return None
+    digit, box = chosen
+    near = cv2.dilate(digit, np.ones((3, 3), np.uint8))
+    strength = cv2.multiply(shade.darkness, near, scale=1 / pen, dtype=cv2.CV_32F)
+    return Ink(cv2.min(strength, 1.0), box)
+
+
+def _pen_darkness(shade: Shade) -> float | None:
+    """How dark the pen is at its full width; None for bare paper."""
+    floor = max(_LEAST_DARKNESS, _NOISE_MARGIN * shade.noise)
+    inked = shade.darkness[shade.darkness > floor]
+    if not inked.size:
+        return None
+    rank = int(0.9 * (inked.size - 1))
+    return float(np.partition(inked, rank)[rank])
+
+
+def _digit_of(mask: UInt8[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray, "height width"], Box] | None:
+    """The strokes of one digit among the components of a mask, and their box."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count == 1:
+        return None
+    parts = stats[1:]
+    kept = _chosen(parts, labels)
+    if not kept.any():
+        return None
+    boxes = parts[kept]
+    left, top = int(boxes[:, 0].min()), int(boxes[:, 1].min())
+    right = int((boxes[:, 0] + boxes[:, 2]).max())
+    bottom = int((boxes[:, 1] + boxes[:, 3]).max())
+    digit = mask if kept.all() else np.append(np.uint8(0), kept.astype(np.uint8))[labels]
+    return digit, Box(left, top, right, bottom)
+
+
+def _chosen(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> np.ndarray:
+    """Which components are the digit: the weightiest away from the edges, with its neighbours; none if it is a speck."""
+    height, width = labels.shape
+    side = np.maximum(parts[:, 2], parts[:, 3])
+    if len(parts) == 1 and max(height, width) <= _SMALL_PX:
+        return side >= 4
+    weight = parts[:, 4].astype(np.float64)
+    usable = side >= max(4, 0.02 * max(height, width))
+    inside = np.ones(len(parts), bool)
+    if max(height, width) > _SMALL_PX:
+        inside = ~_hugs_edge(parts, labels)
+        usable &= inside
+        middle = parts[:, :2] + parts[:, 2:4] / 2
+        off = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
+        weight = weight * np.exp(-2 * off.sum(axis=1))
+    if not usable.any():
+        return usable
+    main = int(np.argmax(np.where(usable, weight, -1)))
+    return _neighbours(parts, main) & inside & (usable | (parts[:, 4] >= 0.02 * parts[main, 4]))
+
+
+def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> np.ndarray:
+    """Components that lie along the picture's edge, as tables and cut-off neighbours do; strokes only run into it."""
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    touching = np.bincount(edge, minlength=len(parts) + 1)[1:]
+    hugging = touching > 0.4 * np.maximum(parts[:, 2], parts[:, 3])
+    if hugging.all():  # perhaps a digit cut out along its outline; but no table runs along half of the edge
+        height, width = labels.shape
+        whole = (parts[:, 2] > 0.7 * width) & (parts[:, 3] > 0.7 * height)
+        hugging &= ~(whole & (touching < height + width))
+    return hugging
+
+
+def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int) -> np.ndarray:
+    """The components near enough to the main one to be strokes of the same digit: a large one may lie farther off."""
+    near, far = parts[:, :2], parts[:, :2] + parts[:, 2:4]
+    gap = np.maximum(np.maximum(near - far[main], near[main] - far), 0).max(axis=1)
+    reach = np.where(parts[:, 4] > 0.15 * parts[main, 4], 0.5, 0.15) * parts[main, 2:4].max()
+    return gap <= reach
