@@ -4,12 +4,16 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 
 from handigit.settings import Settings
 
 # Speed is measured in bench/; a test that fails because the machine is busy says nothing.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# Tiny nets gain nothing from a second thread, and threads that wait for one another stall on a busy machine.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,6 @@ def quadrants(count: int = 400, seed: int = 0) -> Dataset:
 
 
 def train_small(path: Path, recipe: Recipe = SMALL, *, watch: Watch | None = None, resume: bool = False) -> Run:
-    torch.set_num_threads(1)
     parts = split(quadrants(), validation=recipe.validation, seed=recipe.seed)
     run = Run.resume(path, recipe) if resume else Run.create(path, recipe, {"data": {}})
     fit(run, parts.train, parts.validation, device=CPU, start=start_model(recipe), watch=watch or Watch())
@@ -96,8 +95,8 @@ def test_an_interrupted_run_ends_bit_equal(finished: Run, tmp_path, dies_at_step
 @pytest.mark.slow
 def test_killed_again_and_again_it_still_ends_bit_equal(finished: Run, tmp_path) -> None:
     path = tmp_path / "killed"
-    first = f"from test_train import *; train_small(Path({str(path)!r}))"
-    again = f"from test_train import *; train_small(Path({str(path)!r}), resume=True)"
+    first = f"import conftest; from test_train import *; train_small(Path({str(path)!r}))"
+    again = f"import conftest; from test_train import *; train_small(Path({str(path)!r}), resume=True)"
     for attempt, seconds in enumerate((0.0, 0.15, 0.3, 0.5)):
         command = [sys.executable, "-c", again if attempt else first]
         process = subprocess.Popen(command, cwd=Path(__file__).parent)
@@ -175,7 +174,7 @@ def test_every_architecture_takes_a_step_in_either_precision(tmp_path) -> None:
         assert train_small(tmp_path / model, recipe).finished
 
 
-@given(st.integers(2, 5000), st.floats(0.0, 1.0))
+@given(st.integers(2, 500), st.floats(0.0, 1.0))
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing(total: int, warmup: float) -> None:
     rates = [one_cycle(step, total, warmup) for step in range(total)]
     peak = int(np.argmax(rates))
@@ -233,3 +232,16 @@ def test_a_search_goes_on_where_it_stopped_and_its_best_is_a_recipe(tmp_path) ->
         tune(recipe.replace(seed=9), prepared, tmp_path / "search", trials=4, device=CPU)
     with pytest.raises(RecipeError, match="validation = 0 leaves nothing to choose by"):
         tune(recipe.replace(validation=0), prepared, tmp_path / "none", trials=1, device=CPU)
+
+
+def test_digits_may_be_drawn_for_training(tmp_path) -> None:
+    prepared = prepare(SMALL.replace(data=("synth:60",), validation=10), folder=tmp_path, device=CPU)
+    assert (len(prepared.train), len(prepared.validation)) == (50, 10)
+    assert list(prepared.facts["data"]) == ["synth:60"]
+    assert "50 samples to learn from, 10 to choose by" in str(prepared)
+
+
+@pytest.mark.parametrize("source", ["synth:", "synth:0", "synth:many"])
+def test_a_number_of_drawn_digits_must_be_one(tmp_path, source: str) -> None:
+    with pytest.raises(DataError, match=f"{source}: .* is no number of digits to draw; write it as synth:40000"):
+        prepare(SMALL.replace(data=(source,)), folder=tmp_path, device=CPU)

@@ -25,7 +25,7 @@ class Recipe:
     model: str = "cnn"
     """Architecture, by name: `handigit models` lists them."""
     data: tuple[str, ...] = ("mnist",)
-    """Data sets to learn from: names of sets in the data folder, or paths."""
+    """Data sets to learn from: names of sets in the data folder, paths, or "synth:40000" for that many drawn digits."""
     seed: int = 0
     """Start of every random choice: weights, order, augmentation, validation split."""
     validation: int = 5000

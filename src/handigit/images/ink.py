@@ -20,6 +20,10 @@ _NOISE_MARGIN: Final = 6.0
 """Ink must stand out by so many standard deviations of the paper."""
 _PEN_SHARE: Final = 0.3
 """Share of the pen's darkness at which its stroke ends: half would be the true edge, less keeps thin strokes whole."""
+_LEAST_EVIDENCE: Final = 6.0
+"""Deviations of the paper nearby by which a digit's mean darkness must exceed it."""
+_MOST_ALIKE: Final = 12
+"""More large parts than this of like weight are a printed pattern, not strokes of a digit."""
 _LINE_SHARE: Final = 0.5
 """Lines are looked for at this share of the level for ink: thinner than a pixel, they are dark only here and there."""
 _SMALL_PX: Final = 64
@@ -47,9 +51,32 @@ def find_ink(shade: Shade) -> Ink | None:
     if chosen is None:
         return None
     digit, box = chosen
+    if max(mask.shape) > _SMALL_PX and _evidence(shade, digit, box) < _LEAST_EVIDENCE:
+        return None
     near = cv2.dilate(digit, np.ones((3, 3), np.uint8))
     strength = cv2.multiply(shade.darkness, near, scale=1 / pen, dtype=cv2.CV_32F)
     return Ink(cv2.min(strength, 1.0), box)
+
+
+def _evidence(shade: Shade, digit: UInt8[np.ndarray, "height width"], box: Box) -> float:
+    """How far the ink stands out from the paper around it, in that paper's own deviations; 0 where it is no paper.
+
+    Above 15 for every pen, pencil and paper tried; below 6 for grains of noise and slopes of light. What has much
+    of its own brightness beside it is the rim of a table or a shadow.
+    """
+    margin = max(4, (box.width + box.height) // 8)
+    around = np.s_[max(box.top - margin, 0) : box.bottom + margin, max(box.left - margin, 0) : box.right + margin]
+    bare = cv2.dilate(digit[around], np.ones((5, 5), np.uint8)) == 0
+    if not bare.any():
+        return np.inf
+    beside = shade.page[around][bare]
+    ink = cv2.mean(shade.page, digit)[0]
+    if np.mean(beside < ink + 0.3 * (float(np.max(beside)) - ink)) > 0.25:
+        return 0
+    darkness = shade.darkness[around][bare]
+    paper = float(np.median(darkness))
+    deviation = float(np.median(np.abs(darkness - paper))) / 0.674
+    return (float(cv2.mean(shade.darkness, digit)[0]) - paper) / (deviation + 0.004)
 
 
 def _pen_darkness(shade: Shade) -> float | None:
@@ -96,7 +123,10 @@ def _chosen(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height w
         weight = weight * np.exp(-2 * off.sum(axis=1))
     if not usable.any():
         return usable
-    main = int(np.argmax(np.where(usable, weight, -1)))
+    weight = np.where(usable, weight, 0)
+    main = int(np.argmax(weight))
+    if np.count_nonzero(weight > 0.5 * weight[main]) > _MOST_ALIKE:
+        return np.zeros_like(usable)
     return _neighbours(parts, main) & inside & (usable | (parts[:, 4] >= 0.02 * parts[main, 4]))
 
 

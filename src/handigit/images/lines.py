@@ -59,9 +59,8 @@ def without_lines(mask: Mask, *, faint: Mask) -> Mask:
     if min(mask.shape) < _LEAST_PX or not _may_hold_lines(mask):
         return mask
     across, down = _runs_across(faint), _turned(_runs_across(np.ascontiguousarray(faint.T)))
-    height, width = mask.shape
-    rows = {n for n, box in enumerate(across.boxes) if _is_ruling(box.left, box.right, width)}
-    columns = {n for n, box in enumerate(down.boxes) if _is_ruling(box.top, box.bottom, height)}
+    rows = _ruling([(box.left, box.right) for box in across.boxes], mask.shape[1])
+    columns = _ruling([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
     if max(mask.shape) > _SMALL_PX and across.boxes and down.boxes:
         for frame in _large_parts(faint):
             _add_sides(frame, across, down, rows, columns)
@@ -78,11 +77,16 @@ def _may_hold_lines(mask: Mask) -> bool:
     return bool((mask[:, 0].any() and mask[:, -1].any()) or (mask[0].any() and mask[-1].any()))
 
 
-def _is_ruling(start: int, end: int, side: int) -> bool:
-    """Whether a run goes from edge to edge; in a larger picture, also from an edge to a digit written across it."""
-    if end - start >= _SPAN * side:
-        return True
-    return side > _SMALL_PX and end - start >= _PART * side and (start <= 1 or end >= side - 1)
+def _ruling(extents: list[tuple[int, int]], side: int) -> set[int]:
+    """Which runs go from edge to edge; in a larger picture also those that end at an edge.
+
+    Those are what a digit written across a line leaves of it, and, where there is ruling at all, what a corner does.
+    """
+    whole = {n for n, (start, end) in enumerate(extents) if end - start >= _SPAN * side}
+    if side <= _SMALL_PX:
+        return whole
+    least = 0 if whole else _PART * side
+    return whole | {n for n, (a, b) in enumerate(extents) if b - a >= least and (a <= 1 or b >= side - 1)}
 
 
 def _thickest_px(mask: Mask) -> int:

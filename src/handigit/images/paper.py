@@ -16,13 +16,18 @@ _SMALL_PX: Final = 64
 """Longer side up to which a picture is taken for a crop of one character: too small for tables, shadows, margins."""
 
 
+_DEEPEST: Final = 0.4
+"""Paper in the deepest shadow, as a share of the brightest: what is darker is no paper, and its grain is not magnified."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shade:
     """How dark each place is against the paper there.
 
-    `darkness`: 0 paper, 1 black. `noise`: standard deviation of the bare paper's darkness.
+    `darkness`: 0 paper, 1 black. `noise`: standard deviation of the bare paper's darkness. `page`: what was measured.
     """
 
+    page: UInt8[np.ndarray, "height width"]
     darkness: Float32[np.ndarray, "height width"]
     noise: float
 
@@ -62,7 +67,8 @@ def _ink_is_bright(grey: UInt8[np.ndarray, "height width"]) -> bool:
     if max(height, width) <= _SMALL_PX or _is_level(grey, light, count):
         border = int(light[0].sum()) + int(light[-1].sum()) + int(light[:, 0].sum()) + int(light[:, -1].sum())
         return votes + border / (2 * (height + width)) - 0.5 < 0
-    return votes + _dark_side(grey) < 0
+    # A page is taken for dark on light until something says clearly that it is not: a blank in half shadow says nothing.
+    return votes + 2 * _dark_side(grey) < -0.5
 
 
 def _is_level(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, "height width"], count: int) -> bool:
@@ -75,7 +81,9 @@ def _is_level(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, 
 def _dark_side(grey: UInt8[np.ndarray, "height width"]) -> float:
     """+1 where all that stands out from its surroundings is dark, -1 where it is bright: a skewness about the median."""
     window = max(max(grey.shape) // 5, 3) | 1
-    out = cv2.subtract(cv2.medianBlur(grey, window), grey, dtype=cv2.CV_32F)
+    rim = min(window // 2, (min(grey.shape) - 1) // 2)  # where the median sees the border repeated
+    inner = np.s_[rim : grey.shape[0] - rim, rim : grey.shape[1] - rim]
+    out = cv2.subtract(cv2.medianBlur(grey, window)[inner], grey[inner], dtype=cv2.CV_32F)
     cubes = out * out * out
     return float(cubes.sum() / (np.abs(cubes).sum() + 1e-3))
 
@@ -94,12 +102,15 @@ def shade(page: UInt8[np.ndarray, "height width"]) -> Shade | None:
     middle, high = (float(level) for level in np.searchsorted(sums, (0.5 * sums[-1], 0.75 * sums[-1])))
     if _is_evenly_lit(page, light, high - middle):
         darkness = cv2.max(cv2.subtract(middle, page, dtype=cv2.CV_32F) * np.float32(1 / middle), 0)
-        return Shade(darkness, (high - middle) / 0.674 / middle)
+        return Shade(page, darkness, (high - middle) / 0.674 / middle)
     paper = _paper_under(page)
     darkness = cv2.GaussianBlur(1 - page / paper, (3, 3), 0) if max(page.shape) > _SMALL_PX else 1 - page / paper
     exposed = darkness[page < 250]  # overexposed paper shows no noise and would hide that of the rest
-    noise = float(np.median(np.abs(exposed))) / 0.674 if exposed.size else 0.0
-    return Shade(np.maximum(darkness, 0), noise)
+    if not exposed.size:
+        return Shade(page, np.maximum(darkness, 0), 0.0)
+    bare = float(np.median(exposed))  # above 0: the closing follows the brightest grains
+    noise = float(np.median(np.abs(exposed - bare))) / 0.674
+    return Shade(page, np.maximum(darkness - bare, 0), noise)
 
 
 def _is_evenly_lit(
@@ -132,4 +143,4 @@ def _paper_under(page: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray,
     closed = cv2.GaussianBlur(cv2.erode(closed, np.ones((3, 3), np.uint8)), (0, 0), 1)[margin:-margin, margin:-margin]
     height, width = page.shape
     paper = cv2.resize(closed, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.maximum(paper, 1).astype(np.float32)
+    return np.maximum(paper, max(1, _DEEPEST * float(paper.max()))).astype(np.float32)

@@ -14,7 +14,10 @@ import handigit
 from handigit.data import Dataset, concatenate, load, split
 from handigit.errors import DataError
 from handigit.recipe import Recipe
+from handigit.synth import digits
 from handigit.train.run import describe_machine
+
+DRAWN = "synth:"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
     Raises:
         DataError: a set that is missing or damaged, or a validation split larger than the data.
     """
-    sets = [load(source, folder=folder, part="train") for source in recipe.data]
+    sets = [load_source(source, folder=folder, seed=recipe.seed) for source in recipe.data]
     everything = sets[0] if len(sets) == 1 else concatenate(sets, name="+".join(s.name for s in sets))
     if recipe.validation >= len(everything):
         raise DataError(
@@ -58,6 +61,21 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
         "machine": describe_machine(device),
     }
     return Prepared(parts.train, parts.validation, facts)
+
+
+def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
+    """A data set by name or path; `synth:40000` is that many digits drawn by `handigit.synth`.
+
+    Raises:
+        DataError: as `handigit.data.load`, or no number after `synth:`.
+    """
+    if not source.startswith(DRAWN):
+        return load(source, folder=folder, part="train")
+    count = source.removeprefix(DRAWN)
+    if not count.isdecimal() or not int(count):
+        raise DataError(f"{source}: {count!r} is no number of digits to draw; write it as {DRAWN}40000")
+    drawn = digits(int(count), seed=seed)
+    return Dataset(source, drawn.glyphs, drawn.labels)
 
 
 def code_version() -> str:

@@ -1,0 +1,86 @@
+"""Sets of drawn glyphs, for training and testing: many writers, all digits, or what is no digit.
+
+Equal seeds give equal bytes. It knows nothing of data sets on disk (`handigit.data`); the arrays go there as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from handigit.errors import DataError
+from handigit.synth.draw import GLYPH_PX, glyph
+from handigit.synth.nondigits import KINDS
+from handigit.synth.scan import scan
+from handigit.synth.strokes import figure
+from handigit.synth.writer import Pen, Writer, write
+
+GLYPHS_A_WRITER = 10
+"""Glyphs before the next writer comes; few, since writers differ more than one writer's days."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Synthetic:
+    """Drawn glyphs (0..255, ink bright) and what they are.
+
+    `labels` is the digit, or -1; `kinds` names each glyph's allograph ("7 crossed") or kind of non-digit ("scribble").
+    """
+
+    glyphs: UInt8[np.ndarray, "n 28 28"]
+    labels: Int64[np.ndarray, " n"]
+    kinds: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def digits(n: int, *, seed: int) -> Synthetic:
+    """`n` digits by many writers with many pens, all ten values equally often, in random order."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10)
+    glyphs, kinds = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8), []
+    for index, value in enumerate(labels.tolist()):
+        if index % GLYPHS_A_WRITER == 0:
+            writer, pen = Writer.draw(rng), Pen.draw(rng)
+        allograph = writer.allograph(value, rng)
+        ink = write(figure(allograph.strokes), writer, pen, rng)
+        glyphs[index] = scan(glyph(ink), pen, rng)
+        kinds.append(f"{value} {allograph.name}")
+    return Synthetic(glyphs, labels.astype(np.int64), tuple(kinds))
+
+
+def nondigits(n: int, *, seed: int, kinds: Sequence[str] = ()) -> Synthetic:
+    """`n` glyphs that are no digit, of these kinds equally often; of none named: of all, but no look-alike.
+
+    Raises:
+        DataError: a kind that is not among `KINDS`.
+    """
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        raise DataError(f"no kind of non-digit named {unknown[0]!r}; there are: {', '.join(KINDS)}")
+    rng = np.random.default_rng(seed)
+    shares = np.array([float(name in kinds) if kinds else share for name, (_, share) in KINDS.items()])
+    chosen = [tuple(KINDS)[i] for i in rng.choice(len(KINDS), size=n, p=shares / shares.sum())]
+    glyphs = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8)
+    for index, name in enumerate(chosen):
+        writer, pen = Writer.draw(rng), Pen.draw(rng)
+        glyphs[index] = scan(glyph(KINDS[name][0](writer, pen, rng)), pen, rng)
+    return Synthetic(glyphs, np.full(n, -1, np.int64), tuple(chosen))
+
+
+def contact_sheet(
+    glyphs: UInt8[np.ndarray, "n 28 28"], *, columns: int, labels: Sequence[object] = ()
+) -> UInt8[np.ndarray, "h w"]:
+    """The glyphs in rows, dark on white, each above its label in small print if labels are given."""
+    cell = GLYPH_PX + 4
+    height = cell + (10 if len(labels) else 0)
+    rows = -(-len(glyphs) // columns)
+    sheet = np.full((rows * height, columns * cell), 255, np.uint8)
+    for index, picture in enumerate(glyphs):
+        top, left = index // columns * height + 2, index % columns * cell + 2
+        sheet[top : top + GLYPH_PX, left : left + GLYPH_PX] = 255 - picture
+        if len(labels):
+            place = (left, top + GLYPH_PX + 8)
+            cv2.putText(sheet, str(labels[index]), place, cv2.FONT_HERSHEY_SIMPLEX, 0.3, 90, 1, cv2.LINE_AA)
+    return sheet

@@ -1,0 +1,211 @@
+"""Who writes, and with what: the style that all of a writer's figures share, and the pen.
+
+`write` turns a figure into ink: paths with a width at each point, in heights of the figure (y downward). It knows
+nothing of pictures; `draw.py` makes those. Every choice comes from the generator that is handed in.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from handigit.errors import DataError
+from handigit.synth.allographs import DIGITS, Allograph
+from handigit.synth.ink import Ink
+from handigit.synth.strokes import Figure, figure
+
+HABITS = 96
+"""Points of a writer's habits: each figure takes its own stretch of them."""
+
+PenKind = Literal["ballpoint", "felt", "marker", "pencil", "mouse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """A pen. `width` is the mean width of its line as a share of the figure's height; all else is in 0..1.
+
+    `pressure`: how far the width follows the hand; `darkness`: how much light the ink takes; `grain`: how much of the
+    paper's roughness shows in the line; `jagged`: drawn with a mouse, few straight steps on a coarse grid.
+    """
+
+    kind: PenKind
+    width: float
+    pressure: float
+    darkness: float
+    grain: float
+    jagged: bool = False
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, *, kind: PenKind | None = None) -> "Pen":
+        """A pen as one finds it, of this kind or of any."""
+        kind = kind or _PEN_KINDS[int(rng.choice(len(_PEN_KINDS), p=_PEN_SHARES))]
+        width, spread, pressure, darkness, grain = _PENS[kind]
+        return cls(
+            kind=kind,
+            width=float(np.clip(width * np.exp(rng.normal(0, spread)), 0.025, 0.32)),
+            pressure=pressure * float(rng.random()),
+            darkness=float(np.clip(rng.normal(darkness, 0.08), 0.35, 1)),
+            grain=grain * float(rng.random()),
+            jagged=kind == "mouse",
+        )
+
+
+# Width, its spread (of the logarithm), most pressure, darkness, most grain.
+_PENS: dict[PenKind, tuple[float, float, float, float, float]] = {
+    "ballpoint": (0.1, 0.3, 0.5, 0.8, 0.35),
+    "felt": (0.15, 0.22, 0.35, 0.95, 0.1),
+    "marker": (0.21, 0.18, 0.2, 0.95, 0.1),
+    "pencil": (0.095, 0.25, 0.5, 0.6, 0.6),
+    "mouse": (0.11, 0.35, 0.0, 1.0, 0.0),
+}
+_PEN_KINDS = tuple(_PENS)
+_PEN_SHARES = (0.4, 0.28, 0.1, 0.14, 0.08)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Writer:
+    """What stays the same in all that one person writes.
+
+    `slant` is the shear to the right, `turn_rad` the turn of the line of writing, `aspect` the width of figures over
+    the usual one. `haste` (0..1) cuts corners and overshoots, `care_sd` is how far control points stray from one
+    figure to the next, `tremor` the height of the hand's shake, both in heights. `habit` displaces the control points
+    of every figure, always alike; `warp` bends the whole figure; `taste` picks the allograph of each digit, and
+    `whim` is how often another one comes instead.
+    """
+
+    slant: float
+    turn_rad: float
+    aspect: float
+    haste: float
+    care_sd: float
+    tremor: float
+    habit: Float64[np.ndarray, "96 2"]
+    warp: Float64[np.ndarray, "3 2"]
+    taste: Float64[np.ndarray, "10"]
+    whim: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Writer":
+        """Somebody."""
+        return cls(
+            slant=float(np.clip(rng.normal(0.14, 0.26), -0.5, 0.85)),
+            turn_rad=float(rng.normal(0, 0.08)),
+            aspect=float(np.clip(np.exp(rng.normal(0.08, 0.28)), 0.65, 2.0)),
+            haste=float(rng.random()),
+            care_sd=float(0.028 * np.exp(rng.normal(0, 0.35))),
+            tremor=float(0.004 * np.exp(rng.normal(0, 0.8))),
+            habit=rng.normal(0, 0.05, (HABITS, 2)),
+            warp=rng.normal(0, 0.13, (3, 2)),
+            taste=rng.random(10),
+            whim=0.25 * float(rng.random()),
+        )
+
+    def allograph(self, value: int, rng: np.random.Generator) -> Allograph:
+        """The way in which this writer writes this digit now: nearly always the same."""
+        taste = self.taste[value] if rng.random() >= self.whim else rng.random()
+        shares = _shares(value)
+        return DIGITS[value][int(np.searchsorted(shares, taste * shares[-1], side="right"))]
+
+    def preferring(self, value: int, name: str) -> "Writer":
+        """The same person, who always writes this digit by the allograph of this name.
+
+        Raises:
+            DataError: the digit has no allograph of that name.
+        """
+        names = [allograph.name for allograph in DIGITS[value]]
+        if name not in names:
+            raise DataError(f"no {value} named {name!r}; there are: {', '.join(names)}")
+        index, shares = names.index(name), np.concatenate([[0.0], _shares(value)])
+        taste = self.taste.copy()
+        taste[value] = (shares[index] + shares[index + 1]) / 2 / shares[-1]
+        return replace(self, taste=taste, whim=0.0)
+
+
+def _shares(value: int) -> Float64[np.ndarray, " k"]:
+    """The running sum of the shares of a digit's allographs."""
+    return np.cumsum([allograph.share for allograph in DIGITS[value]])
+
+
+def write_digit(value: int, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """One digit as this writer writes it now."""
+    return write(figure(writer.allograph(value, rng).strokes), writer, pen, rng)
+
+
+def write(shape: Figure, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """Any figure as this writer writes it now."""
+    path = _style(_bend(_trace(shape, writer, rng), writer, rng), writer, rng)
+    strokes = np.split(path, shape.ends[:-1])
+    if len(strokes) > 1 and rng.random() < 0.06 * writer.haste:
+        strokes = [np.concatenate(strokes)]  # the pen was not lifted
+    strokes = [_reach(stroke, writer, rng) for stroke in strokes]
+    if pen.jagged:
+        strokes = [_mouse(stroke, rng) for stroke in strokes]
+    return Ink(tuple(strokes), tuple(_widths(stroke, pen, rng) for stroke in strokes))
+
+
+def _trace(shape: Figure, writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
+    """The path through this writer's, and this moment's, control points."""
+    count = len(shape.points)
+    first = round(float(shape.points.sum()) * 100) % HABITS  # any stretch will do that is the same in each run
+    habit = writer.habit.take(range(first, first + count), axis=0, mode="wrap")
+    points = shape.points + habit + rng.normal(0, writer.care_sd, (count, 2))
+    softness = min(1.0, max(0.0, writer.haste + 0.2 * rng.standard_normal()))
+    path = shape.sharp @ points
+    return np.asarray(path + softness * (shape.soft @ points - path))
+
+
+def _bend(path: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
+    """The whole figure bent by a smooth warp, then shaken by tremor."""
+    x, y = path[:, 0] - 0.3, path[:, 1] - 0.5
+    warp = writer.warp + rng.normal(0, 0.06, (3, 2))
+    waves = np.sin(np.arange(len(path))[:, None] * rng.uniform(0.3, 2.5, 4) + rng.uniform(0, 6.28, 4))
+    shake = waves @ rng.normal(0, writer.tremor, (4, 2))
+    return np.asarray(path + np.stack([x * y, y * y, x * x], axis=1) @ warp + shake)
+
+
+def _style(path: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
+    """Aspect, slant and turn, as one matrix; each figure differs a little from the writer's mean."""
+    aspect, slant, turn = rng.standard_normal(3)
+    wide = writer.aspect * np.exp(0.08 * aspect)
+    shear = writer.slant + 0.05 * slant
+    angle = writer.turn_rad + 0.05 * turn
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.asarray(path @ np.array([[wide, 0.0], [-shear, 1.0]]) @ np.array([[cos, sin], [-sin, cos]]))
+
+
+def _reach(stroke: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "_ 2"]:
+    """The stroke begun or ended too early or too late, the more so in haste."""
+    start, end = rng.normal(0, 0.02 + 0.04 * writer.haste, 2)
+    if end > 0:
+        stroke = np.concatenate([stroke, stroke[-1:] + _direction(stroke[-4:]) * end])
+    if start > 0:
+        stroke = np.concatenate([stroke[:1] + _direction(stroke[3::-1]) * start, stroke])
+    spare = len(stroke) // 8
+    return stroke[min(spare, int(max(0.0, -start) * 40)) : len(stroke) - min(spare, int(max(0.0, -end) * 40))]
+
+
+def _direction(points: Float64[np.ndarray, "_ 2"]) -> Float64[np.ndarray, "2"]:
+    """The unit vector from the first point to the last."""
+    way = points[-1] - points[0]
+    return np.asarray(way / (np.hypot(way[0], way[1]) + 1e-6))
+
+
+def _mouse(stroke: Float64[np.ndarray, "m 2"], rng: np.random.Generator) -> Float64[np.ndarray, "_ 2"]:
+    """The stroke as a mouse reports it: every few points only, on a grid."""
+    step, grid = int(rng.integers(2, 6)), rng.uniform(20, 60)
+    points = np.concatenate([stroke[:-1:step], stroke[-1:]])
+    return np.asarray(np.round((points + rng.normal(0, 0.008, points.shape)) * grid) / grid)
+
+
+def _widths(stroke: Float64[np.ndarray, "m 2"], pen: Pen, rng: np.random.Generator) -> Float64[np.ndarray, " m"]:
+    """The line's width along the stroke: heavier downward, swelling slowly, thinner where the pen is lifted."""
+    width = pen.width * np.exp(0.1 * rng.standard_normal())
+    if pen.pressure < 0.12:
+        return np.full(len(stroke), width)
+    along = np.linspace(0, 1, len(stroke))
+    down = np.gradient(stroke[:, 1]) * len(stroke)
+    swell = np.sin(along * rng.uniform(2, 9) + rng.uniform(0, 6.28))
+    lift = np.exp(-np.minimum(along, 1 - along) * 12) * rng.uniform(-0.2, 1)
+    change = 0.35 * np.tanh(down / 2) + 0.4 * swell - 0.8 * lift
+    return np.asarray(width * np.clip(1 + pen.pressure * change, 0.3, 1.7))
