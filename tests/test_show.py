@@ -1,18 +1,14 @@
-"""A set drawn in the terminal, as a picture and as a page: what is shown is what is there."""
+"""A set drawn in the terminal: what is shown is what is there."""
 
-from html.parser import HTMLParser
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from rich.console import Console
 
 from handigit.data import Dataset
-from handigit.data.show import describe, download_bars, half_blocks, save
+from handigit.data.show import describe, half_blocks
 from handigit.data.summary import choose_samples, summarise
-from handigit.errors import DataError
 
 
 def striped(count: int = 12, *, labels: bool = True) -> Dataset:
@@ -73,53 +69,3 @@ def test_a_glyph_in_the_terminal_has_its_shape_without_colours_and_its_greys_wit
     lines = half_blocks(glyph).plain.split("\n")
     assert lines == ["▀" * 14, "▄" * 14, "█" * 7 + " " * 7, *[" " * 14] * 4]
     assert "38;2;255;255;255" in printed(striped(), colours=True)
-
-
-@pytest.mark.parametrize("labels", [True, False])
-def test_the_picture_holds_the_samples(tmp_path: Path, labels: bool) -> None:
-    save(striped(labels=labels), tmp_path / "set.png", samples=12)
-    sheet = np.array(Image.open(tmp_path / "set.png").convert("L"))
-    full_rows = sum(range(1, 13)) * 2  # rows of ink, each twice as high on the sheet
-    black = (sheet[-200:] == 0).reshape(200, -1)
-    runs = sum(black[:, start : start + 56].all(axis=1).sum() for start in range(10, 770, 76))
-    assert runs == full_rows
-
-
-class Page(HTMLParser):
-    """The texts of a page and what it loads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, _tag: str, attributes: list[tuple[str, str | None]]) -> None:  # noqa: D102
-        self.links += [value or "" for name, value in attributes if name in ("src", "href")]
-
-    def handle_data(self, data: str) -> None:  # noqa: D102
-        self.texts.append(data.strip())
-
-
-def test_the_page_needs_no_other_file_and_trusts_no_name(tmp_path: Path) -> None:
-    save(striped(), tmp_path / "set.html")
-    page = Page()
-    page.feed((tmp_path / "set.html").read_text(encoding="utf-8"))
-    assert "3/x.png: is <empty>" in page.texts
-    assert striped().fingerprint in page.texts
-    assert len(page.links) == 1
-    assert page.links[0].startswith("data:image/png;base64,")
-
-
-def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"set\.pdf: .* ends in \.png or \.html"):
-        save(striped(), tmp_path / "set.pdf")
-
-
-def test_a_download_is_shown_as_it_comes() -> None:
-    out = StringIO()
-    with download_bars(Console(file=out, width=120)) as tell:
-        tell("a.gz", 500_000, 1_000_000)
-        tell("b.gz", 10, None)
-        tell("a.gz", 1_000_000, 1_000_000)
-    assert "a.gz" in out.getvalue()
-    assert "1.0/1.0 MB" in out.getvalue()

@@ -1,7 +1,7 @@
 """Data sets: from the network, IDX files, tables, archives and folders to glyphs with labels.
 
-`show`, `sheet` and `page` draw a set, `fetch` speaks HTTP; they are imported by whom needs them, so that loading a
-set stays light.
+`show` draws a set in the terminal, `fetch` speaks HTTP; they are imported by whom needs them, so that loading a set
+stays light.
 """
 
 from handigit.data.arrival import Arrival as Arrival

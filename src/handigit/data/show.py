@@ -1,26 +1,19 @@
-"""A set in the terminal: figures, bars, and samples in half-block characters; or kept as a PNG or an HTML page.
+"""A set in the terminal: figures, bars, and samples in half-block characters.
 
 It does not print: `describe` returns something that Rich can print.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt8
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from handigit.data.arrival import Progress as Tell
 from handigit.data.dataset import Dataset
-from handigit.data.page import write_html
-from handigit.data.sheet import write_png
 from handigit.data.summary import Bar, choose_samples, label_of, summarise
-from handigit.errors import DataError
 
 _BAR_COLUMNS = 40
 _INK = 96  # least level drawn as a block, so that a terminal without colours shows the digit too
@@ -42,33 +35,6 @@ def describe(dataset: Dataset, *, samples: int = 20, seed: int = 0) -> Renderabl
         _title(f"samples, seed {seed}"),
         Columns([_sample(dataset, int(index)) for index in chosen], padding=(0, 1)),
     )
-
-
-def save(dataset: Dataset, path: Path, *, samples: int = 100, seed: int = 0) -> None:
-    """The same as a picture or a self-contained page, by the name's ending.
-
-    Raises:
-        DataError: the name ends neither in .png nor in .html, or the file cannot be written.
-    """
-    writers = {".png": write_png, ".html": write_html}
-    if path.suffix not in writers:
-        raise DataError(f"{path}: cannot tell how to draw the set; give a name that ends in .png or .html")
-    writers[path.suffix](dataset, path, samples=samples, seed=seed)
-
-
-@contextmanager
-def download_bars(console: Console) -> Iterator[Tell]:
-    """A bar a file while a download runs; hand what it yields to `fetch_mnist` as `progress`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
-        tasks = {}
-
-        def tell(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
-
-        yield tell
 
 
 def half_blocks(glyph: UInt8[np.ndarray, "28 28"]) -> Text:

@@ -25,7 +25,8 @@ def load(source: str, *, folder: Path, part: Part = "train", limits: Limits = US
     """A data set: `mnist`, the stem of an `.npz` in `folder` or `folder`/digits, or a path.
 
     A path is the images' file of an IDX pair, a `.csv`, a `.npz`, or a folder: of images by class, or with IDX pairs
-    for both parts; a name goes before a path, so write `./mnist` for a folder of yours. A set that does not tell its parts apart is whole under either name: `overlap` says so.
+    for both parts. A name goes before a path: write `./mnist` for a folder of yours. A set that does not tell its
+    parts apart is whole under either name: `overlap` says so.
 
     Raises:
         DataError: no such set; or BadDataFile, a child of it: the set's content is not what its format says.

@@ -1,6 +1,6 @@
 """What there is to say of a set at a glance, before anyone draws it.
 
-It knows nothing of terminals, pictures or pages: `show.py`, `sheet.py` and `page.py` draw one summary each their way.
+It knows nothing of terminals: `show.py` draws it there.
 """
 
 from dataclasses import dataclass

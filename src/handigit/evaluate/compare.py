@@ -1,0 +1,177 @@
+"""Runs side by side: what differs in their recipes, how they came out, and mean and spread over seeds.
+
+It knows runs as summaries that others read from disk.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from handigit.errors import RunError
+
+UNSET = "default"
+"""Stands for a recipe field that a run leaves as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One training run.
+
+    `recipe` holds the differences from the defaults, `metrics` one dict an epoch (as `plots.Row` has them), `scores`
+    what `Scores.as_dict` gives, None for a run that was never evaluated.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    metrics: tuple[Mapping[str, Any], ...]
+    scores: Mapping[str, Any] | None
+    parameters: int
+
+    @property
+    def best_validation(self) -> float | None:
+        """The highest validation accuracy of any epoch."""
+        measured = [row["validation_accuracy"] for row in self.metrics if row.get("validation_accuracy") is not None]
+        return max(measured, default=None)
+
+    def score(self, name: str) -> float | None:
+        """A figure of the evaluation, by its name in Scores."""
+        return None if self.scores is None else self.scores.get(name)
+
+    def field(self, name: str) -> str:
+        """A recipe field's value as text."""
+        return str(self.recipe.get(name, UNSET))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the comparison: its cells, which of them differ from the first run, and whether it sums up."""
+
+    cells: tuple[str, ...]
+    differs: frozenset[int] = frozenset()
+    is_mean: bool = False
+
+
+def compare(runs: Sequence[RunSummary]) -> Table:
+    """The runs as a table for the terminal; what differs from the first run is coloured.
+
+    Raises:
+        RunError: no runs.
+    """
+    table = Table(box=None, caption=_shared(runs), caption_justify="left")
+    for place, name in enumerate(headings(runs)):
+        table.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
+    for line in lines(runs):
+        style = "bold" if line.is_mean else ""
+        cells = (Text(cell, style="yellow" if i in line.differs else style) for i, cell in enumerate(line.cells))
+        table.add_row(*cells, end_section=line.is_mean)
+    return table
+
+
+def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
+    """Write comparison.html, with the table and the curves of all runs, and plots/; returns the page's path.
+
+    Raises:
+        RunError: no runs, or a file stands where the folder should be.
+    """
+    # Only the page needs Matplotlib and Jinja; the table does not wait for them.
+    from handigit.evaluate import plots
+    from handigit.evaluate.pages import draw, make_room, render, write_page
+
+    make_room(folder)
+    curves = draw(
+        "comparison",
+        lambda theme: plots.side_by_side([(run.name, run.metrics) for run in runs], theme),
+        caption="Loss and accuracy on each run's validation data, by epoch.",
+        alt=f"Validation loss and accuracy by epoch of {len(runs)} runs; the table has where they ended.",
+    )
+    content = {"headings": headings(runs), "lines": lines(runs), "shared": _shared(runs), "curves": curves}
+    title = f"{len(runs)} runs side by side"
+    return write_page(folder, "comparison.html", render("comparison.html", title=title, **content), [curves])
+
+
+def headings(runs: Sequence[RunSummary]) -> tuple[str, ...]:
+    """The columns: the run, each recipe field that differs, and the figures."""
+    return ("run", *differing(runs), *FIGURES)
+
+
+def differing(runs: Sequence[RunSummary]) -> tuple[str, ...]:
+    """The recipe fields that are not the same in all runs.
+
+    Raises:
+        RunError: no runs.
+    """
+    if not runs:
+        raise RunError("nothing to compare: no runs; give the folder of at least one")
+    return tuple(name for name in _fields(runs) if len({run.field(name) for run in runs}) > 1)
+
+
+def lines(runs: Sequence[RunSummary]) -> list[Line]:
+    """Every run, those of one recipe together; where they differ by the seed alone, their mean and deviation below."""
+    fields = differing(runs)
+    result = []
+    for group in _by_recipe(runs):
+        result += [_run_line(run, fields, first=runs[0]) for run in group]
+        if len(group) > 1:
+            result.append(_mean_line(group, fields))
+    return result
+
+
+FIGURES: Mapping[str, tuple[Callable[[RunSummary], float | None], str]] = {
+    "parameters": (lambda run: run.parameters, ",.0f"),
+    "epochs": (lambda run: len(run.metrics), ".0f"),
+    "best validation": (lambda run: run.best_validation, ".2%"),
+    "test accuracy": (lambda run: run.score("accuracy"), ".2%"),
+    "test NLL": (lambda run: run.score("nll"), ".4f"),
+    "calibration error": (lambda run: run.score("calibration_error"), ".2%"),
+}
+"""The figures of a run by their headings: how to get one, and how to write it."""
+
+
+def _run_line(run: RunSummary, fields: Sequence[str], *, first: RunSummary) -> Line:
+    values = [get(run) for get, _ in FIGURES.values()]
+    figures = [
+        "" if value is None else format(value, form) for value, (_, form) in zip(values, FIGURES.values(), strict=True)
+    ]
+    differs = frozenset(i for i, name in enumerate(fields, start=1) if run.field(name) != first.field(name))
+    return Line((run.name, *(run.field(name) for name in fields), *figures), differs)
+
+
+def _mean_line(group: Sequence[RunSummary], fields: Sequence[str]) -> Line:
+    """Mean and sample deviation of each figure over the runs that have it."""
+    own = ["" if name == "seed" else group[0].field(name) for name in fields]
+    figures = [_spread([get(run) for run in group], form) for get, form in FIGURES.values()]
+    return Line((f"mean of {len(group)} seeds", *own, *figures), is_mean=True)
+
+
+def _spread(values: Iterable[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    mean = format(statistics.mean(known), form)
+    return mean if len(set(known)) == 1 else f"{mean} ± {format(statistics.stdev(known), form)}"
+
+
+def _by_recipe(runs: Sequence[RunSummary]) -> list[list[RunSummary]]:
+    """The runs by all of their recipe but the seed, in the order in which the recipes first come."""
+    groups: dict[tuple[tuple[str, str], ...], list[RunSummary]] = {}
+    for run in runs:
+        rest = tuple(sorted((name, str(value)) for name, value in run.recipe.items() if name != "seed"))
+        groups.setdefault(rest, []).append(run)
+    return list(groups.values())
+
+
+def _fields(runs: Sequence[RunSummary]) -> list[str]:
+    """Every recipe field that any run sets, in the order of their coming."""
+    return list(dict.fromkeys(name for run in runs for name in run.recipe))
+
+
+def _shared(runs: Sequence[RunSummary]) -> str:
+    """What all runs set alike, in one line."""
+    apart = differing(runs)
+    alike = [f"{name} = {runs[0].field(name)}" for name in _fields(runs) if name not in apart]
+    return f"The same in all: {', '.join(alike)}" if alike else ""

@@ -1,0 +1,75 @@
+"""How far a counted share may lie from the true one: Wilson and Clopper-Pearson intervals.
+
+It knows counts only, nothing of digits or models.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from handigit.errors import DataError
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range that holds the true share with a stated confidence; both ends in 0..1."""
+
+    low: float
+    high: float
+
+
+def wilson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """The score interval of `count` out of `n` (Wilson 1927): right on average, also near 0 and 1.
+
+    Raises:
+        DataError: nothing was counted, or more hits than trials.
+    """
+    _check(count, n)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = count / n
+    centre = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return Interval(low=max((centre - half) / scale, 0.0), high=min((centre + half) / scale, 1.0))
+
+
+def clopper_pearson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """The exact interval of `count` out of `n` (Clopper & Pearson 1934): never too narrow, whatever the true share.
+
+    Each end is the share at which so extreme a count has a probability of half of what `confidence` leaves.
+
+    Raises:
+        DataError: nothing was counted, or more hits than trials.
+    """
+    _check(count, n)
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else _share_at(count - 1, n, at_most=1 - tail)
+    high = 1.0 if count == n else _share_at(count, n, at_most=tail)
+    return Interval(low=low, high=high)
+
+
+def _check(count: int, n: int) -> None:
+    if n < 1 or not 0 <= count <= n:
+        raise DataError(f"{count} out of {n} is not a share; give 0 <= count <= n with n of at least 1")
+
+
+def _share_at(count: int, n: int, *, at_most: float) -> float:
+    """The share p at which at most `count` of `n` come up with the probability `at_most`, by bisection."""
+    chosen = np.arange(count + 1)
+    # The logarithms of "n choose i" as running sums: factorials would overflow at n = 171.
+    ways = np.concatenate([[0.0], np.cumsum(np.log((n - chosen[1:] + 1) / chosen[1:]))])
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        logs = ways + chosen * math.log(middle) + (n - chosen) * math.log1p(-middle)
+        largest = logs.max()
+        # The probability falls as the share grows.
+        if largest + math.log(np.exp(logs - largest).sum()) > math.log(at_most):
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

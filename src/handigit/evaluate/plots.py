@@ -1,0 +1,159 @@
+"""Plots of an evaluation and of a training run, each a Matplotlib figure in a theme.
+
+It draws nouns and arrays that others computed, and knows nothing of files or pages.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from handigit.evaluate.canvas import SMALL_POINTS, TEXT_POINTS, new_figure, style, text_on
+from handigit.evaluate.coverage import RiskCoverage
+from handigit.evaluate.intervals import wilson
+from handigit.evaluate.scores import ReadRate, ReliabilityBin
+from handigit.evaluate.theme import Theme
+
+Row = Mapping[str, Any]
+"""One epoch: epoch, train_loss, train_accuracy, validation_loss, validation_accuracy, learning_rate."""
+
+
+def class_balance(labels: Int64[np.ndarray, " n"], theme: Theme) -> Figure:
+    """How many samples each digit has."""
+    counts = np.bincount(labels, minlength=10)
+    figure = new_figure(theme, height_inches=2.9)
+    axes = style(figure.add_subplot(), theme, x="digit", y="samples")
+    bars = axes.bar(range(10), counts, width=0.72, color=theme.first)
+    axes.bar_label(bars, fmt="{:,.0f}", fontsize=SMALL_POINTS - 1.5, color=theme.muted, padding=2)
+    axes.margins(y=0.1)
+    axes.set_xticks(range(10))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    return figure
+
+
+def intensity(glyphs: UInt8[np.ndarray, "n 28 28"], theme: Theme) -> Figure:
+    """How the pixels spread over the grey values, 0 (paper) to 255 (ink), on a logarithmic scale."""
+    shares, edges = np.histogram(glyphs, bins=32, range=(0, 256), weights=np.full(glyphs.shape, 100 / glyphs.size))
+    figure = new_figure(theme, height_inches=2.9)
+    axes = style(figure.add_subplot(), theme, x="pixel value, 0 paper to 255 ink", y="share of pixels")
+    axes.bar(edges[:-1], shares, width=np.diff(edges) * 0.9, align="edge", color=theme.first)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}%")
+    axes.set_xticks([0, 64, 128, 192, 255])
+    return figure
+
+
+def curves(rows: Sequence[Row], theme: Theme) -> Figure:
+    """Loss and accuracy, on the training and the validation data, by epoch."""
+    figure = new_figure(theme, height_inches=4.6)
+    loss, accuracy = figure.subplots(2, 1, sharex=True)
+    for axes, measure in ((loss, "loss"), (accuracy, "accuracy")):
+        style(axes, theme, y=measure)
+        _curve(axes, rows, f"train_{measure}", label="training", colour=theme.second, dashes="--")
+        _curve(axes, rows, f"validation_{measure}", label="validation", colour=theme.first, dashes="-")
+    _by_epoch(accuracy, theme)
+    loss.legend(frameon=False, labelcolor=theme.ink, fontsize=SMALL_POINTS, loc="upper right")
+    return figure
+
+
+def _curve(axes: Axes, rows: Sequence[Row], key: str, *, label: str, colour: str, dashes: str) -> None:
+    """One line; epochs that did not measure it are left out."""
+    points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
+    marker = "o" if len(points) < 15 else ""
+    epochs, values = zip(*points, strict=True) if points else ((), ())
+    axes.plot(epochs, values, label=label, color=colour, linestyle=dashes, marker=marker, markersize=3.5, linewidth=1.6)
+
+
+def side_by_side(runs: Sequence[tuple[str, Sequence[Row]]], theme: Theme) -> Figure:
+    """Validation loss and accuracy of named runs, by epoch; after six runs the colours come again, dashed."""
+    figure = new_figure(theme, height_inches=5.2 + 0.1 * len(runs))
+    loss, accuracy = figure.subplots(2, 1, sharex=True)
+    for axes, measure in ((loss, "loss"), (accuracy, "accuracy")):
+        style(axes, theme, y=f"validation {measure}")
+        for place, (name, rows) in enumerate(runs):
+            dashes = ("-", "--", ":", "-.")[place // len(theme.series) % 4]
+            colour = theme.series[place % len(theme.series)]
+            _curve(axes, rows, f"validation_{measure}", label=name, colour=colour, dashes=dashes)
+    _by_epoch(accuracy, theme)
+    handles, labels = loss.get_legend_handles_labels()
+    look = {"frameon": False, "labelcolor": theme.ink, "fontsize": SMALL_POINTS, "ncols": 2}
+    figure.legend(handles, labels, loc="outside lower center", **look)
+    return figure
+
+
+def _by_epoch(axes: Axes, theme: Theme) -> None:
+    """The lower axes of curves: whole epochs across, shares up."""
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_xlabel("epoch", color=theme.muted, fontsize=TEXT_POINTS)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def confusion_matrix(confusion: Int64[np.ndarray, "10 10"], theme: Theme) -> Figure:
+    """True digits as rows, answers as columns; only mistakes are coloured, stronger where there are more."""
+    mistakes = confusion - np.diag(np.diag(confusion))
+    figure = new_figure(theme, height_inches=4.8)
+    axes = style(figure.add_subplot(), theme, x="answer", y="true digit", grid=False)
+    # Square roots, so that a single mistake is still seen beside fifty.
+    strength = np.sqrt(mistakes / max(mistakes.max(), 1))
+    shades = LinearSegmentedColormap.from_list("mistakes", [theme.surface, theme.second])
+    edges = np.arange(11) - 0.5
+    shade = np.where(mistakes, 0.2 + 0.8 * strength, 0)
+    axes.pcolormesh(edges, edges, shade, cmap=shades, vmin=0, vmax=1)
+    axes.vlines(edges, -0.5, 9.5, color=theme.page, linewidth=2)
+    axes.hlines(edges, -0.5, 9.5, color=theme.page, linewidth=2)
+    for truth, answer in np.argwhere(confusion):
+        count = int(confusion[truth, answer])
+        colour = theme.muted if truth == answer else text_on(shades(shade[truth, answer]), theme)
+        size = SMALL_POINTS - (1.5 if count > 999 else 0)
+        axes.text(answer, truth, str(count), ha="center", va="center", color=colour, fontsize=size)
+    axes.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5), xticks=range(10), yticks=range(10), aspect="equal")
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def calibration(bins: Sequence[ReliabilityBin], theme: Theme) -> Figure:
+    """The share of right answers against confidence, with its 95 % interval; below, how many answers had it."""
+    figure = new_figure(theme, height_inches=4.6)
+    accuracy, amount = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    style(accuracy, theme, y="right answers")
+    accuracy.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
+    accuracy.text(0.98, 0.04, "dotted: as right as sure", color=theme.muted, fontsize=SMALL_POINTS, ha="right")
+    for item in bins:
+        likely = wilson(round(item.accuracy * item.count), item.count)
+        accuracy.plot([item.confidence] * 2, [likely.low, likely.high], color=theme.line, linewidth=3)
+    confidence = [item.confidence for item in bins]
+    accuracy.plot(confidence, [item.accuracy for item in bins], color=theme.first, marker="o", markersize=4.5)
+    accuracy.set(xlim=(0, 1.02), ylim=(-0.03, 1.04))
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+    style(amount, theme, x="confidence", y="answers")
+    middles = [(item.low + item.high) / 2 for item in bins]
+    amount.bar(middles, [item.count for item in bins], width=0.058, color=theme.first)
+    amount.set_yscale("log")
+    amount.set_ylim(bottom=0.7)
+    amount.yaxis.set_major_formatter("{x:,.0f}")
+    amount.xaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+def coverage(curve: RiskCoverage, rates: Sequence[ReadRate], theme: Theme) -> Figure:
+    """The error among accepted answers against the share accepted, with what each wanted error buys."""
+    figure = new_figure(theme, height_inches=3.4)
+    axes = style(figure.add_subplot(), theme, x="answers accepted", y="wrong among them")
+    axes.step(curve.coverage, curve.risk, where="post", color=theme.first, linewidth=1.6)
+    for rate in (rate for rate in rates if rate.accepted):
+        axes.plot(rate.share, rate.observed, marker="o", color=theme.second, markersize=5)
+        note = f"{rate.share:.1%} at {rate.error:.1%}"
+        axes.text(
+            rate.share - 0.01, rate.observed, note, color=theme.ink, fontsize=SMALL_POINTS, ha="right", va="bottom"
+        )
+    first_mistake = curve.coverage[curve.wrong > 0].min(initial=1.0)
+    axes.set_xlim(max(np.floor(first_mistake * 10) / 10 - 0.2, 0.0), 1.01)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    return figure
