@@ -135,9 +135,11 @@ def export_run(run: "Run", path: Path, prepared: "Prepared", *, name: str | None
 
 def conclude_run(run: "Run", prepared: "Prepared") -> None:
     """What a finished run gets besides its weights: curves, and a model to read with."""
-    from handigit.evaluate.plots import draw_curves
+    from handigit.evaluate.canvas import png
+    from handigit.evaluate.plots import curves
+    from handigit.evaluate.theme import LIGHT
 
-    (run.path / "curves.png").write_bytes(draw_curves(run.metrics()))
+    (run.path / "curves.png").write_bytes(png(curves(run.metrics(), LIGHT)))
     if len(prepared.validation):
         export_run(run, run.path / MODEL_FILE, prepared)
         say(f"score it with: handigit evaluate {run.path}")
@@ -150,11 +152,11 @@ def summarise_run(path: Path) -> "RunSummary":
     from handigit.train.run import Run
 
     run = Run.open(path)
-    scored = path / "evaluation" / "report.json"
+    scored = path / "evaluation" / "scores.json"
     return RunSummary(
         name=run.name,
         recipe=run.recipe.differences(),
-        metrics=run.metrics(),
+        metrics=tuple(run.metrics()),
         scores=json.loads(scored.read_text(encoding="utf-8"))["scores"] if scored.is_file() else None,
         parameters=describe(run.recipe.model).parameters,
     )

@@ -1,0 +1,228 @@
+"""The command line as a user meets it: answers, exit status, errors in one line."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handigit.cli import DONE, SOME_FAILED, WRONG_USAGE, run
+from handigit.data import save_npz
+from handigit.recipe import Recipe, load_recipe
+from handigit.synth import digits
+from handigit.train.run import Run
+
+TINY = ["--epochs", "1", "--batch-size", "32", "--validation", "40", "--data", "synth:240"]
+
+
+@pytest.fixture(autouse=True)
+def a_place_of_its_own(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "lenet"
+    assert run(["train", "lenet5", *TINY, "--run", str(path), "--device", "cpu"]) == DONE
+    return path
+
+
+def draw_seven(path: Path) -> Path:
+    page = np.full((120, 100), 255, np.uint8)
+    page[20:28, 25:75] = 0
+    for row in range(28, 100):
+        left = 67 - (row - 28) // 2
+        page[row, left : left + 8] = 0
+    Image.fromarray(page).save(path)
+    return path
+
+
+def test_a_picture_is_read_in_every_format(tmp_path, capsys) -> None:
+    picture = draw_seven(tmp_path / "seven.png")
+    assert run(["read", str(picture)]) == DONE
+    assert "7" in capsys.readouterr().out
+    assert run(["read", str(picture), "--format", "jsonl"]) == DONE
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["source", "page", "outcome", "text", "confidence", "box", "digits", "alternatives", "model"]
+    assert (answer["text"], answer["source"]) == ("7", str(picture))
+    assert run(["read", str(picture), "--format", "json"]) == DONE
+    assert json.loads(capsys.readouterr().out) == [answer]
+    assert run(["read", str(picture), "--format", "csv"]) == DONE
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["text"], row["outcome"]) == ("7", answer["outcome"])
+    assert [int(row[side]) for side in ("left", "top", "right", "bottom")] == answer["box"]
+
+
+def test_bad_files_are_named_and_the_others_answered(tmp_path, capsys) -> None:
+    draw_seven(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "c.png").write_bytes(b"no picture at all")
+    draw_seven(tmp_path / "d.png")
+    assert run(["read", str(tmp_path), "missing.png", "--format", "jsonl"]) == SOME_FAILED
+    said = capsys.readouterr()
+    assert [Path(json.loads(line)["source"]).name for line in said.out.splitlines()] == ["a.png", "d.png"]
+    assert "b.png: is empty" in said.err
+    assert "c.png: is not a" in said.err
+    assert "missing.png: no picture there; give a file, a folder or a pattern in quotes" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_pattern_finds_its_files(tmp_path, capsys) -> None:
+    draw_seven(tmp_path / "x1.png")
+    draw_seven(tmp_path / "x2.png")
+    assert run(["read", str(tmp_path / "x*.png"), "--format", "jsonl"]) == DONE
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_annotated_pictures_are_written_below_the_folder(tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    draw_seven(tmp_path / "in" / "seven.png")
+    assert run(["read", "in/seven.png", "--annotate", "drawn"]) == DONE
+    with Image.open(tmp_path / "drawn" / "in" / "seven.png.png") as drawn:
+        assert drawn.size[0] > 100
+
+
+def test_each_page_of_a_tiff_is_read(tmp_path, capsys) -> None:
+    first = Image.open(draw_seven(tmp_path / "page.png"))
+    first.save(tmp_path / "two.tiff", save_all=True, append_images=[first.copy()])
+    assert run(["read", "two.tiff", "--format", "jsonl"]) == DONE
+    assert [json.loads(line)["page"] for line in capsys.readouterr().out.splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reed", "x.png"], 'Unknown command "reed"'),
+        (["read", "x.png", "--format", "xml"], "--format"),
+        (["train", "lenett"], "no recipe named 'lenett'; there are:"),
+        (["train", "lenet5", "--epochs", "many"], 'unable to convert "many" into int'),
+        (["train", "lenet5", "--epochs", "0"], "epochs = 0 is outside 1 to 100000"),
+        (["export", "somewhere"], "--output"),
+        (["read", "x.png", "--target-error", "2"], "target-error"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_would_be_right(arguments, message, capsys) -> None:
+    assert run(arguments) == WRONG_USAGE
+    said = capsys.readouterr()
+    assert message in " ".join((said.err + said.out).split())
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "nowhere.onnx"], "no model at nowhere.onnx: give an ONNX file"),
+        (["export", "nowhere", "-o", "x.onnx"], "no run in nowhere"),
+        (["train", "lenet5", "--resume", "--run", "nowhere"], "no run in nowhere: it has no recipe.toml"),
+        (["train", "lenet5", "--model", "lenett", *TINY], "no model named 'lenett'; there are: dense"),
+        (["train", "lenet5", "--data", "nothing"], "nothing"),
+        (["data", "show", "nothing"], "nothing"),
+        (["compare", "nowhere"], "no run in nowhere"),
+    ],
+)
+def test_what_cannot_be_used_is_1_and_one_line(arguments, message, capsys) -> None:
+    assert run(arguments) == SOME_FAILED
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("handigit: ")
+    assert "Traceback" not in said
+
+
+def test_a_run_keeps_everything_and_a_model_to_read_with(trained: Path) -> None:
+    kept = {path.name for path in trained.iterdir()}
+    assert kept >= {"recipe.toml", "run.json", "metrics.jsonl", "report.json", "weights.safetensors", "curves.png"}
+    assert (trained / "model.onnx").stat().st_size < 300_000
+    facts = Run.open(trained).facts
+    assert facts["code_version"]
+    assert facts["data"]["synth:240"]
+
+
+def test_flags_win_over_the_recipe_file_and_the_file_over_the_defaults(trained: Path) -> None:
+    recipe = Run.open(trained).recipe
+    assert recipe.epochs == 1
+    assert recipe.rotation_degrees == load_recipe("lenet5").rotation_degrees != Recipe().rotation_degrees
+    assert recipe.beta1 == Recipe().beta1
+
+
+def test_a_second_training_in_the_same_folder_is_refused(trained: Path, capsys) -> None:
+    assert run(["train", "lenet5", *TINY, "--run", str(trained)]) == SOME_FAILED
+    assert "already holds a run; go on with it by --resume" in capsys.readouterr().err
+
+
+def test_fine_tuning_from_a_run(trained: Path, tmp_path) -> None:
+    arguments = ["train", "lenet5", *TINY, "--from", str(trained), "--run", "tuned", "--learning-rate", "1e-9"]
+    assert run([*arguments, "--schedule", "constant"]) == DONE
+    before, after = Run.open(trained).weights(), Run.open(tmp_path / "tuned").weights()
+    assert all(np.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_evaluate_writes_a_report_that_stands_alone(trained: Path, tmp_path, capsys) -> None:
+    drawn = digits(100, seed=5)
+    from handigit.data import Dataset
+
+    save_npz(Dataset("drawn", drawn.glyphs, drawn.labels), tmp_path / "drawn.npz")
+    assert run(["evaluate", str(trained), "--data", "drawn.npz", "--report", "report"]) == DONE
+    assert "accuracy" in capsys.readouterr().out
+    scores = json.loads((tmp_path / "report" / "scores.json").read_text(encoding="utf-8"))
+    assert scores["scores"]["n"] == 100
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_compare_puts_runs_side_by_side(trained: Path, capsys) -> None:
+    assert run(["compare", str(trained), str(trained)]) == DONE
+    assert "lenet" in capsys.readouterr().out
+
+
+def test_submit_answers_every_row(trained: Path, tmp_path) -> None:
+    glyphs = digits(20, seed=6).glyphs.reshape(20, -1)
+    header = ",".join(f"pixel{i}" for i in range(784))
+    rows = "\n".join(",".join(map(str, row)) for row in glyphs.tolist())
+    (tmp_path / "test.csv").write_text(f"{header}\n{rows}\n", encoding="utf-8")
+    assert run(["submit", str(trained / "model.onnx"), "test.csv", "-o", "submission.csv"]) == DONE
+    lines = (tmp_path / "submission.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "ImageId,Label"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(1, 21))
+    assert all(line.split(",")[1] in "0123456789" for line in lines[1:])
+
+
+def test_models_are_listed(capsys) -> None:
+    assert run(["models"]) == DONE
+    said = capsys.readouterr().out
+    assert "digitnet" in said
+    assert "535,818" in said
+
+
+def test_a_set_is_shown_and_written(tmp_path, capsys) -> None:
+    drawn = digits(30, seed=7)
+    from handigit.data import Dataset
+
+    save_npz(Dataset("drawn", drawn.glyphs, drawn.labels), tmp_path / "drawn.npz")
+    assert run(["data", "show", "drawn.npz", "--report", "shown"]) == DONE
+    assert "30" in capsys.readouterr().out
+    assert (tmp_path / "shown" / "report.html").is_file()
+    assert list((tmp_path / "shown").rglob("*.png"))
+
+
+@pytest.mark.data
+def test_fetch_takes_a_local_folder(tmp_path, monkeypatch, data_folder) -> None:
+    monkeypatch.setenv("HANDIGIT_DATA", str(tmp_path / "data"))
+    assert run(["data", "fetch", "--from", str(data_folder / "mnist")]) == DONE
+    assert len(list((tmp_path / "data" / "mnist").iterdir())) == 4
+
+
+def test_help_explains_every_field_of_a_recipe(capsys) -> None:
+    run(["train", "--help"])
+    said = capsys.readouterr().out
+    for name in Recipe.__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in said
+
+
+def test_verbose_speaks_on_stderr_only(tmp_path, capsys) -> None:
+    picture = draw_seven(tmp_path / "seven.png")
+    assert run(["read", str(picture), "--format", "jsonl", "-v"]) == DONE
+    json.loads(capsys.readouterr().out)
