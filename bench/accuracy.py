@@ -19,6 +19,7 @@ from handigit.data import Dataset, load
 from handigit.evaluate.metrics import DISPUTED_MNIST, score
 from handigit.models import describe
 from handigit.read import Engine, Reader
+from handigit.read.confidence import probabilities
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
 from handigit.train.export import export
@@ -42,7 +43,7 @@ def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Pat
     run = Run.resume(path, recipe) if begun else Run.create(path, recipe, prepared.facts)
     if not run.finished:
         watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
-        fit(run, prepared.train, prepared.validation, device=CPU, start=start_model(recipe), watch=watch)
+        fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch)
     export(run, model, validation=prepared.validation, check=prepared.train)
     return model
 
@@ -51,13 +52,13 @@ def score_file(model: Path, test: Dataset) -> dict[str, float]:
     """Percent right on the test set: the file itself, without the disputed labels, and through the reader."""
     engine = Engine(model)
     assert test.labels is not None
-    scores = score(test.labels, engine.probabilities(test.as_floats()), masked=DISPUTED_MNIST)
+    shares = probabilities(engine.logits(test.as_floats()), temperature=engine.card.temperature)
+    scores = score(test.labels, shares, masked=DISPUTED_MNIST)
     read = Reader(model).digits(list(test.glyphs))
     right = np.array([digit.value for digit in read]) == test.labels
-    assert scores.accuracy_masked is not None
     return {
         "accuracy": 100 * scores.accuracy,
-        "accuracy_without_disputed": 100 * scores.accuracy_masked,
+        "accuracy_without_disputed": 100 * scores.masked_accuracy,
         "through_reader": 100 * float(right.mean()),
         "calibration_error": 100 * scores.calibration_error,
     }

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,8 @@ def one_by_one(images: np.ndarray) -> dict[str, float]:
     reader.digit(images[0])
     ours, theirs = [], []
     for index in range(1000):
-        ours.append(seconds(lambda i=index: reader.digit(images[i])))
-        theirs.append(seconds(lambda i=index: plain(glyphs[i : i + 1])))
+        ours.append(seconds(partial(reader.digit, images[index])))
+        theirs.append(seconds(partial(plain, glyphs[index : index + 1])))
     return {"reader_ms": 1e3 * statistics.median(ours), "onnxruntime_ms": 1e3 * statistics.median(theirs)}
 
 
@@ -94,10 +95,12 @@ def cold_start(image: np.ndarray) -> dict[str, float]:
         file = Path(folder) / "one.png"
         Image.fromarray(image).save(file)
         command = [str(Path(sys.executable).with_name("handigit")), "read", str(file), "--format", "jsonl"]
-        run = lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: E731
+        run = partial(subprocess.run, command, check=True, capture_output=True)
         run()
         ours = [seconds(run) for _ in range(ROUNDS)]
-        bare = [seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(ROUNDS)]
+        bare = [
+            seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(ROUNDS)
+        ]
     return {"handigit_read_s": statistics.median(ours), "python_import_numpy_s": statistics.median(bare)}
 
 

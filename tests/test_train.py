@@ -17,9 +17,9 @@ from handigit.data import Dataset, split
 from handigit.errors import DataError, RecipeError, RunError
 from handigit.recipe import Recipe
 from handigit.train.ema import Average, estimate_batch_norm
-from handigit.train.fit import Samples, Watch, evaluate_loss, fit, pick_device, start_model
+from handigit.train.fit import Samples, Watch, evaluate_loss, fit, pick_device, predict_logits, start_model, targets
 from handigit.train.optimize import one_cycle
-from handigit.train.prepare import prepare
+from handigit.train.prepare import Prepared, prepare
 from handigit.train.run import Run
 
 CPU = torch.device("cpu")
@@ -37,10 +37,18 @@ def quadrants(count: int = 400, seed: int = 0) -> Dataset:
     return Dataset("quadrants", glyphs, labels.astype(np.int64))
 
 
-def train_small(path: Path, recipe: Recipe = SMALL, *, watch: Watch | None = None, resume: bool = False) -> Run:
+def train_small(
+    path: Path,
+    recipe: Recipe = SMALL,
+    *,
+    watch: Watch | None = None,
+    resume: bool = False,
+    outliers: Dataset | None = None,
+) -> Run:
     parts = split(quadrants(), validation=recipe.validation, seed=recipe.seed)
     run = Run.resume(path, recipe) if resume else Run.create(path, recipe, {"data": {}})
-    fit(run, parts.train, parts.validation, device=CPU, start=start_model(recipe), watch=watch or Watch())
+    prepared = Prepared(parts.train, parts.validation, {}, outliers)
+    fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch or Watch())
     return run
 
 
@@ -165,7 +173,7 @@ def test_data_without_labels_is_refused(tmp_path) -> None:
     bare = Dataset("bare", np.zeros((5, 28, 28), np.uint8), None)
     run = Run.create(tmp_path / "run", SMALL, {})
     with pytest.raises(DataError, match="bare: 5 samples, of which none has a label to learn from"):
-        fit(run, bare, bare, device=CPU, start=start_model(SMALL), watch=Watch())
+        fit(run, Prepared(bare, bare, {}), device=CPU, start=start_model(SMALL), watch=Watch())
 
 
 def test_every_architecture_takes_a_step_in_either_precision(tmp_path) -> None:
@@ -215,7 +223,6 @@ def test_the_device_is_found_or_taken_at_its_word() -> None:
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_stopped_and_its_best_is_a_recipe(tmp_path) -> None:
     from handigit.recipe import load_recipe
-    from handigit.train.prepare import Prepared
     from handigit.train.tune import tune
 
     parts = split(quadrants(200), validation=40, seed=0)
@@ -243,5 +250,33 @@ def test_digits_may_be_drawn_for_training(tmp_path) -> None:
 
 @pytest.mark.parametrize("source", ["synth:", "synth:0", "synth:many"])
 def test_a_number_of_drawn_digits_must_be_one(tmp_path, source: str) -> None:
-    with pytest.raises(DataError, match=f"{source}: .* is no number of digits to draw; write it as synth:40000"):
+    with pytest.raises(DataError, match=f"{source}: .* is no number of glyphs to draw; write it as synth:40000"):
         prepare(SMALL.replace(data=(source,)), folder=tmp_path, device=CPU)
+
+
+def test_targets_are_the_digit_smoothed_or_all_ten_equally() -> None:
+    wanted = targets(torch.tensor([3, -1]), 0.2)
+    assert torch.allclose(wanted.sum(1), torch.ones(2))
+    assert wanted[0, 3] == pytest.approx(0.82)
+    assert torch.allclose(wanted[1], torch.full((10,), 0.1))
+
+
+def test_what_is_learnt_to_be_no_digit_gets_no_confident_answer(tmp_path) -> None:
+    stripes = np.zeros((120, 28, 28), np.uint8)
+    stripes[:, ::4] = np.random.default_rng(0).integers(120, 255, (120, 1, 1))
+    outliers = Dataset("stripes", stripes, None)
+    recipe = SMALL.replace(epochs=6, ema=0.0)
+    run = train_small(tmp_path / "careful", recipe, outliers=outliers)
+    samples = Samples(torch.from_numpy(stripes), torch.zeros(120, dtype=torch.int64))
+    sure = predict_logits(start_model(recipe, from_run=run), samples).softmax(1).max(1).values
+    careless = predict_logits(start_model(recipe, from_run=train_small(tmp_path / "careless", recipe)), samples)
+    assert sure.mean() < 0.3 < careless.softmax(1).max(1).values.mean()
+    assert run.report["validation_accuracy"] > 0.9
+
+
+def test_outliers_may_be_drawn(tmp_path) -> None:
+    recipe = SMALL.replace(data=("synth:60",), outliers=("synth:30",), validation=10)
+    prepared = prepare(recipe, folder=tmp_path, device=CPU)
+    assert prepared.outliers is not None
+    assert len(prepared.outliers) == 30
+    assert list(prepared.facts["outliers"]) == ["outliers synth:30"]

@@ -26,6 +26,10 @@ class Recipe:
     """Architecture, by name: `handigit models` lists them."""
     data: tuple[str, ...] = ("mnist",)
     """Data sets to learn from: names of sets in the data folder, paths, or "synth:40000" for that many drawn digits."""
+    outliers: tuple[str, ...] = ()
+    """What is no digit: sets as in data, or "synth:20000"; to be answered by all ten equally (Hendrycks et al. 2019)."""
+    outlier_share: float = 0.125
+    """Outliers in a batch, for each digit in it."""
     seed: int = 0
     """Start of every random choice: weights, order, augmentation, validation split."""
     validation: int = 5000
@@ -145,6 +149,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0.0, 10.0),
     "beta1": (0.0, 0.9999),
     "beta2": (0.0, 0.99999),
+    "outlier_share": (0.0, 1.0),
     "warmup": (0.0, 1.0),
     "label_smoothing": (0.0, 0.9),
     "ema": (0.0, 0.99999),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, validators
 from cyclopts import config as sources
 
 import handigit
@@ -20,9 +20,9 @@ from handigit.cli.parts import (
     count_shared,
     export_run,
     find_model,
+    labels_of,
     limit_torch,
     load_data,
-    load_labelled,
     summarise_run,
 )
 from handigit.cli.terminal import complain, err, out, say, watch_bytes, watch_training
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Share = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
 
 
@@ -66,7 +67,7 @@ def read(
     as_: Annotated[Literal["digit"], Parameter(name="--as")] = "digit",  # noqa: ARG001 - the one kind so far
     format: Annotated[Literal["table", "json", "jsonl", "csv"], Parameter(name="--format")] = "table",  # noqa: A002
     annotate: Path | None = None,
-    target_error: float = 0.01,
+    target_error: Share = 0.01,
     model: Path | None = None,
 ) -> int:
     """Read the handwritten digit in each picture.
@@ -188,7 +189,7 @@ def train(
     current = existing or Run.create(place, fields, prepared.facts | ({"from": from_} if from_ else {}))
     say(f"{current.path}: {prepared}")
     with watch_training(fields.epochs) as watch:
-        fit(current, prepared.train, prepared.validation, device=processor, start=start, watch=watch)
+        fit(current, prepared, device=processor, start=start, watch=watch)
     conclude_run(current, prepared)
 
 
@@ -220,11 +221,11 @@ def tune(
     prepared = prepare(fields, folder=settings.data, device=processor)
     place = run or settings.runs / f"tune-{Path(recipe).stem}"
 
-    def say(trial: int, row: "Row") -> None:
-        out.print(f"trial {trial}  epoch {row['epoch']}  validation accuracy {row['validation_accuracy']:.4f}")
+    def after_epoch(trial: int, row: "Row") -> None:
+        say(f"trial {trial}  epoch {row['epoch']}  validation accuracy {row['validation_accuracy']:.4f}")
 
-    tuned = search(fields, prepared, place, trials=trials, device=processor, watch=say)
-    out.print(f"best of {tuned.trials} trials ({tuned.pruned} cut short): validation accuracy {tuned.accuracy:.4f}")
+    tuned = search(fields, prepared, place, trials=trials, device=processor, watch=after_epoch)
+    say(f"best of {tuned.trials} trials ({tuned.pruned} cut short): validation accuracy {tuned.accuracy:.4f}")
     say(f"train it with: handigit train {tuned.path / 'best.toml'}")
 
 
@@ -270,11 +271,13 @@ def evaluate(
     from handigit.evaluate.metrics import DISPUTED_MNIST, score
     from handigit.evaluate.report import Evaluation, write_report
     from handigit.read import Engine
+    from handigit.read.confidence import probabilities
 
     named = find_model(model)
     engine = Engine(named.path, threads=Settings().threads)
-    dataset = load_labelled(data, part)
-    probabilities = engine.probabilities(dataset.as_floats())
+    dataset = load_data(data, part)
+    labels = labels_of(dataset)
+    shares = probabilities(engine.logits(dataset.as_floats()), temperature=engine.card.temperature)
     masked = DISPUTED_MNIST if (data, part) == ("mnist", "test") else ()
     shared = count_shared(engine.card, dataset) if part == "test" else None
     evaluation = Evaluation(
@@ -283,10 +286,10 @@ def evaluate(
         card=card_facts(engine, shared),
         data=dataset.name,
         fingerprint=dataset.fingerprint,
-        scores=score(dataset.labels, probabilities, masked=masked),
+        scores=score(labels, shares, masked=masked),
         glyphs=dataset.glyphs,
-        labels=dataset.labels,
-        probabilities=probabilities,
+        labels=labels,
+        probabilities=shares,
         curves=tuple(named.run.metrics()) if named.run else (),
         code_version=engine.card.code_version,
     )

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from jaxtyping import Int64
+
 from handigit.cli.terminal import say
 from handigit.errors import DataError, HandigitError, ModelError
 from handigit.settings import Settings
@@ -74,16 +77,15 @@ def load_data(source: str, part: Literal["train", "test"]) -> "Dataset":
     return load(source, folder=settings.data, part=part, limits=limits)
 
 
-def load_labelled(source: str, part: Literal["train", "test"]) -> "Dataset":
-    """The same, refused if nobody said which digits they are.
+def labels_of(dataset: "Dataset") -> Int64[np.ndarray, " n"]:
+    """The labels of a data set that must have them.
 
     Raises:
-        DataError: as `load_data`, or no labels.
+        DataError: nobody said which digits they are.
     """
-    dataset = load_data(source, part)
     if dataset.labels is None:
         raise DataError(f"{dataset.name} has no labels to score against; `handigit submit` answers such a table")
-    return dataset
+    return dataset.labels
 
 
 def count_shared(card: "Card", dataset: "Dataset") -> int | None:

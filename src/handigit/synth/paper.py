@@ -62,7 +62,7 @@ def sheet(
     _rule(page, paper, digit)
     if paper.frame:
         _frame(page, paper, digit, rng)
-    return page
+    return np.asarray(page, np.uint8)
 
 
 def lay(

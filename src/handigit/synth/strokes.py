@@ -102,7 +102,7 @@ def _span(values: Float64[np.ndarray, "4 k"], knots: Float64[np.ndarray, "4"]) -
     t = np.linspace(knots[1], knots[2], SAMPLES_A_SPAN, endpoint=False)[:, None]
 
     def mix(a: np.ndarray, b: np.ndarray, start: float, stop: float) -> np.ndarray:
-        return ((stop - t) * a + (t - start) * b) / (stop - start)
+        return np.asarray(((stop - t) * a + (t - start) * b) / (stop - start))
 
     a = [mix(values[i], values[i + 1], knots[i], knots[i + 1]) for i in range(3)]
     b = [mix(a[i], a[i + 1], knots[i], knots[i + 2]) for i in range(2)]

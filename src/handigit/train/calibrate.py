@@ -30,7 +30,7 @@ def calibrate(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> Cal
     """Temperature, thresholds and energy floor from held-out answers."""
     temperature = fit_temperature(logits, labels)
     confidence, answer = F.softmax(logits / temperature, dim=1).max(dim=1)
-    energy = temperature * torch.logsumexp(logits / temperature, dim=1)
+    energy = torch.logsumexp(logits / temperature, dim=1)
     floor = torch.quantile(energy, _DIGITS_LOST).item()
     return Calibration(temperature, choose_thresholds(confidence, answer == labels), floor)
 

@@ -22,19 +22,22 @@ from handigit.models import build
 from handigit.recipe import Recipe
 from handigit.train.ema import Average, estimate_batch_norm
 from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from handigit.train.prepare import Prepared
 from handigit.train.run import Row, Run
 
 log = logging.getLogger(__name__)
+NO_DIGIT = -1
 _SCORING_BATCH = 1000
 _BATCH_NORM_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Glyphs and labels on the device that trains."""
+    """Glyphs and labels on the device that trains; after the digits come `outliers` glyphs that are none."""
 
     glyphs: UInt8[Tensor, "n 28 28"]
     labels: Int64[Tensor, " n"]
+    outliers: int = 0
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device) -> "Samples":
@@ -48,7 +51,13 @@ class Samples:
         return cls(torch.from_numpy(dataset.glyphs).to(device), torch.from_numpy(dataset.labels).to(device))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        """Digits; outliers are not counted."""
+        return len(self.labels) - self.outliers
+
+    def with_outliers(self, glyphs: UInt8[Tensor, "m 28 28"]) -> "Samples":
+        """The same digits, followed by glyphs that are no digit."""
+        labels = torch.full((len(glyphs),), NO_DIGIT, dtype=torch.int64, device=glyphs.device)
+        return Samples(torch.cat([self.glyphs, glyphs]), torch.cat([self.labels, labels]), self.outliers + len(glyphs))
 
     def batch(self, indices: Int64[Tensor, " m"]) -> tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]:
         """Some glyphs as the network takes them, 0..1, with their labels."""
@@ -63,7 +72,7 @@ class Watch:
     epoch: Callable[[Row], None] = field(default=lambda _row: None)
 
 
-def fit(run: Run, train: Dataset, validation: Dataset, *, device: torch.device, start: nn.Module, watch: Watch) -> None:
+def fit(run: Run, prepared: Prepared, *, device: torch.device, start: nn.Module, watch: Watch) -> None:
     """Train `start` by the run's recipe until the run is finished, from its last checkpoint if it has one.
 
     Raises:
@@ -71,8 +80,12 @@ def fit(run: Run, train: Dataset, validation: Dataset, *, device: torch.device, 
         RunError: a damaged checkpoint.
     """
     recipe = run.recipe
-    learner = Learner(recipe, start.to(device, memory_format=torch.channels_last), Samples.of(train, device))
-    held_out = Samples.of(validation, device) if len(validation) else None
+    model = start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    samples = Samples.of(prepared.train, device)
+    if prepared.outliers:
+        samples = samples.with_outliers(torch.from_numpy(prepared.outliers.glyphs).to(device))
+    learner = Learner(recipe, model, samples)
+    held_out = Samples.of(prepared.validation, device) if len(prepared.validation) else None
     rows = learner.resume(run)
     for epoch in range(len(rows), recipe.epochs):
         if _out_of_patience(rows, recipe):
@@ -113,25 +126,28 @@ class Learner:
             self.learning_rate = set_learning_rate(self.optimizer, self.recipe, step=step, total=total)
             with torch.autocast(glyphs.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 logits = self.model(glyphs)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+            loss = F.cross_entropy(logits.float(), targets(labels, self.recipe.label_smoothing))
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             if self.average:
                 self.average.update(self.model, step)
-            losses += loss.item() * len(labels)
+            losses += loss.item()
             right += int((logits.argmax(1) == labels).sum())
-            seen += len(labels)
+            seen += int((labels != NO_DIGIT).sum())
             watch.step(step + 1, total)
-        return losses / seen, right / seen
+        return losses / self.steps_an_epoch, right / seen
 
     def batches(self, epoch: int) -> Iterator[tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]]:
         """The epoch's augmented batches, in its own order; samples that do not fill a batch wait for the next epoch."""
         generator = Generator().manual_seed(_seed(self.recipe, epoch))
         order = torch.randperm(len(self.samples), generator=generator)
         size = min(self.recipe.batch_size, len(order))
+        extra = round(size * self.recipe.outlier_share) if self.samples.outliers else 0
         for start in range(0, self.steps_an_epoch * size, size):
-            glyphs, labels = self.samples.batch(order[start : start + size].to(self.samples.labels.device))
+            none = torch.randint(self.samples.outliers, (extra,), generator=generator) if extra else order[:0]
+            chosen = torch.cat([order[start : start + size], none + len(self.samples)])
+            glyphs, labels = self.samples.batch(chosen.to(self.samples.labels.device))
             glyphs = augment(glyphs, self.recipe, generator)
             yield glyphs.contiguous(memory_format=torch.channels_last), labels
 
@@ -172,11 +188,17 @@ class Learner:
         return rows
 
 
+def targets(labels: Int64[Tensor, " n"], smoothing: float) -> Float[Tensor, "n 10"]:
+    """What the network should answer: the digit, smoothed; all ten equally for what is none (Hendrycks et al. 2019)."""
+    digits = F.one_hot(labels.clamp(min=0), 10) * (1 - smoothing) + smoothing / 10
+    return torch.where((labels == NO_DIGIT)[:, None], 0.1, digits)
+
+
 @torch.no_grad()
 def predict_logits(model: nn.Module, samples: Samples) -> Float[Tensor, "n 10"]:
-    """What the network says of every sample, in float32 and without augmentation."""
+    """What the network says of every digit, in float32 and without augmentation."""
     model.eval()
-    parts = torch.arange(len(samples), device=samples.labels.device).split(_SCORING_BATCH)
+    parts = torch.split(torch.arange(len(samples), device=samples.labels.device), _SCORING_BATCH)
     return torch.cat([model(samples.batch(part)[0].contiguous(memory_format=torch.channels_last)) for part in parts])
 
 

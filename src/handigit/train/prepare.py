@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import handigit
 from handigit.data import Dataset, concatenate, load, split
 from handigit.errors import DataError
 from handigit.recipe import Recipe
-from handigit.synth import digits
+from handigit.synth import digits, nondigits
 from handigit.train.run import describe_machine
 
 DRAWN = "synth:"
@@ -22,11 +23,12 @@ DRAWN = "synth:"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Samples to learn from, samples to choose by, and what a run says of both."""
+    """Samples to learn from, samples to choose by, what is no digit, and what a run says of them."""
 
     train: Dataset
     validation: Dataset
     facts: dict[str, Any]
+    outliers: Dataset | None = None
 
     def __str__(self) -> str:
         counts = self.facts["samples"]
@@ -49,9 +51,11 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
             "to learn from; give a smaller --validation"
         )
     parts = split(everything, validation=recipe.validation, seed=recipe.seed)
+    outliers = load_outliers(recipe, folder=folder)
     facts = {
         "code_version": code_version(),
         "data": {s.name: s.fingerprint for s in sets},
+        "outliers": {outliers.name: outliers.fingerprint} if outliers else {},
         "samples": {
             "train": len(parts.train),
             "validation": len(parts.validation),
@@ -60,7 +64,7 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
         },
         "machine": describe_machine(device),
     }
-    return Prepared(parts.train, parts.validation, facts)
+    return Prepared(parts.train, parts.validation, facts, outliers)
 
 
 def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
@@ -71,11 +75,35 @@ def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
     """
     if not source.startswith(DRAWN):
         return load(source, folder=folder, part="train")
+    drawn = digits(_count(source), seed=seed)
+    return Dataset(source, drawn.glyphs, drawn.labels)
+
+
+def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
+    """What the recipe gives as no digit; labels that such a set may have are left aside.
+
+    Raises:
+        DataError: as `load_source`.
+    """
+    if not recipe.outliers:
+        return None
+    # Another seed than the digits', so that no writer draws both.
+    seed = recipe.seed + 1_000_000
+    glyphs = [
+        nondigits(_count(source), seed=seed).glyphs
+        if source.startswith(DRAWN)
+        else load(source, folder=folder, part="train").glyphs
+        for source in recipe.outliers
+    ]
+    return Dataset("outliers " + "+".join(recipe.outliers), np.concatenate(glyphs), None)
+
+
+def _count(source: str) -> int:
+    """The number in `synth:40000`."""
     count = source.removeprefix(DRAWN)
     if not count.isdecimal() or not int(count):
-        raise DataError(f"{source}: {count!r} is no number of digits to draw; write it as {DRAWN}40000")
-    drawn = digits(int(count), seed=seed)
-    return Dataset(source, drawn.glyphs, drawn.labels)
+        raise DataError(f"{source}: {count!r} is no number of glyphs to draw; write it as {DRAWN}40000")
+    return int(count)
 
 
 def code_version() -> str:

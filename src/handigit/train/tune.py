@@ -111,7 +111,7 @@ def _run_trial(
             raise optuna.TrialPruned
 
     start = start_model(run.recipe)
-    fit(run, prepared.train, prepared.validation, device=device, start=start, watch=Watch(epoch=after_epoch))
+    fit(run, prepared, device=device, start=start, watch=Watch(epoch=after_epoch))
     return float(run.report["validation_accuracy"])
 
 
