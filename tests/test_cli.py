@@ -208,6 +208,17 @@ def test_a_set_is_shown_and_written(tmp_path, capsys) -> None:
     assert list((tmp_path / "shown").rglob("*.png"))
 
 
+def test_drawn_sets_are_written_and_can_be_shown(capsys) -> None:
+    assert run(["data", "synth", "60", "-o", "mine.npz", "--sheet", "mine.png", "--seed", "3"]) == DONE
+    with Image.open("mine.png") as sheet:
+        assert sheet.size[0] > 25 * 28
+    assert run(["data", "show", "mine.npz"]) == DONE
+    assert "60" in capsys.readouterr().out
+    assert run(["data", "synth", "20", "-o", "none.npz", "--what", "nondigits"]) == DONE
+    assert run(["evaluate", "embedded", "--data", "none.npz"]) == SOME_FAILED
+    assert "has no labels to score against" in capsys.readouterr().err
+
+
 @pytest.mark.data
 def test_fetch_takes_a_local_folder(tmp_path, monkeypatch, data_folder) -> None:
     monkeypatch.setenv("HANDIGIT_DATA", str(tmp_path / "data"))

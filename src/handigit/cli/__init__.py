@@ -140,6 +140,37 @@ def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", rep
         say(f"wrote {page}")
 
 
+@data.command
+def synth(
+    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 1000,
+    *,
+    output: Output,
+    sheet: Path | None = None,
+    what: Literal["digits", "nondigits"] = "digits",
+    seed: int = 0,
+) -> None:
+    """Draw a set of glyphs with our own pen: digits by many writers, or what is no digit.
+
+    Args:
+        count: Glyphs to draw.
+        output: The .npz file to write; `handigit data show` and a recipe's data take it.
+        sheet: A PNG in which to show the first 400 of them.
+        what: Digits, or letters, scribbles, dashes and other things that are none.
+        seed: Equal seeds draw equal glyphs.
+    """
+    import cv2
+
+    from handigit.data import Dataset, save_npz
+    from handigit.synth import contact_sheet, digits, nondigits
+
+    drawn = (digits if what == "digits" else nondigits)(count, seed=seed)
+    save_npz(Dataset(output.stem, drawn.glyphs, drawn.labels if what == "digits" else None), output)
+    say(f"wrote {output}: {len(drawn):,} {what}")
+    if sheet:
+        cv2.imwrite(str(sheet), contact_sheet(drawn.glyphs[:400], columns=25))
+        say(f"wrote {sheet}")
+
+
 @app.command
 def models() -> None:
     """List the architectures with their weights, multiplications for one glyph, and papers."""

@@ -1,0 +1,46 @@
+"""The pictures under samples/ are documentation, fixture and snapshot at once: each is read as its folder says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from handigit import Reader
+from handigit.read.answers import SUFFIXES
+from handigit.records import Digit
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+EXPECTED = [
+    (folder.parent, name, answer)
+    for folder in sorted(SAMPLES.glob("*/expected.json"))
+    for name, answer in json.loads(folder.read_text(encoding="utf-8")).items()
+]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+def matches(digit: Digit, expected: dict[str, object]) -> bool:
+    outcomes = expected["outcome"] if isinstance(expected["outcome"], list) else [expected["outcome"]]
+    right_text = expected.get("text") in (None, "", "" if digit.value is None else str(digit.value))
+    return digit.outcome.value in outcomes and right_text
+
+
+@pytest.mark.parametrize(("folder", "name", "expected"), EXPECTED, ids=[f"{f.name}/{n}" for f, n, _ in EXPECTED])
+def test_a_sample_is_read_as_its_folder_says(
+    reader: Reader, folder: Path, name: str, expected: dict[str, object]
+) -> None:
+    digit = reader.digit(folder / name)
+    assert matches(digit, expected), f"{digit.outcome} {digit.value} at {digit.confidence:.3f}, expected {expected}"
+
+
+def test_every_sample_has_its_expectation_and_every_expectation_its_sample() -> None:
+    pictures = {path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.suffix in SUFFIXES}
+    assert pictures == {(folder / name).relative_to(SAMPLES) for folder, name, _ in EXPECTED}
+    assert len(pictures) >= 12
+
+
+def test_samples_stay_small() -> None:
+    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 1_500_000
