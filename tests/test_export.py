@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_train import SMALL, quadrants, train_small
 
 from handigit.card import METADATA_KEY, Card
 from handigit.data import split
@@ -19,6 +18,7 @@ from handigit.models import ARCHITECTURES, build
 from handigit.train.calibrate import calibrate, choose_thresholds, fit_temperature
 from handigit.train.export import Exported, add_card, compare_with_torch, export, to_onnx
 from handigit.train.run import Run
+from test_train import SMALL, quadrants, train_small
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_every_architecture_exports_for_any_batch(name: str) -> None:
 def test_a_file_that_answers_otherwise_is_not_written() -> None:
     torch.manual_seed(0)
     model, other = build("dense").eval(), build("dense").eval()
-    with pytest.raises(ModelError, match="differs from PyTorch: .* it was not written"):
+    with pytest.raises(ModelError, match=r"differs from PyTorch: .* it was not written"):
         compare_with_torch(model, to_onnx(other), quadrants(50).glyphs)
 
 

@@ -56,20 +56,20 @@ def test_changes_win_over_the_file() -> None:
     ],
 )
 def test_what_no_training_could_use_is_refused(values, message) -> None:
-    with pytest.raises(RecipeError, match="recipe|test") as caught:
+    with pytest.raises(RecipeError, match=r"recipe|test") as caught:
         Recipe.from_dict(values, source="test")
     assert message in str(caught.value)
 
 
 def test_an_unknown_recipe_names_those_there_are() -> None:
-    with pytest.raises(RecipeError, match="no recipe named 'lenett'; there are: .*lenet5"):
+    with pytest.raises(RecipeError, match=r"no recipe named 'lenett'; there are: .*lenet5"):
         read_recipe("lenett")
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path) -> None:
     file = tmp_path / "broken.toml"
     file.write_text("epochs = = 3", encoding="utf-8")
-    with pytest.raises(RecipeError, match="broken.toml: not valid TOML"):
+    with pytest.raises(RecipeError, match=r"broken.toml: not valid TOML"):
         load_recipe(str(file))
 
 

@@ -27,7 +27,7 @@ class Recipe:
     data: tuple[str, ...] = ("mnist",)
     """Data sets to learn from: names of sets in the data folder, paths, or "synth:40000" for that many drawn digits."""
     outliers: tuple[str, ...] = ()
-    """What is no digit: sets as in data, or "synth:20000"; to be answered by all ten equally (Hendrycks et al. 2019)."""
+    """What is no digit, named as in data; learnt to be answered by all ten equally (Hendrycks et al. 2019)."""
     outlier_share: float = 0.125
     """Outliers in a batch, for each digit in it."""
     seed: int = 0

@@ -20,6 +20,11 @@ class Outcome(StrEnum):
     NOT_A_NUMBER = "not_a_number"
 
 
+def percent(confidence: float) -> str:
+    """A confidence as people see it; never "100 %", because nothing is."""
+    return ">99.9%" if confidence > 0.999 else f"{confidence:.1%}"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle in pixels of the picture as given, after EXIF rotation; right and bottom lie just outside it."""

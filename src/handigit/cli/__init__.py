@@ -195,7 +195,7 @@ def train(
     resume: bool = False,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     device: str = "auto",
-    fields: RecipeFields = Recipe(),  # noqa: B008 - frozen, so one instance serves every call
+    fields: RecipeFields = Recipe(),
 ) -> None:
     """Train a network by a recipe; the run's folder keeps all of it, and an ONNX file to read with.
 
@@ -232,7 +232,7 @@ def tune(
     trials: int = 20,
     run: Path | None = None,
     device: str = "auto",
-    fields: RecipeFields = Recipe(),  # noqa: B008 - frozen, so one instance serves every call
+    fields: RecipeFields = Recipe(),
 ) -> None:
     """Search a recipe's hyper-parameters with Optuna; called again, it goes on where it stopped.
 

@@ -5,17 +5,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from handigit.data import Progress as OnBytes
     from handigit.train.fit import Watch
     from handigit.train.run import Row
@@ -37,6 +30,8 @@ def say(text: str) -> None:
 @contextmanager
 def watch_bytes() -> Iterator["OnBytes"]:
     """A bar for each file that is being fetched."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
     with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err) as progress:
         tasks: dict[str, TaskID] = {}
 
@@ -51,6 +46,8 @@ def watch_bytes() -> Iterator["OnBytes"]:
 @contextmanager
 def watch_training(epochs: int) -> Iterator["Watch"]:
     """A bar over all steps with the time that remains, and a line after each epoch."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from handigit.train.fit import Watch
 
     columns = (

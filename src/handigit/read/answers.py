@@ -22,7 +22,7 @@ from handigit.errors import ImageError, UnreadableImage
 from handigit.images import open_pages
 from handigit.read.annotate import annotate
 from handigit.read.reader import Reader
-from handigit.records import Digit, Number, Outcome
+from handigit.records import Digit, Number, Outcome, percent
 
 Format = Literal["table", "json", "jsonl", "csv"]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
@@ -100,8 +100,8 @@ def _table(readings: Iterable[Reading]) -> Table:
     for reading in readings:
         number = reading.number
         source = reading.source if number.page == 0 else f"{reading.source} page {number.page + 1}"
-        sure = f"{number.confidence:.1%}" if number.text else ""
-        others = "  ".join(f"{text} {confidence:.1%}" for text, confidence in number.alternatives[:1])
+        sure = percent(number.confidence) if number.text else ""
+        others = "  ".join(f"{text} {percent(confidence)}" for text, confidence in number.alternatives[:1])
         outcome = Text(number.outcome.value, _STYLES[number.outcome])
         table.add_row(Text(source), outcome, Text(number.text, "bold"), sure, Text(others, "dim"))
     return table

@@ -33,8 +33,11 @@ class Prepared:
     def __str__(self) -> str:
         counts = self.facts["samples"]
         text = f"{counts['train']:,} samples to learn from, {counts['validation']:,} to choose by"
-        dropped = counts["duplicates_dropped_from_train"]
-        return f"{text} ({dropped} exact duplicates of those taken out of training)" if dropped else text
+        if dropped := counts["duplicates_dropped_from_train"]:
+            text += f"; {dropped} exact duplicates of those taken out of training"
+        if skipped := counts["unreadable_inputs_skipped"]:
+            text += f"; {skipped} inputs skipped, which `handigit data show` names"
+        return text
 
 
 def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
