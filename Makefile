@@ -3,6 +3,7 @@
 #   make test    run everything that can run here
 #   make check   format, lint, types, import rules
 #   make bench   measure speed and size
+#   make notebooks   open the notebooks
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +31,10 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/read_speed.py
 	$(BIN)/python bench/install_size.py
+
+notebooks: $(VENV)/.dev
+	$(PIP) install jupyterlab
+	$(BIN)/jupyter lab notebooks
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Handigit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'

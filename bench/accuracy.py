@@ -44,7 +44,7 @@ def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Pat
     if not run.finished:
         watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
         fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch)
-    export(run, model, validation=prepared.validation, check=prepared.train)
+    export(run, model, prepared)
     return model
 
 

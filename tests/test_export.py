@@ -17,8 +17,12 @@ from handigit.errors import ModelError
 from handigit.models import ARCHITECTURES, build
 from handigit.train.calibrate import calibrate, choose_thresholds, fit_temperature
 from handigit.train.export import Exported, add_card, compare_with_torch, export, to_onnx
+from handigit.train.prepare import Prepared
 from handigit.train.run import Run
 from test_train import SMALL, quadrants, train_small
+
+PARTS = split(quadrants(), validation=SMALL.validation, seed=SMALL.seed)
+PREPARED = Prepared(PARTS.train, PARTS.validation, {})
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +32,11 @@ def run(tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def exported(run: Run) -> Exported:
-    parts = split(quadrants(), validation=SMALL.validation, seed=SMALL.seed)
-    return export(run, run.path / "model.onnx", validation=parts.validation, check=quadrants(), name="small")
+    return export(run, run.path / "model.onnx", PREPARED, name="small")
 
 
 def test_the_file_answers_as_the_network_does(exported: Exported) -> None:
-    assert exported.glyphs_checked == 400
+    assert exported.glyphs_checked == len(PARTS.train)
     assert exported.parity <= 1e-4
     assert exported.digest == hashlib.sha256(exported.path.read_bytes()).hexdigest()
 
@@ -48,8 +51,7 @@ def test_the_card_travels_inside(exported: Exported, run: Run) -> None:
 
 
 def test_exporting_twice_gives_the_same_bytes(exported: Exported, run: Run, tmp_path) -> None:
-    parts = split(quadrants(), validation=SMALL.validation, seed=SMALL.seed)
-    again = export(run, tmp_path / "again.onnx", validation=parts.validation, check=quadrants(), name="small")
+    again = export(run, tmp_path / "again.onnx", PREPARED, name="small")
     assert again.digest == exported.digest
 
 

@@ -128,7 +128,7 @@ def export_run(run: "Run", path: Path, prepared: "Prepared", *, name: str | None
     """Write a run's ONNX file and say how it compares with PyTorch."""
     from handigit.train.export import export
 
-    done = export(run, path, validation=prepared.validation, check=prepared.train, name=name)
+    done = export(run, path, prepared, name=name)
     say(
         f"wrote {done.path}: {done.size_bytes / 1e6:.2f} MB, sha256 {done.digest[:16]}, answers equal to PyTorch's on "
         f"{done.glyphs_checked:,} glyphs, probabilities within {done.parity:.0e}"

@@ -22,9 +22,16 @@ TEXT_POINTS = 10
 SMALL_POINTS = 8.5
 
 
-def new_figure(theme: Theme, *, height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
+class Drawing(Figure):
+    """A figure that a notebook shows by itself, at half its pixels so that it is sharp on any screen."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, float]]:
+        return png(self), {"width": self.get_figwidth() * DPI / 2}
+
+
+def new_figure(theme: Theme, *, height_inches: float, width_inches: float = WIDTH_INCHES) -> Drawing:
     """An empty figure on the theme's page colour."""
-    return Figure(figsize=(width_inches, height_inches), dpi=DPI, facecolor=theme.page, layout="constrained")
+    return Drawing(figsize=(width_inches, height_inches), dpi=DPI, facecolor=theme.page, layout="constrained")
 
 
 def style(axes: Axes, theme: Theme, *, x: str = "", y: str = "", grid: bool = True) -> Axes:

@@ -18,13 +18,13 @@ from torch import nn
 
 from handigit.augment import augment
 from handigit.card import METADATA_KEY, Card
-from handigit.data import Dataset
 from handigit.errors import ModelError
 from handigit.models import build
 from handigit.models.cost import count_parameters
 from handigit.recipe import Recipe
 from handigit.train.calibrate import Calibration, calibrate
 from handigit.train.fit import Samples, predict_logits
+from handigit.train.prepare import Prepared
 from handigit.train.run import Run
 
 PARITY_GLYPHS = 10_000
@@ -43,8 +43,8 @@ class Exported:
     parity: float
 
 
-def export(run: Run, path: Path, *, validation: Dataset, check: Dataset, name: str | None = None) -> Exported:
-    """Write the run's network to `path`, calibrated on `validation`, compared on the first 10,000 of `check`.
+def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None) -> Exported:
+    """Write the run's network to `path`, calibrated on validation data, compared on the first 10,000 to learn from.
 
     Raises:
         RunError: the run has not ended.
@@ -53,10 +53,10 @@ def export(run: Run, path: Path, *, validation: Dataset, check: Dataset, name: s
     model = build(run.recipe.model)
     model.load_state_dict(run.weights())
     model.eval()
-    samples = with_variations(Samples.of(validation, torch.device("cpu")), run.recipe)
+    samples = with_variations(Samples.of(prepared.validation, torch.device("cpu")), run.recipe)
     calibration = calibrate(predict_logits(model, samples), samples.labels)
     content = add_card(to_onnx(model), make_card(run, model, calibration, name=name or run.recipe.model))
-    glyphs = check.glyphs[:PARITY_GLYPHS]
+    glyphs = prepared.train.glyphs[:PARITY_GLYPHS]
     parity = compare_with_torch(model, content, glyphs)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
