@@ -19,7 +19,6 @@ from handigit.data import Dataset, load
 from handigit.evaluate.metrics import DISPUTED_MNIST, score
 from handigit.models import describe
 from handigit.read import Engine, Reader
-from handigit.read.confidence import probabilities
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
 from handigit.train.export import export
@@ -52,8 +51,7 @@ def score_file(model: Path, test: Dataset) -> dict[str, float]:
     """Percent right on the test set: the file itself, without the disputed labels, and through the reader."""
     engine = Engine(model)
     assert test.labels is not None
-    shares = probabilities(engine.logits(test.as_floats()), temperature=engine.card.temperature)
-    scores = score(test.labels, shares, masked=DISPUTED_MNIST)
+    scores = score(test.labels, engine.probabilities(test.as_floats()), masked=DISPUTED_MNIST)
     read = Reader(model).digits(list(test.glyphs))
     right = np.array([digit.value for digit in read]) == test.labels
     return {

@@ -14,13 +14,11 @@ SHARE = st.floats(0.001, 0.999)
     name=st.text(),
     temperature=st.floats(0.05, 20),
     pairs=st.lists(st.tuples(SHARE, SHARE), max_size=5),
-    energy_floor=st.none() | st.floats(-50, 50),
+    digit_floor=st.floats(0, 1),
 )
-def test_a_card_survives_its_json(name, temperature, pairs, energy_floor) -> None:
+def test_a_card_survives_its_json(name, temperature, pairs, digit_floor) -> None:
     thresholds = tuple(Threshold(target_error=error, confidence=confidence) for error, confidence in pairs)
-    card = Card(
-        name=name, architecture="cnn", temperature=temperature, thresholds=thresholds, energy_floor=energy_floor
-    )
+    card = Card(name=name, architecture="cnn", temperature=temperature, thresholds=thresholds, digit_floor=digit_floor)
     assert Card.from_json(card.to_json(), source="test") == card
 
 

@@ -26,8 +26,8 @@ class Threshold(BaseModel):
 class Card(BaseModel):
     """What a reader must know of a model to use it, and a person to trust it.
 
-    `energy_floor`: below this log-sum-exp of the logits over `temperature` an input is not a digit (Liu et al. 2020,
-    energy-based out-of-distribution detection); None where the model gives probabilities only.
+    `digit_floor`: ink of which the surest digit is less probable than this is no digit at all; 0: the model cannot
+    tell. A model that has learnt to answer what is no digit by all ten equally lies far below it there.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,7 +42,7 @@ class Card(BaseModel):
     output: Literal["logits", "probabilities"] = "logits"
     temperature: float = Field(default=1.0, gt=0)
     thresholds: tuple[Threshold, ...] = ()
-    energy_floor: float | None = None
+    digit_floor: float = Field(default=0.0, ge=0, le=1)
     recipe: dict[str, Any] = {}
     data: dict[str, str] = {}
     scores: dict[str, float] = {}

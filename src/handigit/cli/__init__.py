@@ -302,13 +302,12 @@ def evaluate(
     from handigit.evaluate.metrics import DISPUTED_MNIST, score
     from handigit.evaluate.report import Evaluation, write_report
     from handigit.read import Engine
-    from handigit.read.confidence import probabilities
 
     named = find_model(model)
     engine = Engine(named.path, threads=Settings().threads)
     dataset = load_data(data, part)
     labels = labels_of(dataset)
-    shares = probabilities(engine.logits(dataset.as_floats()), temperature=engine.card.temperature)
+    shares = engine.probabilities(dataset.as_floats())
     masked = DISPUTED_MNIST if (data, part) == ("mnist", "test") else ()
     shared = count_shared(engine.card, dataset) if part == "test" else None
     evaluation = Evaluation(

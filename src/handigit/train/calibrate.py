@@ -14,7 +14,7 @@ from torch import Tensor
 from handigit.card import Threshold
 
 TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-_DIGITS_LOST = 0.002  # share of real digits that the energy floor may take for something else
+_DIGITS_LOST = 0.002  # share of real digits that the floor may take for something else
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,14 @@ class Calibration:
 
     temperature: float
     thresholds: tuple[Threshold, ...]
-    energy_floor: float
+    digit_floor: float
 
 
 def calibrate(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> Calibration:
-    """Temperature, thresholds and energy floor from held-out answers."""
+    """Temperature, thresholds and the floor for non-digits from held-out answers."""
     temperature = fit_temperature(logits, labels)
     confidence, answer = F.softmax(logits / temperature, dim=1).max(dim=1)
-    energy = torch.logsumexp(logits / temperature, dim=1)
-    floor = torch.quantile(energy, _DIGITS_LOST).item()
+    floor = torch.quantile(confidence, _DIGITS_LOST).item()
     return Calibration(temperature, choose_thresholds(confidence, answer == labels), floor)
 
 

@@ -84,7 +84,7 @@ def make_card(run: Run, model: nn.Module, calibration: Calibration, *, name: str
         parameters=count_parameters(model),
         temperature=calibration.temperature,
         thresholds=calibration.thresholds,
-        energy_floor=calibration.energy_floor,
+        digit_floor=calibration.digit_floor,
         recipe=run.recipe.differences(),
         data=facts.get("data", {}),
         scores={key: round(report[key], 6) for key in ("validation_accuracy", "validation_loss") if key in report},

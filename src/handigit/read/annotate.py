@@ -1,0 +1,100 @@
+"""Draw an answer on its picture, and beside it what the model saw.
+
+It knows pictures and answers; how either came about is told elsewhere.
+"""
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from handigit.records import Digit, Outcome
+
+_LEAST_PX: Final = 320
+"""Longer side of the picture that is drawn on: smaller ones are enlarged so that the marks can be read."""
+_MOST_PX: Final = 960
+_PANEL_PX: Final = 260
+_MARGIN: Final = 16
+_BAR_PX: Final = 15
+_INK: Final = (31, 41, 55)
+_FAINT: Final = (107, 114, 128)
+_PAPER: Final = (249, 250, 251)
+_TRACK: Final = (229, 231, 235)
+_COLOURS: Final = {
+    Outcome.READ: (21, 128, 61),
+    Outcome.DOUBT: (194, 65, 12),
+    Outcome.BLANK: (107, 114, 128),
+    Outcome.NOT_A_NUMBER: (185, 28, 28),
+}
+_WORDS: Final = {
+    Outcome.READ: "read",
+    Outcome.DOUBT: "doubt",
+    Outcome.BLANK: "blank",
+    Outcome.NOT_A_NUMBER: "not a number",
+}
+
+
+def annotate(image: Image.Image | UInt8[np.ndarray, "height width *colours"], digit: Digit) -> Image.Image:
+    """The picture (upright, as its box counts pixels) with the answer marked, and a panel with glyph and bars."""
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    marked = _marked(picture, digit)
+    glyph_px = _PANEL_PX - 2 * _MARGIN
+    height = max(marked.height, 4 * _MARGIN + 40 + glyph_px + 10 * (_BAR_PX + 3))
+    sheet = Image.new("RGB", (marked.width + _PANEL_PX, height), _PAPER)
+    sheet.paste(marked, (0, (height - marked.height) // 2))
+    _draw_panel(ImageDraw.Draw(sheet), sheet, digit, left=marked.width + _MARGIN)
+    return sheet
+
+
+def _marked(image: Image.Image, digit: Digit) -> Image.Image:
+    """The picture at a size that can be looked at, with the box and the answer on it."""
+    longest = max(image.size)
+    scale = _LEAST_PX / longest if longest < _LEAST_PX else min(1.0, _MOST_PX / longest)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    flat = Image.new("RGBA", image.size, "white")
+    flat.alpha_composite(image.convert("RGBA"))
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    marked = flat.convert("RGB").resize(size, how)
+    if digit.box is not None:
+        pen, line = ImageDraw.Draw(marked), max(2, max(size) // 200)
+        box = [edge * scale for edge in digit.box.as_list()]
+        frame = (
+            max(box[0] - line, 0),
+            max(box[1] - line, 0),
+            min(box[2] + line, size[0]) - 1,
+            min(box[3] + line, size[1]) - 1,
+        )
+        pen.rectangle(frame, outline=_COLOURS[digit.outcome], width=line)
+    return marked
+
+
+def _draw_panel(pen: ImageDraw.ImageDraw, sheet: Image.Image, digit: Digit, *, left: int) -> None:
+    """The answer in words, the glyph, and a bar for each digit's probability."""
+    colour = _COLOURS[digit.outcome]
+    value = "-" if digit.value is None else str(digit.value)
+    pen.text((left, _MARGIN - 6), value, font=ImageFont.load_default(44), fill=colour)
+    pen.text((left + 44, _MARGIN), _WORDS[digit.outcome], font=ImageFont.load_default(20), fill=colour)
+    if digit.glyph is None:
+        pen.text((left, 4 * _MARGIN + 10), "no ink found", font=ImageFont.load_default(14), fill=_FAINT)
+        return
+    sure = f"{digit.confidence:.1%} sure"
+    pen.text((left + 44, _MARGIN + 24), sure, font=ImageFont.load_default(14), fill=_FAINT)
+    glyph_px, top = _PANEL_PX - 2 * _MARGIN, 2 * _MARGIN + 40
+    seen = Image.fromarray((np.clip(digit.glyph, 0, 1) * 255).astype(np.uint8))
+    sheet.paste(seen.resize((glyph_px, glyph_px), Image.Resampling.NEAREST).convert("RGB"), (left, top))
+    for number, share in enumerate(digit.probabilities):
+        _draw_bar(pen, number, share, left=left, top=top + glyph_px + _MARGIN // 2 + number * (_BAR_PX + 3))
+
+
+def _draw_bar(pen: ImageDraw.ImageDraw, number: int, share: float, *, left: int, top: int) -> None:
+    """One digit's probability, from 0 to the panel's width."""
+    font = ImageFont.load_default(13)
+    start, end = left + 16, left + _PANEL_PX - 2 * _MARGIN - 44
+    likely = share >= 0.5
+    pen.text((left, top - 1), str(number), font=font, fill=_INK if likely else _FAINT)
+    pen.rectangle((start, top + 2, end, top + _BAR_PX - 2), fill=_TRACK)
+    if share >= 0.005:
+        length = max(2, round((end - start) * share))
+        pen.rectangle((start, top + 2, start + length, top + _BAR_PX - 2), fill=_INK if likely else _FAINT)
+    pen.text((end + 6, top - 1), f"{share:.1%}", font=font, fill=_INK if likely else _FAINT)

@@ -1,0 +1,139 @@
+"""Pictures in, digits out: the reading half's public face.
+
+It joins the other rooms (pages and glyphs, the engine, confidence) and keeps the order; it knows nothing of formats,
+strokes or networks.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from handigit.errors import ImageError, ModelError
+from handigit.images import FoundDigit, Limits, Source, find_digit, open_pages
+from handigit.read.confidence import outcome
+from handigit.read.engine import BATCH, Engine
+from handigit.records import Digit, Outcome
+
+EMBEDDED: Final = Path(__file__).parents[1] / "weights"
+"""The models inside the package."""
+
+Found = FoundDigit | None
+
+
+class Reader:
+    """Reads handwritten digits from pictures.
+
+    `model_dir`: a folder that holds `digit.onnx`, or an .onnx file; None for the models inside the package.
+    `target_error`: the wanted share of wrong answers among those `read`; what is less sure is a `doubt`.
+    `threads`: processor threads, None for all; `limits`: the largest pictures that are decoded.
+    The model is loaded when first needed. Calls from several threads at once are safe.
+
+    Raises:
+        ModelError: no model there.
+        ValueError: a `target_error` outside 0..1.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path | None = None,
+        *,
+        target_error: float = 0.01,
+        threads: int | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
+        if not 0 < target_error < 1:
+            raise ValueError(f"target_error = {target_error} is not between 0 and 1; 0.01 means one wrong in a hundred")
+        self.target_error = target_error
+        self.threads = threads or os.cpu_count() or 1
+        self.limits = limits
+        self.model_path = _digit_model(Path(model_dir) if model_dir is not None else EMBEDDED)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The digit model, loaded on first use."""
+        return Engine(self.model_path, threads=self.threads)
+
+    def digit(self, image: Source) -> Digit:
+        """Read a picture that holds one digit; of several pages, the first.
+
+        Raises:
+            ImageError: a picture that cannot be used (`UnreadableImage`, `ImageTooLarge`).
+            ModelError: a model that cannot be used.
+        """
+        return self._answers([self._found(image)])[0]
+
+    def digits(self, images: Iterable[Source]) -> list[Digit]:
+        """Read many pictures of one digit each; the answers stand in the same order.
+
+        Raises:
+            ImageError: as `digit`, naming the picture by its place, counted from 0.
+            ModelError: a model that cannot be used.
+        """
+        answers: list[Digit] = []
+        with ThreadPoolExecutor(self.threads) as pool:
+            for found in self._in_order(pool, images):
+                answers += self._answers(found)
+        return answers
+
+    def _in_order(self, pool: ThreadPoolExecutor, images: Iterable[Source]) -> Iterator[list[Found]]:
+        """Batches of what was found, prepared ahead of the model, but never so far that memory grows."""
+        waiting: deque[Future[list[Found]]] = deque()
+        numbered = enumerate(images)
+        while batch := list(islice(numbered, BATCH)):
+            waiting.append(pool.submit(self._found_all, batch))
+            if len(waiting) > self.threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _found_all(self, batch: Sequence[tuple[int, Source]]) -> list[Found]:
+        found = []
+        for number, image in batch:
+            try:
+                found.append(self._found(image))
+            except ImageError as problem:
+                raise type(problem)(f"image {number}: {problem}") from None
+        return found
+
+    def _found(self, image: Source) -> Found:
+        """The digit on the first page, if there is ink."""
+        return find_digit(next(iter(open_pages(image, limits=self.limits))))
+
+    def _answers(self, found: Sequence[Found]) -> list[Digit]:
+        """What the model and its card say to each; blanks do not reach the model."""
+        inked = [one for one in found if one is not None]
+        if not inked:
+            return [_BLANK] * len(found)
+        shares = self.engine.probabilities(np.stack([one.glyph for one in inked])).tolist()
+        digits = iter([self._answer(one, row) for one, row in zip(inked, shares, strict=True)])
+        return [_BLANK if one is None else next(digits) for one in found]
+
+    def _answer(self, found: FoundDigit, shares: list[float]) -> Digit:
+        confidence = max(shares)
+        result = outcome(self.engine.card, confidence=confidence, target_error=self.target_error)
+        return Digit(
+            outcome=result,
+            value=None if result is Outcome.NOT_A_NUMBER else shares.index(confidence),
+            confidence=confidence,
+            probabilities=tuple(shares),
+            box=found.box,
+            glyph=found.glyph,
+        )
+
+
+_BLANK: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
+
+
+def _digit_model(place: Path) -> Path:
+    """The digit model's file in a folder, or the file itself."""
+    path = place / "digit.onnx" if place.is_dir() else place
+    if not path.is_file():
+        raise ModelError(f"{path}: no model there; give a folder that holds digit.onnx, or the path of an .onnx file")
+    return path
