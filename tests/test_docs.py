@@ -10,7 +10,12 @@ import handigit
 from handigit.cli import DONE, app, run
 
 PROJECT = Path(__file__).parents[1]
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    PROJECT / "published" / "README.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+]
 
 
 def commands() -> list[str]:

@@ -1,0 +1,65 @@
+"""The model inside the package: its size, its card, the run it came from, and what it must not fall below."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handigit import Outcome, Reader
+from handigit.data import load
+from handigit.synth import digits, nondigits
+from handigit.train.fit import Samples, predict_logits, start_model
+from handigit.train.run import Run
+
+PUBLISHED = Path(__file__).parents[1] / "published" / "digit"
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+def test_it_is_small_and_its_card_is_whole(reader: Reader) -> None:
+    assert reader.model_path.stat().st_size <= 2_000_000
+    card = reader.engine.card
+    assert card.name == "handigit-digit"
+    assert card.parameters == 187_242
+    assert card.thresholds
+    assert card.digit_floor > 0.1
+    assert card.data
+    assert card.scores["validation_accuracy"] > 0.98
+
+
+def test_it_is_the_published_run(reader: Reader) -> None:
+    run = Run.open(PUBLISHED)
+    assert run.finished
+    glyphs = digits(200, seed=42).glyphs
+    samples = Samples(torch.from_numpy(glyphs), torch.zeros(200, dtype=torch.int64))
+    trained = predict_logits(start_model(run.recipe, from_run=run), samples).numpy()
+    assert np.allclose(reader.engine.logits(glyphs.astype(np.float32) / 255), trained, atol=1e-3)
+    assert reader.engine.card.data == run.facts["data"]
+
+
+def test_digits_of_writers_it_has_not_seen_are_read(reader: Reader) -> None:
+    drawn = digits(500, seed=12345)
+    read = reader.digits(list(drawn.glyphs))
+    right = [digit.value == label for digit, label in zip(read, drawn.labels.tolist(), strict=True)]
+    assert np.mean(right) > 0.96
+
+
+def test_what_is_no_digit_is_seldom_read(reader: Reader) -> None:
+    read = reader.digits(list(255 - nondigits(500, seed=12345).glyphs))
+    assert np.mean([digit.outcome is Outcome.READ for digit in read]) < 0.1
+
+
+@pytest.mark.data
+def test_accuracy_is_a_gate(reader: Reader, data_folder: Path) -> None:
+    test = load("mnist", folder=data_folder, part="test")
+    assert test.labels is not None
+    answers = reader.engine.logits(test.as_floats()).argmax(axis=1)
+    assert np.mean(answers == test.labels) >= 0.995
+    raw = np.array(
+        [digit.value if digit.value is not None else -1 for digit in reader.digits(list(test.glyphs[:2000]))]
+    )
+    assert np.mean(raw == test.labels[:2000]) >= np.mean(answers[:2000] == test.labels[:2000]) - 0.002
