@@ -7,9 +7,9 @@ The format is told from the first bytes, never from a file's name, and a picture
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -20,13 +20,23 @@ from PIL.ImageFile import ImageFile
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images.paper import dark_on_light
 
-Source = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+
+@runtime_checkable
+class Stream(Protocol):
+    """An open binary file, or what behaves like one."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes; all that are left without a size."""
+        ...
+
+
+Source = str | Path | bytes | bytearray | memoryview | Stream | Image.Image | np.ndarray
 """Whatever a picture may be given as."""
 
 ALLOWED = "PNG, JPEG, TIFF, WebP or BMP"
 
 # The plugins are called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
-_PLUGINS: dict[bytes, Callable[[BinaryIO, str], ImageFile]] = {
+_PLUGINS: dict[bytes, Callable[[Any, str], ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,
@@ -59,7 +69,7 @@ class Limits:
     max_colour_mpx: float = 40
 
 
-def open_pages(source: Source, *, limits: Limits = Limits()) -> Iterator[UInt8[np.ndarray, "height width"]]:  # noqa: B008
+def open_pages(source: Source, *, limits: Limits = Limits()) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """The pages of a picture: one, or each of a TIFF with many; read one at a time.
 
     A Pillow image gives the frame it stands at, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB
@@ -82,20 +92,17 @@ def open_pages(source: Source, *, limits: Limits = Limits()) -> Iterator[UInt8[n
 
 
 @contextmanager
-def _opened(source: str | Path | bytes | bytearray | memoryview | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
-    """A stream to read the picture from, and what to call it in an error."""
+def _opened(source: str | Path | bytes | bytearray | memoryview | Stream) -> Iterator[tuple[Any, str]]:
+    """A seekable stream to read the picture from, and what to call it in an error."""
     if isinstance(source, bytes | bytearray | memoryview):
         yield BytesIO(source), f"the picture given as {len(source)} bytes"
     elif isinstance(source, str | Path):
-        try:
-            file = Path(source).open("rb")
-        except OSError as problem:
-            raise UnreadableImage(f"{source}: cannot be opened: {problem.strerror}; check the path") from None
-        with file:
+        with _file(Path(source)) as file:
             yield file, str(source)
-    elif hasattr(source, "read"):
+    elif isinstance(source, Stream):
         name = str(getattr(source, "name", "the picture given as a file object"))
-        yield (source if source.seekable() else BytesIO(source.read())), name
+        seekable = getattr(source, "seekable", None)
+        yield (source if seekable and seekable() else BytesIO(source.read())), name
     else:
         raise ImageError(
             f"cannot read a picture from {type(source).__name__}; "
@@ -103,7 +110,14 @@ def _opened(source: str | Path | bytes | bytearray | memoryview | BinaryIO) -> I
         )
 
 
-def _recognise(file: BinaryIO, name: str) -> ImageFile:
+def _file(path: Path) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as problem:
+        raise UnreadableImage(f"{path}: cannot be opened: {problem.strerror}; check the path") from None
+
+
+def _recognise(file: Any, name: str) -> ImageFile:
     """The picture with its header read and nothing decoded."""
     head = file.read(16)
     file.seek(-len(head), 1)
@@ -172,7 +186,7 @@ def _check_size(picture: Image.Image, name: str, limits: Limits) -> None:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. (Pillow itself turns a TIFF, and then says 1.)"""
+    """The EXIF orientation, 1 where there is none, and for a TIFF, which Pillow itself has turned by now."""
     try:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF raises nearly anything, and the pixels are fine without it
@@ -202,11 +216,10 @@ def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     values = np.nan_to_num(deep.astype(np.float32), posinf=0, neginf=0)
     values -= min(float(values.min()), 0.0)
     brightest = float(values.max())
-    scales = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
-    if deep.dtype.kind != "f":
-        scales = scales[1:]
+    scales = [1.0] if deep.dtype.kind == "f" else []
+    scales += [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
     white = next((scale for scale in scales if brightest <= scale), brightest)
-    return cast("np.ndarray", (values * (255 / white)).round().astype(np.uint8))
+    return (values * (255 / white)).round().astype(np.uint8)
 
 
 def _grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:

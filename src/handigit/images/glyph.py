@@ -5,7 +5,7 @@ and moved by whole pixels so that the centre of mass lies at the centre of the f
 """
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,9 +19,17 @@ FIELD_PX: Final = 28
 INK_PX: Final = 20
 _CENTRE: Final = FIELD_PX / 2
 """Index of the pixel on which MNIST puts the centre of mass: its training images lie within half a pixel of it."""
-_STEPS: Final = np.arange(FIELD_PX, dtype=np.float32)
 _WORK_PX: Final = 512
 """Longer side at which a larger page is searched."""
+
+
+_PEN_PX: Final = 1.8
+"""Least width of a stroke in a glyph. MNIST training digits drawn anew with a thin pen (1 to 4 % of their height) were
+read right in 98.3 % with it and in 96.0 % without; 1.2 and 2.2 were no better."""
+_EDGE: Final = 0.3
+"""Strength at which a widened stroke ends."""
+_CLEAR_PX: Final = 48
+"""Longer side of a digit on the reduced page below which it is looked at again at full size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,29 +47,67 @@ def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
     ink = find_ink(shaded) if shaded else None
     if ink is None:
         return None
-    return FoundDigit(_normalised(ink), _scaled(ink.box, page.shape[1] / small.shape[1], page.shape))
+    scale = page.shape[1] / small.shape[1]
+    box = _scaled(ink.box, scale, page.shape)
+    if scale > 1 and max(ink.box.width, ink.box.height) < _CLEAR_PX and (closer := _looked_at_closer(page, box)):
+        return closer
+    return FoundDigit(_normalised(ink), box)
+
+
+def _looked_at_closer(page: UInt8[np.ndarray, "height width"], box: Box) -> FoundDigit | None:
+    """The digit in that box of a large page, seen at full size."""
+    margin = max(box.width, box.height) // 2
+    left, top = max(box.left - margin, 0), max(box.top - margin, 0)
+    found = find_digit(page[top : box.bottom + margin, left : box.right + margin])
+    if found is None:
+        return None
+    inner = found.box
+    return FoundDigit(found.glyph, Box(inner.left + left, inner.top + top, inner.right + left, inner.bottom + top))
 
 
 def _normalised(ink: Ink) -> Float32[np.ndarray, "28 28"]:
-    """The ink scaled and centred."""
+    """The ink scaled and centred, a thin pen's strokes made as wide as those of MNIST's thinnest."""
+    ink = _thickened(ink)
     box = ink.box
     cut = ink.strength[box.top : box.bottom, box.left : box.right]
     scale = INK_PX / max(box.width, box.height)
     if scale != 1:
         size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        cut = cv2.resize(cut, size, interpolation=how)
+        cut = np.minimum(cv2.resize(cut, size, interpolation=how), 1)
     return _centred(cut)
+
+
+def _thickened(ink: Ink) -> Ink:
+    """The ink as a wider pen would have left it, if its strokes would be less than `_PEN_PX` wide in the glyph.
+
+    Area averaging makes a thin stroke faint, and models trained on MNIST know no faint strokes.
+    """
+    scale = INK_PX / max(ink.box.width, ink.box.height)
+    if scale >= 1:
+        return ink
+    stroke = (ink.strength > 0.5).view(np.uint8)
+    inner = cv2.erode(stroke, np.ones((3, 3), np.uint8))
+    area, rim = cv2.countNonZero(stroke), cv2.countNonZero(cv2.subtract(stroke, inner))
+    on_each_side = round((_PEN_PX / scale - 2 * area / max(rim, 1)) / 2)
+    if on_each_side <= 0:
+        return ink
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * on_each_side + 1,) * 2)
+    wider = cv2.dilate(cv2.copyMakeBorder(ink.strength, *(on_each_side,) * 4, cv2.BORDER_CONSTANT), pen)
+    left, top, width, height = cv2.boundingRect((wider > _EDGE).view(np.uint8))
+    return Ink(wider, Box(left, top, left + width, top + height))
 
 
 def _centred(cut: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "28 28"]:
     """The cut-out on an empty field, its centre of mass at the centre."""
     height, width = cut.shape
-    mass = float(cut.sum())
-    left = round(_CENTRE - float(cut.sum(axis=0) @ _STEPS[:width]) / mass)
-    top = round(_CENTRE - float(cut.sum(axis=1) @ _STEPS[:height]) / mass)
+    corner = np.zeros((FIELD_PX, FIELD_PX), np.float32)
+    corner[:height, :width] = cut
+    moments = cv2.moments(corner)
+    left = round(_CENTRE - moments["m10"] / moments["m00"])
+    top = round(_CENTRE - moments["m01"] / moments["m00"])
     left, top = min(max(left, 0), FIELD_PX - width), min(max(top, 0), FIELD_PX - height)
-    field = np.zeros((FIELD_PX, FIELD_PX), np.float32)
+    field = np.zeros_like(corner)
     field[top : top + height, left : left + width] = cut
     return field
 

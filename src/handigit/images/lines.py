@@ -4,12 +4,14 @@ A line here is thin and straight and either runs from edge to edge of the pictur
 nothing of brightness or of digits.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, cast
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
 from handigit.records import Box
 
@@ -21,6 +23,10 @@ _SPAN: Final = 0.85
 """Share of the picture's side that ruling covers."""
 _PART: Final = 0.1
 """Share of the picture's side that ruling covers up to where a digit interrupts it."""
+_SURE: Final = 0.3
+"""Share of the picture's side from which a piece of ruling tells where the rest of its line runs."""
+_WRITTEN: Final = 2.0
+"""What is on a line and so many times as dark as lines are is written there."""
 _SIDE: Final = 0.7
 """Share of a frame's side that its line covers."""
 
@@ -29,52 +35,76 @@ Mask = UInt8[np.ndarray, "height width"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Runs:
-    """The straight thin runs in one direction, numbered: `boxes[i]` has those where `labels` is i + 1."""
+    """The straight thin runs in one direction, numbered: `boxes[i]` is around those where `labels` is i + 1.
+
+    `pixels`: all that may belong to a run; `level`: whether they go across the picture, not down.
+    """
 
     pixels: Mask
     labels: Int32[np.ndarray, "height width"]
     boxes: tuple[Box, ...]
+    level: bool
 
-    def of(self, chosen: set[int], slack_px: int) -> Mask:
-        """The pixels of the chosen runs that lie on a straight line through each, give or take some pixels.
+    def bands(self, chosen: set[int], *, ruling: set[int]) -> Mask:
+        """The pixels on the straight line through each chosen run, as thick as the run and as long.
 
-        Gentle strokes that touch a run are joined to it, but soon leave its line.
+        Ruling goes on to both edges, for a line thinner than a pixel comes and goes. Gentle strokes that touch a
+        line were joined to its run, but soon leave the band.
         """
-        found = np.zeros_like(self.pixels)
+        bands = np.zeros_like(self.pixels)
         for number in chosen:
-            box = self.boxes[number]
-            part = np.s_[box.top : box.bottom, box.left : box.right]
-            rows, columns = np.nonzero(self.labels[part] == number + 1)
-            if box.width >= box.height:
-                off = rows - np.polyval(np.polyfit(columns, rows, 1), columns)
-            else:
-                off = columns - np.polyval(np.polyfit(rows, columns, 1), rows)
-            near = np.abs(off) <= slack_px
-            found[part][rows[near], columns[near]] = 1
-        return cv2.bitwise_and(found, self.pixels)
+            along, across, thickness = self._places(number)
+            start, end, side = int(along.min()), int(along.max()), bands.shape[1 if self.level else 0]
+            if number in ruling and end - start >= _SURE * side:
+                start, end = 0, side - 1
+            slope, offset = np.polyfit(along, across, 1)
+            ends = [(start, round(offset + slope * start)), (end, round(offset + slope * end))]
+            first, last = ends if self.level else [(x, y) for y, x in ends]
+            cv2.line(bands, first, last, 1, thickness + 2)
+        return cv2.bitwise_and(bands, self.pixels)
+
+    def _places(self, number: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Where a run's pixels are along its direction and across, and how many lie side by side on average."""
+        box = self.boxes[number]
+        part = np.s_[box.top : box.bottom, box.left : box.right]
+        rows, columns = np.nonzero((self.labels[part] == number + 1) & (self.pixels[part] > 0))
+        rows, columns = rows + box.top, columns + box.left
+        along, across = (columns, rows) if self.level else (rows, columns)
+        return along, across, math.ceil(len(along) / (int(np.ptp(along)) + 1))
 
 
-def without_lines(mask: Mask, *, faint: Mask) -> Mask:
-    """The mask (0 or 1) without ruling and frames, which are looked for in the fainter, larger mask."""
+def without_lines(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, faint: float) -> Mask:
+    """The mask (0 or 1) without ruling and frames, which are looked for where it is darker than `faint`."""
     if min(mask.shape) < _LEAST_PX or not _may_hold_lines(mask):
         return mask
-    across, down = _runs_across(faint), _turned(_runs_across(np.ascontiguousarray(faint.T)))
-    rows = _ruling([(box.left, box.right) for box in across.boxes], mask.shape[1])
-    columns = _ruling([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
-    if max(mask.shape) > _SMALL_PX and across.boxes and down.boxes:
-        for frame in _large_parts(faint):
-            _add_sides(frame, across, down, rows, columns)
-    if not rows and not columns:
+    level, upright = _lines((darkness > faint).view(np.uint8))
+    lines = cv2.bitwise_or(level, upright)
+    if not lines.any():
         return mask
-    slack = _thickest_px(mask) // 2 + 1
-    return _bridged(mask, cv2.bitwise_or(across.of(rows, slack), down.of(columns, slack)))
+    printed = float(np.median(darkness[lines > 0]))
+    written = (darkness > _WRITTEN * printed).view(np.uint8)
+    lines = lines & (1 - written | level & upright)  # where lines cross, they are as dark as that by themselves
+    return _without_crumbs(_bridged(mask, lines), level=bool(level.any()), upright=bool(upright.any()))
+
+
+def _lines(mask: Mask) -> tuple[Mask, Mask]:
+    """The pixels of level and of upright lines."""
+    across, down = _runs_across(mask), _turned(_runs_across(np.ascontiguousarray(mask.T)))
+    ruled_rows = _ruling([(box.left, box.right) for box in across.boxes], mask.shape[1])
+    ruled_columns = _ruling([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
+    rows, columns = set(ruled_rows), set(ruled_columns)
+    if max(mask.shape) > _SMALL_PX and across.boxes and down.boxes:
+        for frame in _large_parts(mask):
+            _add_sides(frame, across, down, rows, columns)
+    return across.bands(rows, ruling=ruled_rows), down.bands(columns, ruling=ruled_columns)
 
 
 def _may_hold_lines(mask: Mask) -> bool:
     """A cheap first look: in a small picture, ink at two opposite edges."""
     if max(mask.shape) > _SMALL_PX:
         return True
-    return bool((mask[:, 0].any() and mask[:, -1].any()) or (mask[0].any() and mask[-1].any()))
+    top, bottom, left, right = (cv2.countNonZero(edge) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return bool((left and right) or (top and bottom))
 
 
 def _ruling(extents: list[tuple[int, int]], side: int) -> set[int]:
@@ -90,7 +120,7 @@ def _ruling(extents: list[tuple[int, int]], side: int) -> set[int]:
 
 
 def _thickest_px(mask: Mask) -> int:
-    return max(1, round(max(mask.shape) / 70))
+    return max(1, round(int(max(mask.shape)) / 70))
 
 
 def _runs_across(mask: Mask) -> _Runs:
@@ -101,18 +131,18 @@ def _runs_across(mask: Mask) -> _Runs:
     run = max(width // 25, 8)
     runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((_thickest_px(mask) + 1 + slack, 1), np.uint8))
-    runs = cv2.bitwise_and(runs, 1 - thick)
+    runs = cv2.bitwise_and(runs, 1 - cv2.dilate(thick, np.ones((5, 5), np.uint8)))  # with the rims of thick strokes
     linked = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, 2 * run + 1), np.uint8))
     linked = cv2.dilate(linked, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(linked, connectivity=8)
     boxes = tuple(Box(x, y, x + w, y + h) for x, y, w, h, _ in stats[1:].tolist())
-    return _Runs(cv2.bitwise_and(mask, 1 - thick), labels, boxes)
+    return _Runs(cv2.bitwise_and(mask, 1 - thick), labels, boxes, level=True)
 
 
 def _turned(runs: _Runs) -> _Runs:
     """Runs found in a transposed mask, in the mask's own coordinates."""
     boxes = tuple(Box(box.top, box.left, box.bottom, box.right) for box in runs.boxes)
-    return _Runs(np.ascontiguousarray(runs.pixels.T), np.ascontiguousarray(runs.labels.T), boxes)
+    return _Runs(np.ascontiguousarray(runs.pixels.T), np.ascontiguousarray(runs.labels.T), boxes, level=False)
 
 
 def _large_parts(mask: Mask) -> list[Box]:
@@ -148,8 +178,33 @@ def _overlaps(one: Box, other: Box) -> bool:
 
 
 def _bridged(mask: Mask, lines: Mask) -> Mask:
-    """The mask without the lines, save where a stroke goes on on both sides of one."""
+    """The mask without the lines, save where a stroke goes on on both sides of one, in any of eight directions."""
     rest = cv2.bitwise_and(mask, 1 - lines)
-    reach = _thickest_px(mask) + 2
-    joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return cast("np.ndarray", cv2.bitwise_and(mask, joined))
+    bridged = rest
+    for element in _directions(2 * ((_thickest_px(mask) + 5) // 2) + 1):
+        bridged = cv2.bitwise_or(bridged, cv2.morphologyEx(rest, cv2.MORPH_CLOSE, element))
+    return cast("np.ndarray", cv2.bitwise_and(mask, bridged))
+
+
+def _without_crumbs(mask: Mask, *, level: bool, upright: bool) -> Mask:
+    """The mask without loose pieces of lines that were taken out of it; upright ones only if short, for a 1 is one."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    width, height, thickest = stats[:, 2], stats[:, 3], _thickest_px(mask)
+    lying = (height <= thickest) & (width > 3 * height)
+    standing = (width <= thickest) & (height > 3 * width) & (height < 0.05 * max(mask.shape))
+    kept = ~(level & lying | upright & standing)
+    kept[0] = False
+    return np.asarray(kept.astype(np.uint8)[labels])
+
+
+@cache
+def _directions(length_px: int) -> tuple[Mask, ...]:
+    """Straight segments of an odd length through the middle of a square, in eight directions."""
+    middle = length_px // 2
+    segments = []
+    for across, down in ((0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (2, -1), (2, -2), (1, -2)):
+        segment = np.zeros((length_px, length_px), np.uint8)
+        reach = np.array((across, down)) * middle // 2
+        cv2.line(segment, (middle - reach).tolist(), (middle + reach).tolist(), 1)
+        segments.append(segment)
+    return tuple(segments)

@@ -16,8 +16,10 @@ _SMALL_PX: Final = 64
 """Longer side up to which a picture is taken for a crop of one character: too small for tables, shadows, margins."""
 
 
+_FAINT_SHARE: Final = 0.12
+"""Share of a picture's range of brightness below which nothing is said to stand out."""
 _DEEPEST: Final = 0.4
-"""Paper in the deepest shadow, as a share of the brightest: what is darker is no paper, and its grain is not magnified."""
+"""Paper in the deepest shadow, as a share of the brightest: what is darker is no paper, nor its grain worth a look."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +66,13 @@ def _ink_is_bright(grey: UInt8[np.ndarray, "height width"]) -> bool:
     room_light = float(cv2.distanceTransform(light, cv2.DIST_L2, 3).max())
     room_dark = float(cv2.distanceTransform(1 - light, cv2.DIST_L2, 3).max())
     votes = count / grey.size - 0.5 + (room_light - room_dark) / (room_light + room_dark)
-    if max(height, width) <= _SMALL_PX or _is_level(grey, light, count):
-        border = int(light[0].sum()) + int(light[-1].sum()) + int(light[:, 0].sum()) + int(light[:, -1].sum())
-        return votes + border / (2 * (height + width)) - 0.5 < 0
-    # A page is taken for dark on light until something says clearly that it is not: a blank in half shadow says nothing.
-    return votes + 2 * _dark_side(grey) < -0.5
+    small = max(height, width) <= _SMALL_PX
+    if small or _is_level(grey, light, count):
+        inner = light[1:-1, 1:-1]
+        votes += (count - cv2.countNonZero(inner)) / (grey.size - inner.size) - 0.5
+        return bool(votes + (0 if small else _dark_side(grey)) < 0)
+    # A photo is taken for dark on light until something says clearly that it is not; a blank half in shadow does not.
+    return bool(votes + 2 * _dark_side(grey) < -0.5)
 
 
 def _is_level(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, "height width"], count: int) -> bool:
@@ -79,11 +83,12 @@ def _is_level(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, 
 
 
 def _dark_side(grey: UInt8[np.ndarray, "height width"]) -> float:
-    """+1 where all that stands out from its surroundings is dark, -1 where it is bright: a skewness about the median."""
+    """+1 where all that stands out from its surroundings is dark, -1 where bright: a skewness about the median."""
     window = max(max(grey.shape) // 5, 3) | 1
     rim = min(window // 2, (min(grey.shape) - 1) // 2)  # where the median sees the border repeated
     inner = np.s_[rim : grey.shape[0] - rim, rim : grey.shape[1] - rim]
     out = cv2.subtract(cv2.medianBlur(grey, window)[inner], grey[inner], dtype=cv2.CV_32F)
+    out[np.abs(out) < _FAINT_SHARE * np.ptp(grey)] = 0  # grain, and the soft edge of a shadow
     cubes = out * out * out
     return float(cubes.sum() / (np.abs(cubes).sum() + 1e-3))
 
@@ -101,7 +106,7 @@ def shade(page: UInt8[np.ndarray, "height width"]) -> Shade | None:
     # On the bright side of the median, because on its dark side lie the soft edges of strokes.
     middle, high = (float(level) for level in np.searchsorted(sums, (0.5 * sums[-1], 0.75 * sums[-1])))
     if _is_evenly_lit(page, light, high - middle):
-        darkness = cv2.max(cv2.subtract(middle, page, dtype=cv2.CV_32F) * np.float32(1 / middle), 0)
+        darkness = np.maximum(1 - page * np.float32(1 / middle), 0)
         return Shade(page, darkness, (high - middle) / 0.674 / middle)
     paper = _paper_under(page)
     darkness = cv2.GaussianBlur(1 - page / paper, (3, 3), 0) if max(page.shape) > _SMALL_PX else 1 - page / paper
@@ -121,7 +126,7 @@ def _is_evenly_lit(
     contrast = cv2.mean(page, light)[0] - dark
     if spread > 0.12 * contrast:
         return False
-    if max(page.shape) <= _SMALL_PX or spread <= 1:
+    if max(page.shape) <= _SMALL_PX:
         return True
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     return bool(border.mean() > 0.9)

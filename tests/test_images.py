@@ -1,0 +1,405 @@
+"""The room `images`: bytes to pages to glyphs. Every picture is drawn here."""
+
+import contextlib
+import io
+import time
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
+from handigit.images import Limits, find_digit, open_pages
+
+FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP"]
+SEVEN = [(0.1, 0.05), (0.9, 0.05), (0.45, 0.98)]
+TWO = [(0.1, 0.3), (0.3, 0.05), (0.7, 0.05), (0.9, 0.3), (0.1, 0.95), (0.95, 0.95)]
+
+
+def drawn(strokes=TWO, *, size=(200, 160), box=(40, 30, 80, 130), pen=9, ink=30, paper=255):
+    """A stroke on plain paper; `box` is left, top, width, height of the unit square it is given in."""
+    page = np.full(size, paper, np.uint8)
+    left, top, width, height = box
+    points = np.array([(left + x * width, top + y * height) for x, y in strokes]).astype(np.int32)
+    cv2.polylines(page, [points], isClosed=False, color=ink, thickness=pen, lineType=cv2.LINE_AA)
+    return page
+
+
+def encoded(pixels, form="PNG", **options):
+    stream = io.BytesIO()
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def page_of(source, **options):
+    return next(open_pages(source, **options))
+
+
+def glyph_of(source):
+    found = find_digit(page_of(source))
+    assert found is not None
+    return found.glyph
+
+
+def alike(one, other):
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+# ---- decode
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_format_gives_the_same_page(form):
+    page = drawn()
+    got = page_of(encoded(page, form))
+    assert got.dtype == np.uint8
+    assert np.abs(got.astype(int) - page).mean() < 2
+
+
+def test_path_bytes_stream_image_and_array_are_one(tmp_path):
+    page = drawn()
+    data = encoded(page)
+    path = tmp_path / "seven.wrong-suffix"
+    path.write_bytes(data)
+    for source in (path, str(path), data, bytearray(data), io.BytesIO(data), Image.open(path), page):
+        assert np.array_equal(page_of(source), page)
+
+
+def test_a_stream_that_cannot_seek():
+    class Pipe(io.RawIOBase):
+        def __init__(self, data):
+            self._inner = io.BytesIO(data)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self._inner.readinto(buffer)
+
+    assert page_of(io.BufferedReader(Pipe(encoded(drawn())))).shape == (200, 160)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_becomes_the_same_grey(mode):
+    page = drawn(ink=0, pen=12)
+    if mode in ("I;16", "I", "F"):
+        deep = page.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
+        picture = Image.fromarray(deep * 257 if mode != "F" else deep / 255)
+    else:
+        picture = Image.fromarray(page).convert("RGB").convert("RGBA" if mode == "PA" else "RGB").convert(mode)
+    assert picture.mode == mode
+    assert np.abs(page_of(picture).astype(int) - page).mean() < 4
+
+
+def test_twelve_bits_in_sixteen_use_the_whole_range():
+    page = drawn()
+    got = page_of(Image.fromarray(page.astype(np.uint16) * 16))
+    assert np.abs(got.astype(int) - page).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "PNG"])
+def test_exif_orientation_is_undone(orientation, form):
+    page = drawn()
+    undo = [None, None, 0, 3, 1, 5, 4, 6, 2]  # Pillow's transpose that a viewer would apply, see the EXIF standard
+    stored = Image.fromarray(page)
+    if orientation > 1:
+        inverse = {0: 0, 1: 1, 3: 3, 5: 5, 6: 6, 2: 4, 4: 2}[undo[orientation]]
+        stored = stored.transpose(Image.Transpose(inverse))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    got = page_of(encoded(stored, form, exif=exif))
+    assert got.shape == page.shape
+    assert np.abs(got.astype(int) - page).mean() < 2
+
+
+@pytest.mark.parametrize("stroke", [0, 255])
+def test_a_transparent_drawing_in_black_or_white(stroke):
+    alpha = 255 - drawn(ink=0)
+    colour = np.full(alpha.shape, stroke, np.uint8)
+    picture = np.dstack([colour, colour, colour, alpha])
+    for source in (picture, encoded(picture), encoded(picture, "WEBP", lossless=True)):
+        assert alike(glyph_of(source), glyph_of(drawn(ink=0))) > 0.98
+
+
+def test_a_tiff_gives_each_page():
+    pages = [drawn(TWO), drawn(SEVEN), drawn(SEVEN, size=(90, 120), box=(30, 20, 40, 50))]
+    rest = [Image.fromarray(page) for page in pages[1:]]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=rest)
+    got = list(open_pages(data))
+    assert [page.shape for page in got] == [page.shape for page in pages]
+    assert all(np.array_equal(one, other) for one, other in zip(got, pages, strict=True))
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.fromarray(drawn(TWO)), Image.fromarray(drawn(SEVEN))]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    assert len(list(open_pages(data))) == 1
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((2, 4, 4, 3), np.uint8),
+        np.zeros((0, 4), np.uint8),
+        np.zeros(16, np.uint8),
+    ],
+)
+def test_an_array_of_another_kind_says_what_is_accepted(pixels):
+    with pytest.raises(ImageError, match=r"uint8 of shape \(H, W\), \(H, W, 3\) RGB or \(H, W, 4\)"):
+        page_of(pixels)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.8])
+def test_a_truncated_file_is_named(tmp_path, form, share):
+    data = encoded(np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8), form)
+    path = tmp_path / "scan"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UnreadableImage, match="scan"):
+        page_of(path)
+
+
+@given(st.binary(max_size=200), st.sampled_from(FORMATS), st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_damage_is_always_an_error_of_ours(noise, form, place):
+    data = bytearray(encoded(drawn(size=(40, 40), box=(10, 8, 18, 24)), form))
+    data[place : place + len(noise)] = noise
+    with contextlib.suppress(ImageError):
+        for page in open_pages(bytes(data)):
+            assert page.ndim == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7 hello", b"GIF89a" + bytes(20), b"\0" * 50])
+def test_what_is_no_picture_says_what_to_give(data):
+    with pytest.raises(UnreadableImage, match="PNG, JPEG, TIFF, WebP or BMP"):
+        page_of(data)
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(UnreadableImage, match=r"nowhere\.png"):
+        page_of(tmp_path / "nowhere.png")
+    with pytest.raises(UnreadableImage, match="directory"):
+        page_of(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])
+def test_a_bomb_is_refused_in_milliseconds(form):
+    options = {"compression": "tiff_deflate"} if form == "TIFF" else {}
+    data = encoded(Image.new("1", (12_000, 12_000)), form, **options)
+    start = time.perf_counter()
+    with pytest.raises(ImageTooLarge, match=r"12000 x 12000 = 144\.0 Mpx .* 100 Mpx .*HANDIGIT_MAX_GREY_MPX"):
+        page_of(data)
+    assert time.perf_counter() - start < 0.1
+
+
+def test_a_large_webp_is_refused_before_it_is_decoded():
+    data = encoded(Image.new("RGB", (2000, 1500)), "WEBP", method=0)
+    start = time.perf_counter()
+    with pytest.raises(ImageTooLarge, match=r"2000 x 1500 = 3\.0 Mpx .* 2 Mpx .*HANDIGIT_MAX_COLOUR_MPX"):
+        page_of(data, limits=Limits(max_colour_mpx=2))
+    assert time.perf_counter() - start < 0.1
+
+
+def test_the_limits_are_ours_and_pillow_keeps_its_own(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # as another user of Pillow in the process may do
+    data = {form: encoded(drawn(), form) for form in FORMATS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for form in ("PNG", "JPEG", "TIFF", "BMP"):
+            assert page_of(data[form]).shape == (200, 160)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    with pytest.raises(ImageTooLarge, match=r"0\.01 Mpx allowed for grey"):
+        page_of(data["PNG"], limits=Limits(max_grey_mpx=0.01))
+    with pytest.raises(ImageTooLarge, match=r"0\.02 Mpx allowed for colour"):
+        page_of(Image.new("RGB", (200, 160)), limits=Limits(max_colour_mpx=0.02))
+
+
+# ---- polarity
+
+
+@pytest.mark.parametrize("strokes", [TWO, SEVEN])
+@pytest.mark.parametrize("pen", [3, 9, 30])
+def test_ink_ends_up_dark(strokes, pen):
+    page = drawn(strokes, pen=pen, ink=20, paper=230)
+    assert np.array_equal(page_of(page), page)
+    assert np.array_equal(page_of(255 - page), page)
+
+
+def test_paper_on_a_dark_table_is_still_paper():
+    photo = np.full((300, 400), 50, np.uint8)
+    photo[30:280, 40:370] = drawn(size=(250, 330), box=(100, 50, 80, 130), paper=220)
+    assert np.array_equal(page_of(photo), photo)
+    found = find_digit(photo)
+    assert found is not None
+    assert abs(found.box.left - 144) < 8
+    assert abs(found.box.right - 221) < 8
+
+
+# ---- glyph
+
+
+@given(st.integers(-35, 35), st.integers(-25, 25), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_the_glyph_forgets_place_and_polarity(right, down, inverted):
+    still = drawn()
+    moved = drawn(box=(40 + right, 30 + down, 80, 130))
+    assert np.array_equal(glyph_of(255 - moved if inverted else moved), glyph_of(still))
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+@settings(max_examples=25, deadline=None)
+def test_the_glyph_forgets_margins_and_the_box_follows(left, top, right, bottom):
+    page = drawn()
+    padded = cv2.copyMakeBorder(page, top, bottom, left, right, cv2.BORDER_CONSTANT, value=255)
+    found, before = find_digit(padded), find_digit(page)
+    assert np.array_equal(found.glyph, before.glyph)
+    assert (found.box.left - left, found.box.top - top) == (before.box.left, before.box.top)
+
+
+@given(st.integers(16, 700), st.integers(16, 700), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_the_box_lies_within_the_page_and_the_glyph_within_0_to_1(height, width, seed):
+    random = np.random.default_rng(seed)
+    page = random.integers(150, 256, (height, width), np.uint8)
+    points = (random.random((5, 2)) * (width, height)).astype(np.int32)
+    cv2.polylines(page, [points], isClosed=False, color=0, thickness=max(2, height // 20))
+    found = find_digit(page)
+    if found is not None:
+        assert 0 <= found.box.left < found.box.right <= width
+        assert 0 <= found.box.top < found.box.bottom <= height
+        assert found.glyph.min() >= 0
+        assert found.glyph.max() <= 1
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 2, 6, 20])
+def test_the_glyph_forgets_size(scale):
+    page = drawn(pen=17)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    assert alike(glyph_of(cv2.resize(page, None, fx=scale, fy=scale, interpolation=how)), glyph_of(page)) > 0.94
+
+
+def test_a_glyph_is_normalised_as_mnist_is():
+    glyph = glyph_of(drawn())
+    rows, columns = np.nonzero(glyph > 0.1)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21)
+    steps = np.arange(28)
+    assert abs(glyph.sum(axis=1) @ steps / glyph.sum() - 14) <= 0.51
+    assert abs(glyph.sum(axis=0) @ steps / glyph.sum() - 14) <= 0.51
+    again = glyph_of((glyph * 255).round().astype(np.uint8))
+    assert np.abs(again - glyph).mean() < 0.01
+
+
+@pytest.mark.parametrize("pen", [1, 2, 4, 8])
+def test_a_thin_pen_leaves_strokes_as_wide_and_dark_as_mnist_has_them(pen):
+    glyph = glyph_of(drawn(SEVEN, pen=pen))
+    across = glyph[18:23].sum(axis=1)  # the stem
+    assert across.min() > 1.2
+    assert across.max() < 3
+    assert glyph[18:23].max(axis=1).min() > 0.6
+
+
+def test_a_bitmap_whose_strokes_touch_all_edges():
+    bitmap = np.zeros((16, 16), np.uint8)
+    bitmap[:, 6:10] = 255
+    bitmap[0:2], bitmap[14:16] = 255, 255
+    for source in (bitmap, 255 - bitmap):
+        glyph = glyph_of(source)
+        assert glyph[14, 14] > 0.9
+        assert glyph[14, 6:10].max() < 0.1
+
+
+# ---- what surrounds a digit
+
+
+def lit(page, strength):
+    height, width = page.shape
+    rows, columns = np.mgrid[0:height, 0:width]
+    light = 1 - strength * (0.6 * rows / height + 0.4 * columns / width)
+    return (page * light).clip(0, 255).astype(np.uint8)
+
+
+def shadowed(page):
+    shade = np.where(np.arange(page.shape[1]) > 90, 0.5, 1.0)
+    return (page * cv2.GaussianBlur(shade[None].repeat(len(page), 0), (0, 0), 4)).astype(np.uint8)
+
+
+def grainy(page):
+    noise = np.random.default_rng(1).normal(0, 6, page.shape)
+    return (page * 0.9 + noise).clip(0, 255).astype(np.uint8)
+
+
+def ruled(page):
+    page = page.copy()
+    for row in range(20, len(page), 26):
+        cv2.line(page, (0, row), (page.shape[1], row + 2), 120, 1, cv2.LINE_AA)
+    return page
+
+
+def framed(page):
+    page = page.copy()
+    cv2.rectangle(page, (22, 14), (138, 182), 40, 2)
+    return page
+
+
+def speckled(page):
+    page = page.copy()
+    for x, y in np.random.default_rng(2).integers(5, 155, (25, 2)):
+        cv2.circle(page, (int(x), int(y)), 1, 60, -1)
+    return page
+
+
+@pytest.mark.parametrize("thick", [2, 4, 8])
+def test_a_box_around_a_digit_cut_out_of_a_form(thick):
+    page = drawn()
+    cv2.rectangle(page, (22, 14), (138, 182), 30, thick)
+    assert alike(glyph_of(page[8:188, 16:144]), glyph_of(drawn())) > 0.9
+
+
+SURROUNDINGS = [lambda page: lit(page, 0.6), shadowed, grainy, ruled, framed, speckled]
+NAMES = ["gradient", "shadow", "grain", "ruling", "frame", "specks"]
+
+
+@pytest.mark.parametrize("around", SURROUNDINGS, ids=NAMES)
+@pytest.mark.parametrize("inverted", [False, True])
+def test_what_surrounds_a_digit_is_not_seen(around, inverted):
+    plain, seen = drawn(), around(drawn())
+    glyph = glyph_of(255 - seen if inverted else seen)
+    assert alike(glyph, glyph_of(plain)) > 0.85
+
+
+@pytest.mark.parametrize("around", SURROUNDINGS, ids=NAMES)
+@pytest.mark.parametrize("size", [(200, 160), (480, 640)])
+def test_a_sheet_without_ink_is_blank(around, size):
+    assert find_digit(page_of(around(np.full(size, 235, np.uint8)))) is None
+
+
+@pytest.mark.parametrize("level", [0, 1, 128, 255])
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (300, 5), (600, 800)])
+def test_one_single_shade_is_blank(level, size):
+    assert find_digit(page_of(np.full(size, level, np.uint8))) is None
+
+
+def test_a_forty_megapixel_photo_is_read_like_a_small_one():
+    page = np.full((5000, 8000), 220, np.uint8)
+    page[2000:2200, 3000:3160] = drawn(paper=220)
+    found = find_digit(page)
+    assert found is not None
+    assert abs(found.box.left - 3044) < 20
+    assert alike(found.glyph, glyph_of(drawn())) > 0.85
+
+
+def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):
+    path = tmp_path / "page.tiff"
+    path.write_bytes(encoded(drawn(), "TIFF"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        page_of(path)
