@@ -27,6 +27,8 @@ _SURE: Final = 0.3
 """Share of the picture's side from which a piece of ruling tells where the rest of its line runs."""
 _WRITTEN: Final = 2.0
 """What is on a line and so many times as dark as lines are is written there."""
+_FRAME_THICKNESS: Final = 2
+"""So many times as thick as ruling may the sides of a frame be."""
 _SIDE: Final = 0.7
 """Share of a frame's side that its line covers."""
 
@@ -81,7 +83,7 @@ def without_lines(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, 
     lines = cv2.bitwise_or(level, upright)
     if not lines.any():
         return mask
-    printed = float(np.median(darkness[lines > 0]))
+    printed = float(np.quantile(darkness[lines > 0], 0.75))  # of its core, for its rims are pale
     written = (darkness > _WRITTEN * printed).view(np.uint8)
     lines = lines & (1 - written | level & upright)  # where lines cross, they are as dark as that by themselves
     return _without_crumbs(_bridged(mask, lines), level=bool(level.any()), upright=bool(upright.any()))
@@ -89,14 +91,31 @@ def without_lines(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, 
 
 def _lines(mask: Mask) -> tuple[Mask, Mask]:
     """The pixels of level and of upright lines."""
-    across, down = _runs_across(mask), _turned(_runs_across(np.ascontiguousarray(mask.T)))
-    ruled_rows = _ruling([(box.left, box.right) for box in across.boxes], mask.shape[1])
-    ruled_columns = _ruling([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
-    rows, columns = set(ruled_rows), set(ruled_columns)
-    if max(mask.shape) > _SMALL_PX and across.boxes and down.boxes:
+    across, down = _runs_both_ways(mask, thickest_px=_thickest_px(mask))
+    rows = _ruling([(box.left, box.right) for box in across.boxes], mask.shape[1])
+    columns = _ruling([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
+    level, upright = across.bands(rows, ruling=rows), down.bands(columns, ruling=columns)
+    if max(mask.shape) > _SMALL_PX:
+        tops, sides = _frames(mask)
+        level, upright = cv2.bitwise_or(level, tops), cv2.bitwise_or(upright, sides)
+    return level, upright
+
+
+def _frames(mask: Mask) -> tuple[Mask, Mask]:
+    """The level and the upright sides of boxes, which are printed thicker than ruling is."""
+    across, down = _runs_both_ways(mask, thickest_px=_FRAME_THICKNESS * _thickest_px(mask))
+    rows: set[int] = set()
+    columns: set[int] = set()
+    if across.boxes and down.boxes:
         for frame in _large_parts(mask):
             _add_sides(frame, across, down, rows, columns)
-    return across.bands(rows, ruling=ruled_rows), down.bands(columns, ruling=ruled_columns)
+    return across.bands(rows, ruling=set()), down.bands(columns, ruling=set())
+
+
+def _runs_both_ways(mask: Mask, *, thickest_px: int) -> tuple[_Runs, _Runs]:
+    """The near-horizontal and the near-vertical thin runs."""
+    turned = np.ascontiguousarray(mask.T)
+    return _runs_across(mask, thickest_px=thickest_px), _turned(_runs_across(turned, thickest_px=thickest_px))
 
 
 def _may_hold_lines(mask: Mask) -> bool:
@@ -123,14 +142,14 @@ def _thickest_px(mask: Mask) -> int:
     return max(1, round(int(max(mask.shape)) / 70))
 
 
-def _runs_across(mask: Mask) -> _Runs:
+def _runs_across(mask: Mask, *, thickest_px: int) -> _Runs:
     """The near-horizontal thin runs of ink, those that follow on one another joined; down to about 5 degrees."""
     width = mask.shape[1]
     slack = 2 if max(mask.shape) > _SMALL_PX else 0  # a tilted line climbs in steps, which are joined first
     joined = cv2.dilate(mask, np.ones((1 + slack, 1), np.uint8)) if slack else mask
     run = max(width // 25, 8)
     runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
-    thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((_thickest_px(mask) + 1 + slack, 1), np.uint8))
+    thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((thickest_px + 1 + slack, 1), np.uint8))
     runs = cv2.bitwise_and(runs, 1 - cv2.dilate(thick, np.ones((5, 5), np.uint8)))  # with the rims of thick strokes
     linked = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, 2 * run + 1), np.uint8))
     linked = cv2.dilate(linked, np.ones((3, 3), np.uint8))
