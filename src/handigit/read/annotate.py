@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from handigit.records import Digit, Outcome
+from handigit.records import Digit, Outcome, percent
 
 _LEAST_PX: Final = 320
 """Longer side of the picture that is drawn on: smaller ones are enlarged so that the marks can be read."""
@@ -78,7 +78,7 @@ def _draw_panel(pen: ImageDraw.ImageDraw, sheet: Image.Image, digit: Digit, *, l
     if digit.glyph is None:
         pen.text((left, 4 * _MARGIN + 10), "no ink found", font=ImageFont.load_default(14), fill=_FAINT)
         return
-    sure = f"{digit.confidence:.1%} sure"
+    sure = "no digit stands out" if digit.value is None else f"{percent(digit.confidence)} sure"
     pen.text((left + 44, _MARGIN + 24), sure, font=ImageFont.load_default(14), fill=_FAINT)
     glyph_px, top = _PANEL_PX - 2 * _MARGIN, 2 * _MARGIN + 40
     seen = Image.fromarray((np.clip(digit.glyph, 0, 1) * 255).astype(np.uint8))
@@ -97,4 +97,4 @@ def _draw_bar(pen: ImageDraw.ImageDraw, number: int, share: float, *, left: int,
     if share >= 0.005:
         length = max(2, round((end - start) * share))
         pen.rectangle((start, top + 2, start + length, top + _BAR_PX - 2), fill=_INK if likely else _FAINT)
-    pen.text((end + 6, top - 1), f"{share:.1%}", font=font, fill=_INK if likely else _FAINT)
+    pen.text((end + 6, top - 1), percent(share), font=font, fill=_INK if likely else _FAINT)
