@@ -2,7 +2,7 @@
 #   make run     read the pictures under samples/ with the embedded model
 #   make test    run everything that can run here
 #   make check   format, lint, types, import rules
-#   make bench   measure speed and size
+#   make bench   measure speed, size and robustness
 #   make notebooks   open the notebooks
 
 PYTHON ?= python3
@@ -31,6 +31,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/read_speed.py
 	$(BIN)/python bench/install_size.py
+	$(BIN)/python bench/robustness.py
 
 notebooks: $(VENV)/.dev
 	$(PIP) install jupyterlab

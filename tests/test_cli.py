@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,7 @@ def test_each_page_of_a_tiff_is_read(tmp_path, capsys) -> None:
         (["train", "lenet5", "--epochs", "0"], "epochs = 0 is outside 1 to 100000"),
         (["export", "somewhere"], "--output"),
         (["read", "x.png", "--target-error", "2"], "target-error"),
+        (["read"], "nothing to read: give pictures, folders, or patterns in quotes"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_would_be_right(arguments, message, capsys) -> None:
@@ -231,6 +234,24 @@ def test_help_explains_every_field_of_a_recipe(capsys) -> None:
     said = capsys.readouterr().out
     for name in Recipe.__dataclass_fields__:
         assert f"--{name.replace('_', '-')}" in said
+
+
+def test_a_setting_that_makes_no_sense_is_named_with_its_value(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("HANDIGIT_THREADS", "0")
+    assert run(["read", "x.png"]) == WRONG_USAGE
+    assert capsys.readouterr().err.startswith("handigit: HANDIGIT_THREADS = '0': ")
+
+
+def test_a_reader_of_our_output_may_go_away(tmp_path) -> None:
+    for number in range(40):
+        draw_seven(tmp_path / f"{number}.png")
+    command = [sys.executable, "-m", "handigit.cli", "read", str(tmp_path), "--format", "jsonl"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_verbose_speaks_on_stderr_only(tmp_path, capsys) -> None:

@@ -5,6 +5,7 @@ imported by the verb that needs them, so that `handigit read` starts fast and ru
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, validators
 from cyclopts import config as sources
+from pydantic import ValidationError
 
 import handigit
 from handigit.cli.parts import (
@@ -84,6 +86,9 @@ def read(
     from handigit.read.answers import Reading, print_answers, read_files
     from handigit.read.reader import Reader
 
+    if not paths:
+        complain("nothing to read: give pictures, folders, or patterns in quotes")
+        return WRONG_USAGE
     settings = Settings()
     limits = Limits(max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx)
     where = model or settings.model_dir
@@ -394,6 +399,14 @@ def run(arguments: list[str]) -> int:
         return int(app.meta(arguments, exit_on_error=False, error_console=err) or DONE)
     except CycloptsError:
         return WRONG_USAGE  # already printed
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        complain(f"HANDIGIT_{str(first['loc'][0]).upper()} = {first['input']!r}: {first['msg']}; set it otherwise")
+        return WRONG_USAGE
+    except BrokenPipeError:
+        # Who read our output has gone; the interpreter would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
     except (HandigitError, OSError) as problem:
         complain(problem)
         return WRONG_USAGE if isinstance(problem, RecipeError) else SOME_FAILED
@@ -402,7 +415,3 @@ def run(arguments: list[str]) -> int:
         return SOME_FAILED
     except KeyboardInterrupt:
         return 130
-
-
-if __name__ == "__main__":
-    main()

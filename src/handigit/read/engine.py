@@ -5,6 +5,7 @@ arrays in and scores out, nothing of pictures or outcomes.
 """
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from handigit.card import METADATA_KEY, Card
 from handigit.errors import ModelError
 from handigit.read.confidence import probabilities
 
+log = logging.getLogger(__name__)
 BATCH: Final = 256
 """Glyphs in one call: more gain nothing, and memory stays small."""
 
@@ -44,6 +46,7 @@ class Engine:
         self._input, self._shape, self._type, self._fixed_batch = _input_of(self._session, self._name)
         self._output = self._session.get_outputs()[0].name
         self.card = self._own_card() or self._card_by_probing()
+        log.info("model %s, sha256 %s", self.card.name, self.digest)
 
     def logits(self, glyphs: Float32[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 10"]:
         """The scores of each glyph; of a model that gives probabilities, their logarithms."""

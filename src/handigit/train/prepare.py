@@ -3,6 +3,7 @@
 The test set is not opened here: `handigit evaluate` alone does that, and reports whether it overlaps.
 """
 
+import logging
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from handigit.recipe import Recipe
 from handigit.synth import digits, nondigits
 from handigit.train.run import describe_machine
 
+log = logging.getLogger(__name__)
 DRAWN = "synth:"
 
 
@@ -55,6 +57,7 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
         )
     parts = split(everything, validation=recipe.validation, seed=recipe.seed)
     outliers = load_outliers(recipe, folder=folder)
+    log.info("loaded %s", ", ".join(f"{s.name} ({len(s):,} samples)" for s in sets))
     facts = {
         "code_version": code_version(),
         "data": {s.name: s.fingerprint for s in sets},
