@@ -58,13 +58,13 @@ def watch_training(epochs: int) -> Iterator["Watch"]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err) as progress:
-        task = progress.add_task("training")
+        task = progress.add_task("training", total=None)
 
         def on_epoch(row: "Row") -> None:
             parts = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
-            parts += [
-                f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row if name.endswith(("loss", "accuracy"))
-            ]
-            out.print("  ".join(parts), highlight=False)
+            for part in ("train", "validation"):
+                if f"{part}_loss" in row:
+                    parts.append(f"{part} loss {row[f'{part}_loss']:.4f}, accuracy {row[f'{part}_accuracy']:.2%}")
+            say("  ".join(parts))
 
         yield Watch(step=lambda done, total: progress.update(task, completed=done, total=total), epoch=on_epoch)
