@@ -62,9 +62,10 @@ def watch_training(epochs: int) -> Iterator["Watch"]:
 
         def on_epoch(row: "Row") -> None:
             parts = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
-            for part in ("train", "validation"):
-                if f"{part}_loss" in row:
-                    parts.append(f"{part} loss {row[f'{part}_loss']:.4f}, accuracy {row[f'{part}_accuracy']:.2%}")
+            known = [part for part in ("train", "validation") if f"{part}_loss" in row]
+            parts += [
+                f"{part} loss {row[f'{part}_loss']:.4f}, accuracy {row[f'{part}_accuracy']:.2%}" for part in known
+            ]
             say("  ".join(parts))
 
         yield Watch(step=lambda done, total: progress.update(task, completed=done, total=total), epoch=on_epoch)
