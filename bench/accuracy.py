@@ -23,28 +23,36 @@ from handigit.recipe import load_recipe
 from handigit.settings import Settings
 from handigit.train.export import export
 from handigit.train.fit import Watch, fit, start_model
-from handigit.train.prepare import prepare
+from handigit.train.prepare import Prepared, prepare
 from handigit.train.run import Run
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"
 CPU = torch.device("cpu")
+BASES = {"digit": "digit-base"}
+"""Recipes that start from another one's run of the same seed."""
 
 
 def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Path:
     """The run's ONNX file; trained first where the run is missing or unfinished."""
+    model = runs / f"{recipe_name}-seed{seed}" / "model.onnx"
+    if not model.is_file():
+        run, prepared = train_run(recipe_name, seed, runs, data)
+        export(run, model, prepared)
+    return model
+
+
+def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run, Prepared]:
+    """A finished run, started from the run of its base recipe where it has one."""
     recipe = load_recipe(recipe_name, seed=seed)
-    path = runs / f"{Path(recipe_name).stem}-seed{seed}"
-    model = path / "model.onnx"
-    if model.is_file():
-        return model
+    path = runs / f"{recipe_name}-seed{seed}"
     prepared = prepare(recipe, folder=data, device=CPU)
     begun = (path / "recipe.toml").is_file()
     run = Run.resume(path, recipe) if begun else Run.create(path, recipe, prepared.facts)
     if not run.finished:
+        base = train_run(BASES[recipe_name], seed, runs, data)[0] if recipe_name in BASES else None
         watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
-        fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch)
-    export(run, model, prepared)
-    return model
+        fit(run, prepared, device=CPU, start=start_model(recipe, from_run=base), watch=watch)
+    return run, prepared
 
 
 def score_file(model: Path, test: Dataset) -> dict[str, float]:

@@ -111,4 +111,4 @@ def test_the_floor_for_non_digits_loses_few_of_the_digits_it_was_set_on() -> Non
     logits = torch.randn(5000, 10) * 4
     found = calibrate(logits, logits.argmax(1))
     confidence = (logits / found.temperature).softmax(1).max(1).values
-    assert (confidence < found.digit_floor).float().mean() == pytest.approx(0.002, abs=0.001)
+    assert (confidence < found.digit_floor).float().mean() == pytest.approx(0.001, abs=0.0005)
