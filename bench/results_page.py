@@ -64,7 +64,9 @@ def set_rows(sets: dict[str, Any]) -> list[list[str]]:
         [
             name,
             f"{one['n']:,}",
-            "learnt from its training part" if one["learnt_from"] else "zero-shot",
+            {"optdigits": "its other part was learnt from"}.get(name, "learnt from")
+            if one["learnt_from"]
+            else "zero-shot",
             f"{one['right']:.2f}",
             f"{one['read']:.2f}",
             f"{one['wrong_among_read']:.2f} (at most {one['wrong_bound_95']:.2f})",
