@@ -6,13 +6,13 @@ The test set is not opened here: `handigit evaluate` alone does that, and report
 import logging
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import handigit
 from handigit.data import Dataset, concatenate, load, split
 from handigit.errors import DataError
 from handigit.recipe import Recipe
@@ -116,7 +116,7 @@ def code_version() -> str:
     """The package's version, with the commit where this is a source checkout."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
-        return handigit.__version__
+        return version("handigit")
     command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return f"{handigit.__version__}+{commit}" if commit else handigit.__version__
+    return f"{version('handigit')}+{commit}" if commit else version("handigit")
