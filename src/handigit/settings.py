@@ -4,11 +4,11 @@ It knows nothing of what is computed there: every number that changes a result i
 Only the edges of the program (the command line) read it; everything below is handed what it needs.
 """
 
+import os
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 def _data_folder() -> Path:
@@ -20,13 +20,17 @@ def _data_folder() -> Path:
     return platformdirs.user_cache_path("handigit") / "data"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The environment; `Settings()` reads it anew each time.
 
     Raises pydantic's `ValidationError` naming the variable and its value.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HANDIGIT_", frozen=True)
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    def __init__(self) -> None:
+        names = {name: f"HANDIGIT_{name.upper()}" for name in type(self).model_fields}
+        super().__init__(**{name: os.environ[key] for name, key in names.items() if key in os.environ})
 
     data: Path = Field(default_factory=_data_folder, description="Folder of the data sets")
     runs: Path = Field(default=Path("runs"), description="Folder in which training runs are kept")

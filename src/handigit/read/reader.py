@@ -58,7 +58,12 @@ class Reader:
     @cached_property
     def engine(self) -> Engine:
         """The digit model, loaded on first use."""
-        return Engine(self.model_path, threads=self.threads)
+        return Engine(self.model_path, threads=max(1, self.threads - self._finders))
+
+    @property
+    def _finders(self) -> int:
+        """Threads that find ink while the rest run the model: all of both at once would only wait for one another."""
+        return max(1, self.threads // 2)
 
     def digit(self, image: Source) -> Digit:
         """Read a picture that holds one digit; of several pages, the first.
@@ -77,7 +82,7 @@ class Reader:
             ModelError: a model that cannot be used.
         """
         answers: list[Digit] = []
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(self._finders) as pool:
             for found in self._in_order(pool, images):
                 answers += self._answers(found)
         return answers
