@@ -16,6 +16,7 @@ from cyclopts import config as sources
 from pydantic import ValidationError
 
 import handigit
+from handigit.cli.data import Output, data
 from handigit.cli.parts import (
     card_facts,
     conclude_run,
@@ -27,7 +28,7 @@ from handigit.cli.parts import (
     load_data,
     summarise_run,
 )
-from handigit.cli.terminal import complain, err, out, say, watch_bytes, watch_training
+from handigit.cli.terminal import complain, err, out, say, watch_training
 from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import Recipe, read_recipe
 from handigit.settings import Settings
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 Share = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
 
@@ -59,7 +59,6 @@ app = App(
     config=fill_from_recipe,
     result_action="return_value",
 )
-data = App(name="data", help="Get and look at data sets.")
 app.command(data)
 
 
@@ -106,74 +105,6 @@ def read(
 
     print_answers(answered(), format=format, console=out)
     return SOME_FAILED if failed else DONE
-
-
-@data.command
-def fetch(*, from_: Annotated[Path | None, Parameter(name="--from")] = None) -> None:
-    """Bring MNIST's files into the data folder, verified by their digests.
-
-    Args:
-        from_: A local folder or archive that holds the four files, instead of the network.
-    """
-    from handigit.data import fetch_mnist
-
-    with watch_bytes() as on_bytes:
-        arrivals = fetch_mnist(Settings().data, origin=from_, progress=on_bytes)
-    for arrival in arrivals:
-        say(f"{arrival.path}  ({arrival.origin})")
-
-
-@data.command
-def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", report: Path | None = None) -> None:
-    """Show a data set: shape, class balance, pixel intensities, samples.
-
-    Args:
-        source: A set in the data folder by name, or a path: IDX, CSV, NPZ, or a folder of images by class.
-        part: Which part, where a set has two.
-        report: Folder in which to write the same as an HTML page with PNG plots.
-    """
-    from handigit.data.show import describe
-
-    dataset = load_data(source, part)
-    out.print(describe(dataset))
-    if report:
-        from handigit.evaluate.report import write_data_report
-
-        page = write_data_report(
-            report, name=dataset.name, glyphs=dataset.glyphs, labels=dataset.labels, fingerprint=dataset.fingerprint
-        )
-        say(f"wrote {page}")
-
-
-@data.command
-def synth(
-    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 1000,
-    *,
-    output: Output,
-    sheet: Path | None = None,
-    what: Literal["digits", "nondigits"] = "digits",
-    seed: int = 0,
-) -> None:
-    """Draw a set of glyphs with our own pen: digits by many writers, or what is no digit.
-
-    Args:
-        count: Glyphs to draw.
-        output: The .npz file to write; `handigit data show` and a recipe's data take it.
-        sheet: A PNG in which to show the first 400 of them.
-        what: Digits, or letters, scribbles, dashes and other things that are none.
-        seed: Equal seeds draw equal glyphs.
-    """
-    import cv2
-
-    from handigit.data import Dataset, save_npz
-    from handigit.synth import contact_sheet, digits, nondigits
-
-    drawn = (digits if what == "digits" else nondigits)(count, seed=seed)
-    save_npz(Dataset(output.stem, drawn.glyphs, drawn.labels if what == "digits" else None), output)
-    say(f"wrote {output}: {len(drawn):,} {what}")
-    if sheet:
-        cv2.imwrite(str(sheet), contact_sheet(drawn.glyphs[:400], columns=25))
-        say(f"wrote {sheet}")
 
 
 @app.command

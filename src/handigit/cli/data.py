@@ -1,0 +1,82 @@
+"""The verbs of `handigit data`: get a set, look at one, draw one."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter, validators
+
+from handigit.cli.parts import load_data
+from handigit.cli.terminal import out, say, watch_bytes
+from handigit.settings import Settings
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+data = App(name="data", help="Get and look at data sets.")
+
+
+@data.command
+def fetch(*, from_: Annotated[Path | None, Parameter(name="--from")] = None) -> None:
+    """Bring MNIST's files into the data folder, verified by their digests.
+
+    Args:
+        from_: A local folder or archive that holds the four files, instead of the network.
+    """
+    from handigit.data import fetch_mnist
+
+    with watch_bytes() as on_bytes:
+        arrivals = fetch_mnist(Settings().data, origin=from_, progress=on_bytes)
+    for arrival in arrivals:
+        say(f"{arrival.path}  ({arrival.origin})")
+
+
+@data.command
+def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", report: Path | None = None) -> None:
+    """Show a data set: shape, class balance, pixel intensities, samples.
+
+    Args:
+        source: A set in the data folder by name, or a path: IDX, CSV, NPZ, or a folder of images by class.
+        part: Which part, where a set has two.
+        report: Folder in which to write the same as an HTML page with PNG plots.
+    """
+    from handigit.data.show import describe
+
+    dataset = load_data(source, part)
+    out.print(describe(dataset))
+    if report:
+        from handigit.evaluate.report import write_data_report
+
+        page = write_data_report(
+            report, name=dataset.name, glyphs=dataset.glyphs, labels=dataset.labels, fingerprint=dataset.fingerprint
+        )
+        say(f"wrote {page}")
+
+
+@data.command
+def synth(
+    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 1000,
+    *,
+    output: Output,
+    sheet: Path | None = None,
+    what: Literal["digits", "nondigits"] = "digits",
+    seed: int = 0,
+) -> None:
+    """Draw a set of glyphs with our own pen: digits by many writers, or what is no digit.
+
+    Args:
+        count: Glyphs to draw.
+        output: The .npz file to write; `handigit data show` and a recipe's data take it.
+        sheet: A PNG in which to show the first 400 of them.
+        what: Digits, or letters, scribbles, dashes and other things that are none.
+        seed: Equal seeds draw equal glyphs.
+    """
+    import cv2
+
+    from handigit.data import Dataset, save_npz
+    from handigit.synth import contact_sheet, digits, nondigits
+
+    drawn = (digits if what == "digits" else nondigits)(count, seed=seed)
+    save_npz(Dataset(output.stem, drawn.glyphs, drawn.labels if what == "digits" else None), output)
+    say(f"wrote {output}: {len(drawn):,} {what}")
+    if sheet:
+        cv2.imwrite(str(sheet), contact_sheet(drawn.glyphs[:400], columns=25))
+        say(f"wrote {sheet}")
