@@ -177,7 +177,8 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     head, rest = text.split(START)
     note = (
-        "Mean ± sd over seeds, nothing chosen on the test set; each figure's command is in [results](docs/results.md)."
+        "Mean ± sd over seeds; each figure's command, and what the test set was seen for, is in "
+        "[results](docs/results.md)."
     )
     README.write_text(f"{head}{START}\n{short}\n\n{note}\n{END}{rest.split(END)[1]}", encoding="utf-8")
     print(f"wrote {PAGE.relative_to(PROJECT)} and the table in {README.relative_to(PROJECT)}")

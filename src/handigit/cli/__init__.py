@@ -25,6 +25,7 @@ from handigit.cli.parts import (
     find_model,
     labels_of,
     limit_torch,
+    limits_of,
     load_data,
     summarise_run,
 )
@@ -81,7 +82,6 @@ def read(
         target_error: Wanted share of wrong answers among those whose outcome is "read".
         model: An ONNX file, or a folder with digit.onnx; none: the embedded model.
     """
-    from handigit.images import Limits
     from handigit.read.answers import Reading, print_answers, read_files
     from handigit.read.reader import Reader
 
@@ -89,9 +89,8 @@ def read(
         complain("nothing to read: give pictures, folders, or patterns in quotes")
         return WRONG_USAGE
     settings = Settings()
-    limits = Limits(max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx)
     where = model or settings.model_dir
-    reader = Reader(where, target_error=target_error, threads=settings.threads, limits=limits)
+    reader = Reader(where, target_error=target_error, threads=settings.threads, limits=limits_of(settings))
     failed = 0
 
     def answered() -> Iterator["Reading"]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handigit.card import Card
     from handigit.data import Dataset
     from handigit.evaluate.compare import RunSummary
+    from handigit.images import Limits
     from handigit.read import Engine
     from handigit.train.prepare import Prepared
     from handigit.train.run import Run
@@ -70,11 +71,16 @@ def load_data(source: str, part: Literal["train", "test"]) -> "Dataset":
         DataError: as `handigit.data.load`.
     """
     from handigit.data import load
-    from handigit.images import Limits
 
     settings = Settings()
-    limits = Limits(max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx)
-    return load(source, folder=settings.data, part=part, limits=limits)
+    return load(source, folder=settings.data, part=part, limits=limits_of(settings))
+
+
+def limits_of(settings: Settings) -> "Limits":
+    """The largest pictures that the settings allow to be decoded."""
+    from handigit.images import Limits
+
+    return Limits(max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx)
 
 
 def labels_of(dataset: "Dataset") -> Int64[np.ndarray, " n"]:

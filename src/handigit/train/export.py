@@ -25,7 +25,7 @@ from handigit.recipe import Recipe
 from handigit.train.calibrate import Calibration, calibrate
 from handigit.train.fit import Samples, predict_logits
 from handigit.train.prepare import Prepared
-from handigit.train.run import Run
+from handigit.train.run import Run, put_in_place
 
 PARITY_GLYPHS = 10_000
 PARITY_TOLERANCE = 1e-4  # of a probability, between PyTorch and ONNX Runtime
@@ -61,7 +61,7 @@ def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
-    part.replace(path)
+    put_in_place(part, path)
     return Exported(path, hashlib.sha256(content).hexdigest(), len(content), len(glyphs), parity)
 
 

@@ -112,7 +112,7 @@ class Run:
         """
         part = self.path / "checkpoint.part"
         save_file({name: t.contiguous() for name, t in tensors.items()}, part, metadata={"rows": json.dumps(rows)})
-        _replace(part, self.path / "checkpoint.safetensors")
+        put_in_place(part, self.path / "checkpoint.safetensors")
         self.write_metrics(rows)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], list[Row]] | None:
@@ -140,7 +140,7 @@ class Run:
         write_whole(self.path / "report.json", json.dumps(report, indent=2) + "\n")
         part = self.path / "weights.part"
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
-        _replace(part, self.path / "weights.safetensors")
+        put_in_place(part, self.path / "weights.safetensors")
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
     def weights(self) -> dict[str, Tensor]:
@@ -162,10 +162,10 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
-    _replace(part, path)
+    put_in_place(part, path)
 
 
-def _replace(part: Path, path: Path) -> None:
+def put_in_place(part: Path, path: Path) -> None:
     """Rename once the bytes are on the disk: a crash of the machine leaves one whole file too."""
     with part.open("rb") as written:
         os.fsync(written.fileno())
