@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from handigit.augment import affine_matrices, augment, bend, change_stroke, erase
+from handigit.augment import augment, bend, change_stroke, erase
+from handigit.augment.bend import affine_matrices
 from handigit.recipe import Recipe
 
 STRONG = Recipe(rotation_degrees=20, shear=0.3, scale=0.2, shift_px=3, elastic_px=1.5, stroke=0.5, erase=0.5)

@@ -9,7 +9,8 @@ import torch
 from handigit import Outcome, Reader
 from handigit.data import load
 from handigit.synth import digits, nondigits
-from handigit.train.fit import Samples, predict_logits, start_model
+from handigit.train.batches import Samples
+from handigit.train.fit import predict_logits, start_model
 from handigit.train.run import Run
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "digit"

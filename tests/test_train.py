@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from handigit.data import Dataset, split
 from handigit.errors import DataError, RecipeError, RunError
 from handigit.recipe import Recipe
+from handigit.train.batches import Samples, targets
 from handigit.train.ema import Average, estimate_batch_norm
-from handigit.train.fit import Samples, Watch, evaluate_loss, fit, pick_device, predict_logits, start_model, targets
+from handigit.train.fit import Watch, evaluate_loss, fit, pick_device, predict_logits, start_model
 from handigit.train.optimize import one_cycle
 from handigit.train.prepare import Prepared, prepare
 from handigit.train.run import Run

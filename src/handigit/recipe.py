@@ -31,9 +31,20 @@ class Recipe:
     outlier_share: float = 0.125
     """Outliers in a batch, for each digit in it."""
     seed: int = 0
-    """Start of every random choice: weights, order, augmentation, validation split."""
+    """Start of every random choice: weights, order, augmentation."""
+    data_seed: int = -1
+    """Start of what is drawn and of the validation cut; -1: the seed. One for all seeds lets their runs share views."""
     validation: int = 5000
     """Samples cut from the training data to choose by; the test set is never seen in training."""
+
+    teachers: tuple[str, ...] = ()
+    """Finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""
+    teaching: float = 0.8
+    """Share of the loss that the teachers' answer has."""
+    softness: float = 2.0
+    """Temperature at which a teacher's answer is learnt: higher shows more of what it thinks of the wrong digits."""
+    views: int = 8
+    """Augmented copies of each sample that the teachers answer before the first epoch; each epoch takes one of them."""
 
     epochs: int = 12
     """Passes over the training data."""
@@ -76,6 +87,10 @@ class Recipe:
     """Augmentation: share of samples whose stroke is made thicker or thinner."""
     erase: float = 0.0
     """Augmentation: share of samples in which a small rectangle is erased (Zhong et al. 2020)."""
+    far: float = 0.0
+    """Augmentation: share of samples bent two and a half times as far."""
+    disturb: float = 0.0
+    """Augmentation: share of samples with noise, clutter, haze, blur, inverted bands, or only outlines."""
 
     def __post_init__(self) -> None:
         """Refuse values that no training could use.
@@ -101,6 +116,11 @@ class Recipe:
         if unknown := sorted(values.keys() - known.keys()):
             raise RecipeError(f"{source}: no recipe field named {unknown[0]!r}; there are: {', '.join(known)}")
         return cls(**{name: _coerced(known[name], value, source) for name, value in values.items()})
+
+    @property
+    def drawn_from(self) -> int:
+        """The seed of what is drawn and of the validation cut."""
+        return self.seed if self.data_seed < 0 else self.data_seed
 
     def differences(self) -> dict[str, Any]:
         """The fields that are not at their default: what a recipe file would say."""
@@ -142,6 +162,10 @@ def load_recipe(name: str, **changes: Any) -> Recipe:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
+    "data_seed": (-1, 2**31 - 1),
+    "teaching": (0.0, 1.0),
+    "softness": (0.1, 20.0),
+    "views": (1, 1000),
     "validation": (0, 10**9),
     "epochs": (1, 100_000),
     "batch_size": (1, 65_536),
@@ -161,6 +185,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "elastic_px": (0.0, 14.0),
     "stroke": (0.0, 1.0),
     "erase": (0.0, 1.0),
+    "far": (0.0, 1.0),
+    "disturb": (0.0, 1.0),
 }
 
 

@@ -19,10 +19,11 @@ from handigit.images import Limits
 
 Part = Literal["train", "test"]
 USUAL_LIMITS = Limits()
+_PLACES = ("digits", "nondigits")
 
 
 def load(source: str, *, folder: Path, part: Part = "train", limits: Limits = USUAL_LIMITS) -> Dataset:
-    """A data set: `mnist`, the stem of an `.npz` in `folder` or `folder`/digits, or a path.
+    """A data set: `mnist`, the stem of an `.npz` in `folder`, its digits or its nondigits, or a path.
 
     A path is the images' file of an IDX pair, a `.csv`, a `.npz`, or a folder: of images by class, or with IDX pairs
     for both parts. A name goes before a path: write `./mnist` for a folder of yours. A set that does not tell its
@@ -58,7 +59,9 @@ def load_pair(images: Path, *, limits: Limits) -> Dataset:
 
 def known_sets(folder: Path) -> list[str]:
     """The names under which `load` finds something in a data folder."""
-    archives = {path.stem for path in [*folder.glob("*.npz"), *folder.glob("digits/*.npz")]}
+    archives = {
+        path.stem for pattern in ("*.npz", *(f"{place}/*.npz" for place in _PLACES)) for path in folder.glob(pattern)
+    }
     return [*([MNIST] if (folder / MNIST).is_dir() else []), *sorted(archives)]
 
 
@@ -68,7 +71,8 @@ def _locate(source: str, folder: Path) -> Path:
     Raises:
         DataError: nowhere; the message lists the names that would do.
     """
-    places = (folder / f"{source}.npz", folder / "digits" / f"{source}.npz", Path(source), folder / source)
+    archives = [folder / place / f"{source}.npz" for place in ("", *_PLACES)]
+    places = (*archives, Path(source), folder / source)
     if found := next((place for place in places if place.exists()), None):
         return found
     raise DataError(

@@ -14,6 +14,9 @@ from handigit.models.convdense import ConvDense
 from handigit.models.cost import count_macs, count_parameters
 from handigit.models.dense import Dense
 from handigit.models.digitnet import DigitNet
+from handigit.models.digitnet2 import DigitNet2
+from handigit.models.digitnet2_large import DigitNet2Large
+from handigit.models.digitnet2_nano import DigitNet2Nano
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
 from handigit.models.resnet import ResNet
@@ -26,6 +29,9 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "mobilenet": MobileNet,
     "resnet": ResNet,
     "digitnet": DigitNet,
+    "digitnet2": DigitNet2,
+    "digitnet2-large": DigitNet2Large,
+    "digitnet2-nano": DigitNet2Nano,
 }
 
 

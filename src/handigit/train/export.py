@@ -22,8 +22,9 @@ from handigit.errors import ModelError
 from handigit.models import build
 from handigit.models.cost import count_parameters
 from handigit.recipe import Recipe
+from handigit.train.batches import Samples
 from handigit.train.calibrate import Calibration, calibrate
-from handigit.train.fit import Samples, predict_logits
+from handigit.train.fit import predict_logits
 from handigit.train.prepare import Prepared
 from handigit.train.run import Run, put_in_place
 
@@ -70,7 +71,7 @@ def with_variations(samples: Samples, recipe: Recipe) -> Samples:
 
     Clean validation glyphs alone would make the model look surer than it may be of what people bring.
     """
-    bent = augment(samples.batch(torch.arange(len(samples)))[0], recipe, torch.Generator().manual_seed(recipe.seed))
+    bent = augment(samples.take(torch.arange(len(samples))), recipe, torch.Generator().manual_seed(recipe.seed))
     copies = (bent[:, 0] * 255).round().to(torch.uint8)
     return Samples(torch.cat([samples.glyphs, copies]), torch.cat([samples.labels, samples.labels]))
 

@@ -12,56 +12,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from handigit.augment import augment
-from handigit.data import Dataset
-from handigit.errors import DataError, RunError
+from handigit.errors import RunError
 from handigit.models import build
 from handigit.recipe import Recipe
+from handigit.train.batches import NO_DIGIT, Batch, Samples, batch_loss, count_batches, draw_batches
 from handigit.train.ema import Average, estimate_batch_norm
 from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
 from handigit.train.prepare import Prepared
 from handigit.train.run import Row, Run
+from handigit.train.teach import FOLDER as VIEWS_FOLDER
+from handigit.train.teach import Views, make_views
 
 log = logging.getLogger(__name__)
-NO_DIGIT = -1
 _SCORING_BATCH = 1000
 _BATCH_NORM_SAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Glyphs and labels on the device that trains; after the digits come `outliers` glyphs that are none."""
-
-    glyphs: UInt8[Tensor, "n 28 28"]
-    labels: Int64[Tensor, " n"]
-    outliers: int = 0
-
-    @classmethod
-    def of(cls, dataset: Dataset, device: torch.device) -> "Samples":
-        """A data set as tensors.
-
-        Raises:
-            DataError: it has no labels or no samples.
-        """
-        if dataset.labels is None or len(dataset) == 0:
-            raise DataError(f"{dataset.name}: {len(dataset)} samples, of which none has a label to learn from")
-        return cls(torch.from_numpy(dataset.glyphs).to(device), torch.from_numpy(dataset.labels).to(device))
-
-    def __len__(self) -> int:
-        """Digits; outliers are not counted."""
-        return len(self.labels) - self.outliers
-
-    def with_outliers(self, glyphs: UInt8[Tensor, "m 28 28"]) -> "Samples":
-        """The same digits, followed by glyphs that are no digit."""
-        labels = torch.full((len(glyphs),), NO_DIGIT, dtype=torch.int64, device=glyphs.device)
-        return Samples(torch.cat([self.glyphs, glyphs]), torch.cat([self.labels, labels]), self.outliers + len(glyphs))
-
-    def batch(self, indices: Int64[Tensor, " m"]) -> tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]:
-        """Some glyphs as the network takes them, 0..1, with their labels."""
-        return self.glyphs[indices].unsqueeze(1).float() / 255, self.labels[indices]
 
 
 @dataclass
@@ -84,7 +51,8 @@ def fit(run: Run, prepared: Prepared, *, device: torch.device, start: nn.Module,
     samples = Samples.of(prepared.train, device)
     if prepared.outliers:
         samples = samples.with_outliers(torch.from_numpy(prepared.outliers.glyphs).to(device))
-    learner = Learner(recipe, model, samples)
+    views = make_views(prepared.train, recipe, run.path.parent / VIEWS_FOLDER)
+    learner = Learner(recipe, model, samples, views=views)
     held_out = Samples.of(prepared.validation, device) if len(prepared.validation) else None
     rows = learner.resume(run)
     for epoch in range(len(rows), recipe.epochs):
@@ -107,14 +75,14 @@ def fit(run: Run, prepared: Prepared, *, device: torch.device, start: nn.Module,
 class Learner:
     """A network being trained: its weights, their average, and the optimiser's memory."""
 
-    def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples) -> None:
-        """`model` is trained in place."""
-        self.recipe, self.model, self.samples = recipe, model, samples
+    def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples, *, views: Views | None = None) -> None:
+        """`model` is trained in place; `views` are copies of the samples' digits that teachers have answered."""
+        self.recipe, self.model, self.samples, self.views = recipe, model, samples, views
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
         self.best: dict[str, Tensor] = {}
         self.learning_rate = 0.0
-        self.steps_an_epoch = max(1, len(samples) // recipe.batch_size)
+        self.steps_an_epoch = count_batches(samples, recipe)
 
     def train_epoch(self, epoch: int, watch: Watch) -> tuple[float, float]:
         """One pass over the data; the mean loss and the accuracy on the batches as they were trained on."""
@@ -122,40 +90,32 @@ class Learner:
         losses, right, seen = 0.0, 0, 0
         total = self.steps_an_epoch * self.recipe.epochs
         self.model.train()
-        for step, (glyphs, labels) in enumerate(self.batches(epoch), start=epoch * self.steps_an_epoch):
+        for step, batch in enumerate(self.batches(epoch), start=epoch * self.steps_an_epoch):
             self.learning_rate = set_learning_rate(self.optimizer, self.recipe, step=step, total=total)
-            with torch.autocast(glyphs.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-                logits = self.model(glyphs)
-            loss = F.cross_entropy(logits.float(), targets(labels, self.recipe.label_smoothing))
+            with torch.autocast(batch.glyphs.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                logits = self.model(batch.glyphs)
+            loss = batch_loss(logits.float(), batch, self.recipe)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             if self.average:
                 self.average.update(self.model, step)
             losses += loss.item()
-            right += int((logits.argmax(1) == labels).sum())
-            seen += int((labels != NO_DIGIT).sum())
+            right += int((logits.argmax(1) == batch.labels).sum())
+            seen += int((batch.labels != NO_DIGIT).sum())
             watch.step(step + 1, total)
         return losses / self.steps_an_epoch, right / seen
 
-    def batches(self, epoch: int) -> Iterator[tuple[Float[Tensor, "m 1 28 28"], Int64[Tensor, " m"]]]:
-        """The epoch's augmented batches, in its own order; samples that do not fill a batch wait for the next epoch."""
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The epoch's batches, in its own order."""
         generator = Generator().manual_seed(_seed(self.recipe, epoch))
-        order = torch.randperm(len(self.samples), generator=generator)
-        size = min(self.recipe.batch_size, len(order))
-        extra = round(size * self.recipe.outlier_share) if self.samples.outliers else 0
-        for start in range(0, self.steps_an_epoch * size, size):
-            none = torch.randint(self.samples.outliers, (extra,), generator=generator) if extra else order[:0]
-            chosen = torch.cat([order[start : start + size], none + len(self.samples)])
-            glyphs, labels = self.samples.batch(chosen.to(self.samples.labels.device))
-            glyphs = augment(glyphs, self.recipe, generator)
-            yield glyphs.contiguous(memory_format=torch.channels_last), labels
+        return draw_batches(self.samples, self.recipe, generator, views=self.views)
 
     def final_model(self, epoch: int) -> nn.Module:
         """The network as it would be kept now: averaged weights with batch-norm statistics of their own."""
         if not self.average:
             return self.model
-        batches = (glyphs for glyphs, _ in self.batches(epoch))
+        batches = (batch.glyphs for batch in self.batches(epoch))
         estimate_batch_norm(self.average.model, batches, count=_BATCH_NORM_SAMPLES // self.recipe.batch_size)
         return self.average.model
 
@@ -188,18 +148,12 @@ class Learner:
         return rows
 
 
-def targets(labels: Int64[Tensor, " n"], smoothing: float) -> Float[Tensor, "n 10"]:
-    """What the network should answer: the digit, smoothed; all ten equally for what is none (Hendrycks et al. 2019)."""
-    digits = F.one_hot(labels.clamp(min=0), 10) * (1 - smoothing) + smoothing / 10
-    return torch.where((labels == NO_DIGIT)[:, None], 0.1, digits)
-
-
 @torch.no_grad()
 def predict_logits(model: nn.Module, samples: Samples) -> Float[Tensor, "n 10"]:
     """What the network says of every digit, in float32 and without augmentation."""
     model.eval()
     parts = torch.split(torch.arange(len(samples), device=samples.labels.device), _SCORING_BATCH)
-    return torch.cat([model(samples.batch(part)[0].contiguous(memory_format=torch.channels_last)) for part in parts])
+    return torch.cat([model(samples.take(part).contiguous(memory_format=torch.channels_last)) for part in parts])
 
 
 def evaluate_loss(model: nn.Module, samples: Samples) -> tuple[float, float]:

@@ -5,7 +5,7 @@ The test set is not opened here: `handigit evaluate` alone does that, and report
 
 import logging
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,14 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
     Raises:
         DataError: a set that is missing or damaged, or a validation split larger than the data.
     """
-    sets = [load_source(source, folder=folder, seed=recipe.seed) for source in recipe.data]
+    sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
     everything = sets[0] if len(sets) == 1 else concatenate(sets, name="+".join(s.name for s in sets))
     if recipe.validation >= len(everything):
         raise DataError(
             f"{everything.name}: a validation split of {recipe.validation} leaves nothing of {len(everything)} samples "
             "to learn from; give a smaller --validation"
         )
-    parts = split(everything, validation=recipe.validation, seed=recipe.seed)
+    parts = split(everything, validation=recipe.validation, seed=recipe.drawn_from)
     outliers = load_outliers(recipe, folder=folder)
     log.info("loaded %s", ", ".join(f"{s.name} ({len(s):,} samples)" for s in sets))
     facts = {
@@ -76,10 +76,16 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
 def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
     """A data set by name or path; `synth:40000` is that many digits drawn by `handigit.synth`.
 
+    `omniglot:440` is the first 440 of a set: the rest stays unseen, to measure on.
+
     Raises:
         DataError: as `handigit.data.load`, or no number after `synth:`.
     """
     if not source.startswith(DRAWN):
+        name, _, first = source.rpartition(":")
+        if name and first.isdecimal():
+            whole = load(name, folder=folder, part="train")
+            return replace(whole.take(np.arange(min(int(first), len(whole)))), name=source)
         return load(source, folder=folder, part="train")
     drawn = digits(_count(source), seed=seed)
     return Dataset(source, drawn.glyphs, drawn.labels)
@@ -94,11 +100,11 @@ def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
     if not recipe.outliers:
         return None
     # Another seed than the digits', so that no writer draws both.
-    seed = recipe.seed + 1_000_000
+    seed = recipe.drawn_from + 1_000_000
     glyphs = [
         nondigits(_count(source), seed=seed).glyphs
         if source.startswith(DRAWN)
-        else load(source, folder=folder, part="train").glyphs
+        else load_source(source, folder=folder, seed=seed).glyphs
         for source in recipe.outliers
     ]
     return Dataset("outliers " + "+".join(recipe.outliers), np.concatenate(glyphs), None)
