@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from handigit.augment import augment, bend, change_stroke, erase
+from handigit.augment import augment, bend, change_stroke, disturb, erase, rewrite, spoil
 from handigit.augment.bend import affine_matrices
+from handigit.augment.disturb import DISTURBANCES
 from handigit.recipe import Recipe
 
 STRONG = Recipe(rotation_degrees=20, shear=0.3, scale=0.2, shift_px=3, elastic_px=1.5, stroke=0.5, erase=0.5)
@@ -69,3 +70,33 @@ def test_erasing_touches_the_asked_share_at_most(share: float) -> None:
     holes = (erase(full, share, seeded()) == 0).flatten(1).sum(1)
     assert abs((holes > 0).float().mean().item() - share) < 0.12
     assert holes.max() <= 64
+
+
+def test_far_bends_go_further_than_others() -> None:
+    near, far = (affine_matrices(500, Recipe(shift_px=2, far=share), seeded())[:, :, 2].abs().max() for share in (0, 1))
+    assert near <= 2 * 2 / 28
+    assert far > 2 * near
+
+
+@pytest.mark.parametrize("change", DISTURBANCES, ids=lambda change: change.__name__)
+def test_every_disturbance_changes_the_glyph_and_leaves_its_ink_readable(change) -> None:
+    changed = change(bar(40), seeded()).clamp(0, 1)
+    assert changed.shape == (40, 1, 28, 28)
+    assert torch.isfinite(changed).all()
+    if change.__name__ != "binary":  # which leaves ink that is full already
+        assert (changed - bar(40)).abs().mean() > 0.005
+    # Against its surroundings, in either polarity: the stroke's own rows are not those beside it.
+    stroke, beside = changed[:, 0, 6:22, 13:16], changed[:, 0, 6:22, 18:24]
+    assert ((stroke.mean((1, 2)) - beside.mean((1, 2))).abs() > 0.02).float().mean() > 0.7  # a band may end beside it
+
+
+def test_only_the_wanted_share_is_disturbed() -> None:
+    changed = (disturb(bar(1000), 0.3, seeded()) != bar(1000)).any(3).any(2).any(1)
+    assert 0.2 < changed.float().mean() < 0.35
+    assert torch.equal(disturb(bar(), 0.0, seeded()), bar())
+
+
+def test_augmenting_is_rewriting_then_spoiling() -> None:
+    recipe = STRONG.replace(disturb=0.5)
+    ours, halves = seeded(), seeded()
+    assert torch.equal(augment(bar(), recipe, ours), spoil(rewrite(bar(), recipe, halves), recipe, halves))

@@ -15,7 +15,7 @@ from handigit.data import split
 from handigit.errors import ModelError
 from handigit.models import ARCHITECTURES, build
 from handigit.train.calibrate import calibrate, choose_thresholds, fit_temperature
-from handigit.train.export import Exported, add_card, compare_with_torch, export, to_onnx
+from handigit.train.export import Exported, add_card, compare_with_torch, export, onnx_logits, to_onnx
 from handigit.train.prepare import Prepared
 from handigit.train.run import Run
 from test_train import SMALL, quadrants, train_small
@@ -112,3 +112,20 @@ def test_the_floor_for_non_digits_loses_few_of_the_digits_it_was_set_on() -> Non
     found = calibrate(logits, logits.argmax(1))
     confidence = (logits / found.temperature).softmax(1).max(1).values
     assert (confidence < found.digit_floor).float().mean() == pytest.approx(0.001, abs=0.0005)
+
+
+def test_eight_bits_make_it_small_and_hardly_change_an_answer(run: Run, exported: Exported, tmp_path) -> None:
+    small = export(run, tmp_path / "small.onnx", PREPARED, int8=True)
+    assert small.size_bytes < 0.5 * exported.size_bytes
+    assert small.changed <= 1
+    glyphs = PARTS.validation.glyphs
+    whole, rounded = (onnx_logits(file.path.read_bytes(), glyphs) for file in (exported, small))
+    assert (whole.argmax(1) == rounded.argmax(1)).mean() > 0.98
+    assert not (whole == rounded).all()
+
+
+def test_eight_bits_that_change_too_much_are_refused(monkeypatch, tmp_path, run: Run) -> None:
+    monkeypatch.setattr("handigit.train.export._MOST_CHANGED", -1)
+    with pytest.raises(ModelError, match="eight bits change"):
+        export(run, tmp_path / "small.onnx", PREPARED, int8=True)
+    assert not (tmp_path / "small.onnx").exists()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
-from jaxtyping import Float
+from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from handigit.augment.draws import SIDE, Glyphs, between, chance, per_glyph
@@ -150,11 +150,11 @@ def _noise(like: Glyphs, generator: Generator) -> Glyphs:
     return torch.randn(like.shape, generator=generator).to(like.device)
 
 
-def _half(like: Glyphs, generator: Generator) -> Float[Tensor, "n 1 1 1"]:
+def _half(like: Glyphs, generator: Generator) -> Bool[Tensor, "n 1 1 1"]:
     """Heads or tails for each glyph."""
     return per_glyph(chance(len(like), 0.5, generator)).to(like.device)
 
 
-def _upright(like: Glyphs, generator: Generator) -> Float[Tensor, "n 1 1 1"]:
+def _upright(like: Glyphs, generator: Generator) -> Bool[Tensor, "n 1 1 1"]:
     """Whether a line or band stands rather than lies: as often as not."""
     return _half(like, generator)

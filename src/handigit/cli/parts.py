@@ -130,14 +130,15 @@ def limit_torch() -> None:
         torch.set_num_threads(threads)
 
 
-def export_run(run: "Run", path: Path, prepared: "Prepared", *, name: str | None = None) -> None:
+def export_run(run: "Run", path: Path, prepared: "Prepared", *, name: str | None = None, int8: bool = False) -> None:
     """Write a run's ONNX file and say how it compares with PyTorch."""
     from handigit.train.export import export
 
-    done = export(run, path, prepared, name=name)
+    done = export(run, path, prepared, name=name, int8=int8)
     say(
         f"wrote {done.path}: {done.size_bytes / 1e6:.2f} MB, sha256 {done.digest[:16]}, answers equal to PyTorch's on "
         f"{done.glyphs_checked:,} glyphs, probabilities within {done.parity:.0e}"
+        + (f"; eight bits then change {done.changed} of these answers" if int8 else "")
     )
 
 

@@ -10,7 +10,7 @@ class DigitNet2(nn.Module):
     """A 3x3 stem at 28 pixels, then stages that halve the maps and refine them by residual blocks.
 
     Beside the first generation's 5x5 stem with stride 2, the thin full-resolution layer costs a tenth more and reads
-    better; the maps that are left at the end keep their places (2x2 or 3x3), for where a stroke ends tells digits apart.
+    better. The last maps keep their places (2x2 or 3x3): where a stroke ends tells digits apart.
     """
 
     PAPER = "ours; residual blocks after He et al. 2016"

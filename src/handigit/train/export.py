@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import nn
 
 from handigit.augment import augment
@@ -26,44 +26,80 @@ from handigit.train.batches import Samples
 from handigit.train.calibrate import Calibration, calibrate
 from handigit.train.fit import predict_logits
 from handigit.train.prepare import Prepared
+from handigit.train.quantize import quantize
 from handigit.train.run import Run, put_in_place
 
 PARITY_GLYPHS = 10_000
 PARITY_TOLERANCE = 1e-4  # of a probability, between PyTorch and ONNX Runtime
 _OPSET = 18
+_RANGE_GLYPHS = 1000
+_MOST_CHANGED = 0.002
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The file that was written; `parity` is the largest difference of a probability over `glyphs_checked`."""
+    """The file that was written.
+
+    `parity` is the largest difference of a probability between PyTorch and the float32 file over `glyphs_checked`;
+    `changed` is how many answers to them eight bits have changed.
+    """
 
     path: Path
     digest: str
     size_bytes: int
     glyphs_checked: int
     parity: float
+    changed: int = 0
 
 
-def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None) -> Exported:
+def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None, int8: bool = False) -> Exported:
     """Write the run's network to `path`, calibrated on validation data, compared on the first 10,000 to learn from.
+
+    `int8` makes it compute in eight bits; it is calibrated as it then answers.
 
     Raises:
         RunError: the run has not ended.
-        ModelError: ONNX Runtime does not give what PyTorch gives.
+        ModelError: ONNX Runtime does not give what PyTorch gives, or eight bits change more than one answer in 500.
     """
     model = build(run.recipe.model)
     model.load_state_dict(run.weights())
     model.eval()
-    samples = with_variations(Samples.of(prepared.validation, torch.device("cpu")), run.recipe)
-    calibration = calibrate(predict_logits(model, samples), samples.labels)
-    content = add_card(to_onnx(model), make_card(run, model, calibration, name=name or run.recipe.model))
     glyphs = prepared.train.glyphs[:PARITY_GLYPHS]
-    parity = compare_with_torch(model, content, glyphs)
+    network = to_onnx(model)
+    parity = compare_with_torch(model, network, glyphs)
+    file, changed = (network, 0) if not int8 else in_eight_bits(network, prepared, run.recipe)
+    samples = with_variations(Samples.of(prepared.validation, torch.device("cpu")), run.recipe)
+    calibration = calibrate(torch.from_numpy(onnx_logits(file, samples.glyphs.numpy())), samples.labels)
+    content = add_card(file, make_card(run, model, calibration, name=name or run.recipe.model))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     put_in_place(part, path)
-    return Exported(path, hashlib.sha256(content).hexdigest(), len(content), len(glyphs), parity)
+    return Exported(path, hashlib.sha256(content).hexdigest(), len(content), len(glyphs), parity, changed)
+
+
+def in_eight_bits(network: bytes, prepared: Prepared, recipe: Recipe) -> tuple[bytes, int]:
+    """The network in eight bits, and how many of the first 10,000 answers that changes.
+
+    Raises:
+        ModelError: more than one in 500.
+    """
+    some = Samples.of(prepared.train.take(np.arange(min(_RANGE_GLYPHS, len(prepared.train)))), torch.device("cpu"))
+    bent = with_variations(some, recipe)
+    file = quantize(network, bent.take(torch.arange(len(bent))).numpy())
+    glyphs = prepared.train.glyphs[:PARITY_GLYPHS]
+    changed = int((onnx_logits(network, glyphs).argmax(1) != onnx_logits(file, glyphs).argmax(1)).sum())
+    if changed > _MOST_CHANGED * len(glyphs):
+        raise ModelError(f"eight bits change {changed} of {len(glyphs)} answers; export this network without int8")
+    return file, changed
+
+
+def onnx_logits(content: bytes, glyphs: UInt8[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 10"]:
+    """What the file says through ONNX Runtime."""
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    batch = glyphs[:, None].astype(np.float32) / 255
+    parts = [session.run(None, {"glyphs": batch[i : i + 1000]})[0] for i in range(0, len(batch), 1000)]
+    return np.concatenate(parts)
 
 
 def with_variations(samples: Samples, recipe: Recipe) -> Samples:
@@ -133,10 +169,8 @@ def compare_with_torch(model: nn.Module, content: bytes, glyphs: UInt8[np.ndarra
     Raises:
         ModelError: an answer differs, or a probability by more than 1e-4.
     """
-    batch = glyphs[:, None].astype(np.float32) / 255
     ours = predict_logits(model, Samples(torch.from_numpy(glyphs), torch.zeros(len(glyphs), dtype=torch.int64))).numpy()
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    theirs = np.concatenate([session.run(None, {"glyphs": batch[i : i + 1000]})[0] for i in range(0, len(batch), 1000)])
+    theirs = onnx_logits(content, glyphs)
     worst = float(np.abs(_softmax(ours) - _softmax(theirs)).max())
     differing = int((ours.argmax(1) != theirs.argmax(1)).sum())
     if differing or worst > PARITY_TOLERANCE:
