@@ -1,16 +1,19 @@
 """Accuracy on MNIST's test set: each recipe trained with several seeds, exported, and the ONNX file scored once.
 
     python bench/accuracy.py dense lenet5 --seeds 3
+    python bench/accuracy.py --seeds 5 --ensemble digit-large digit
 
 Runs are kept under --runs and taken up again, so a second call only scores. The test set chooses nothing here: every
 seed counts, and each run keeps the weights of its last epoch. Beside each model's own accuracy stands what
-`Reader.digits` gives on the same images as raw uint8 pictures of unknown polarity. Writes bench/results/accuracy.json.
+`Reader.digits` gives on the same images as raw uint8 pictures of unknown polarity. The ensemble is the mean of the
+probabilities of every seed of the recipes named, each weighing alike. Adds to bench/results/accuracy.json, by name.
 """
 
 import argparse
-import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +28,8 @@ from handigit.train.export import export
 from handigit.train.fit import Watch, fit, start_model
 from handigit.train.prepare import Prepared, prepare
 from handigit.train.run import Run
+from kept import RESULTS, keep, kept
 
-RESULTS = Path(__file__).with_name("results") / "accuracy.json"
 CPU = torch.device("cpu")
 BASES = {"digit": "digit-base"}
 """Recipes that start from another one's run of the same seed."""
@@ -55,55 +58,94 @@ def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run,
     return run, prepared
 
 
-def score_file(model: Path, test: Dataset) -> dict[str, float]:
+def score_file(model: Path, test: Dataset, threads: int | None) -> dict[str, float]:
     """Percent right on the test set: the file itself, without the disputed labels, and through the reader."""
-    engine = Engine(model)
-    assert test.labels is not None
-    scores = score(test.labels, engine.probabilities(test.as_floats()), masked=DISPUTED_MNIST)
-    read = Reader(model).digits(list(test.glyphs))
+    found = score_probabilities(Engine(model, threads=threads).probabilities(test.as_floats()), test)
+    read = Reader(model, threads=threads).digits(list(test.glyphs))
     right = np.array([digit.value for digit in read]) == test.labels
+    return found | {"through_reader": 100 * float(right.mean())}
+
+
+def score_ensemble(models: Sequence[Path], test: Dataset, threads: int | None) -> dict[str, float]:
+    """Percent right of the mean of the files' probabilities."""
+    return score_probabilities(mean_probabilities(models, test.as_floats(), threads), test)
+
+
+def mean_probabilities(models: Sequence[Path], glyphs: np.ndarray, threads: int | None) -> np.ndarray:
+    """What the files say of the glyphs together, each weighing alike."""
+    members = (Engine(model, threads=threads).probabilities(glyphs) for model in models)
+    return np.asarray(sum(members) / len(models))
+
+
+def score_probabilities(probabilities: np.ndarray, test: Dataset) -> dict[str, float]:
+    """Percent right, and the calibration error, of one row of probabilities a glyph."""
+    assert test.labels is not None
+    scores = score(test.labels, probabilities, masked=DISPUTED_MNIST)
     return {
         "accuracy": 100 * scores.accuracy,
         "accuracy_without_disputed": 100 * scores.masked_accuracy,
-        "through_reader": 100 * float(right.mean()),
         "calibration_error": 100 * scores.calibration_error,
     }
 
 
-def summarise(recipe_name: str, seeds: list[dict[str, float]], files: list[Path]) -> dict[str, object]:
-    """Mean and spread over the seeds of one recipe."""
+def facts(recipe_name: str, model: Path) -> dict[str, float]:
+    """What a model of this recipe costs."""
     architecture = describe(load_recipe(recipe_name).model)
-    summary: dict[str, object] = {
-        "recipe": recipe_name,
-        "parameters": architecture.parameters,
-        "macs": architecture.macs,
-        "file_bytes": files[0].stat().st_size,
-        "seeds": seeds,
-    }
+    return {"parameters": architecture.parameters, "macs": architecture.macs, "file_bytes": model.stat().st_size}
+
+
+def summarise(seeds: list[dict[str, float]]) -> dict[str, Any]:
+    """Each figure's mean and spread over the seeds; of a single one there is no spread."""
+    summary: dict[str, Any] = {"seeds": seeds}
     for name in seeds[0]:
         values = [seed[name] for seed in seeds]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        summary[name] = {"mean": round(statistics.mean(values), 4), "sd": round(spread, 4)}
+        spread = round(statistics.stdev(values), 4) if len(values) > 1 else None
+        summary[name] = {"mean": round(statistics.mean(values), 4), "sd": spread}
     return summary
+
+
+def summarise_ensemble(recipes: dict[str, list[Path]], test: Dataset, threads: int | None) -> dict[str, Any]:
+    """The one score of all members together, and what they cost together."""
+    costs = [facts(name, file) for name, files in recipes.items() for file in files]
+    total = {name: sum(cost[name] for cost in costs) for name in costs[0]}
+    members = [file.parent.name for files in recipes.values() for file in files]
+    found = score_ensemble([file for files in recipes.values() for file in files], test, threads)
+    return {"members": members, **total, **summarise([found])}
+
+
+def show(name: str, summary: dict[str, Any]) -> None:
+    """The figures of each seed, and of all."""
+    for key in ("accuracy", "accuracy_without_disputed", "through_reader"):
+        if key in summary:
+            each = " ".join(f"{seed[key]:.2f}" for seed in summary["seeds"])
+            print(f"{name}  {key}: {each}  mean {summary[key]['mean']:.3f}, sd {summary[key]['sd']}", flush=True)
 
 
 def main() -> None:
     """Train what is missing, score everything, print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="+")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("recipes", nargs="*")
+    parser.add_argument(
+        "--ensemble", nargs="+", default=[], metavar="RECIPE", help="all seeds of these, weighing alike"
+    )
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    given = parser.parse_args()
-    data = Settings().data
-    test = load("mnist", folder=data, part="test")
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    parser.add_argument("--output", type=Path, default=RESULTS / "accuracy.json")
+    given, settings = parser.parse_args(), Settings()
+    test = load("mnist", folder=settings.data, part="test")
+
+    def files_of(name: str) -> list[Path]:
+        return [train_and_export(name, seed, given.runs, settings.data) for seed in range(given.seeds)]
+
     for name in given.recipes:
-        files = [train_and_export(name, seed, given.runs, data) for seed in range(given.seeds)]
-        kept[name] = summarise(name, [score_file(file, test) for file in files], files)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        mean = {key: kept[name][key] for key in ("accuracy", "through_reader")}
-        print(f"{name:10} {given.seeds} seeds  {mean}", flush=True)
+        files = files_of(name)
+        summary = summarise([score_file(file, test, settings.threads) for file in files])
+        keep(given.output, kept(given.output) | {name: facts(name, files[0]) | summary})
+        show(name, summary)
+    if given.ensemble:
+        summary = summarise_ensemble({name: files_of(name) for name in given.ensemble}, test, settings.threads)
+        keep(given.output, kept(given.output) | {"ensemble": summary})
+        show("ensemble", summary)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,9 @@ from handigit.errors import DataError
 from handigit.read import Reader
 from handigit.read.reader import EMBEDDED
 from handigit.settings import Settings
+from kept import RESULTS, keep
+from timing import median_seconds, seconds
 
-RESULTS = Path(__file__).with_name("results") / "read_speed.json"
 MODEL = EMBEDDED / "digit.onnx"
 ROUNDS = 7
 
@@ -52,13 +52,6 @@ def plain_session(threads: int) -> Callable[[np.ndarray], object]:
     return lambda batch: session.run(None, {name: batch})
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def one_by_one(images: np.ndarray) -> dict[str, float]:
     """Median milliseconds for one picture on one core."""
     reader, plain = Reader(threads=1), plain_session(1)
@@ -75,16 +68,14 @@ def batched(images: np.ndarray) -> dict[str, float]:
     """Median pictures a second, 10,000 at a time, on two threads."""
     reader, plain = Reader(threads=2), plain_session(2)
     glyphs, as_list = images[:, None].astype(np.float32) / 255, list(images)
-    reader.digits(as_list[:512])
-    ours, theirs = [], []
-    for _ in range(ROUNDS):
-        ours.append(seconds(lambda: reader.digits(as_list)))
-        theirs.append(seconds(lambda: [plain(glyphs[i : i + 256]) for i in range(0, len(glyphs), 256)]))
-    count = len(images)
-    return {
-        "reader_a_second": count / statistics.median(ours),
-        "onnxruntime_a_second": count / statistics.median(theirs),
-    }
+    taken = median_seconds(
+        {
+            "reader_a_second": lambda: reader.digits(as_list),
+            "onnxruntime_a_second": lambda: [plain(glyphs[i : i + 256]) for i in range(0, len(glyphs), 256)],
+        },
+        rounds=ROUNDS,
+    )
+    return {name: len(images) / time for name, time in taken.items()}
 
 
 def cold_start(image: np.ndarray) -> dict[str, float]:
@@ -95,13 +86,11 @@ def cold_start(image: np.ndarray) -> dict[str, float]:
         file = Path(folder) / "one.png"
         Image.fromarray(image).save(file)
         command = [str(Path(sys.executable).with_name("handigit")), "read", str(file), "--format", "jsonl"]
-        run = partial(subprocess.run, command, check=True, capture_output=True)
-        run()
-        ours = [seconds(run) for _ in range(ROUNDS)]
-        bare = [
-            seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(ROUNDS)
-        ]
-    return {"handigit_read_s": statistics.median(ours), "python_import_numpy_s": statistics.median(bare)}
+        works = {
+            "handigit_read_s": partial(subprocess.run, command, check=True, capture_output=True),
+            "python_import_numpy_s": partial(subprocess.run, [sys.executable, "-c", "import numpy"], check=True),
+        }
+        return median_seconds(works, rounds=ROUNDS)
 
 
 def main() -> None:
@@ -110,8 +99,7 @@ def main() -> None:
     result = {"one_by_one_one_core": one_by_one(images), "batched_two_threads": batched(images)}
     result["cold_start"] = cold_start(images[0])
     result["machine"] = {"load_average": os.getloadavg()[0], "cores": float(os.cpu_count() or 0)}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    keep(RESULTS / "read_speed.json", result)
     print(json.dumps(result, indent=2))
 
 

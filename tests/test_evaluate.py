@@ -21,10 +21,14 @@ from handigit.errors import BadDataFile, DataError, RunError
 from handigit.evaluate import (
     DISPUTED_MNIST,
     Scores,
+    calibration_error,
     clopper_pearson,
+    floor_at_loss,
     galleries,
     plots,
     read_rate,
+    read_rate_at,
+    read_rate_of,
     risk_coverage,
     score,
     wilson,
@@ -227,6 +231,49 @@ def test_an_error_that_is_no_share_is_refused(example: tuple[np.ndarray, np.ndar
         read_rate(*example, error=2.0)
 
 
+@given(sample=probabilities_of, error=st.floats(0, 1))
+def test_right_and_confidence_are_all_that_a_read_rate_needs(
+    sample: tuple[np.ndarray, np.ndarray], error: float
+) -> None:
+    labels, weights = sample
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    right, confidence = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1)
+    rate = read_rate(labels, probabilities, error=error)
+    assert read_rate_of(right, confidence, error=error) == rate
+    if rate.threshold is not None:
+        assert read_rate_at(right, confidence, threshold=rate.threshold, error=error) == rate
+    assert calibration_error(right, confidence.astype(np.float64)) == pytest.approx(
+        score(labels, probabilities).calibration_error
+    )
+
+
+def test_a_threshold_chosen_beforehand_may_miss_its_error() -> None:
+    right, confidence = np.array([True, False, True]), np.array([0.9, 0.8, 0.1])
+    rate = read_rate_at(right, confidence, threshold=0.5, error=0.01)
+    assert (rate.accepted, rate.wrong, rate.share, rate.observed) == (2, 1, pytest.approx(2 / 3), 0.5)
+    nothing = read_rate_at(right, confidence, threshold=0.95, error=0.01)
+    assert (nothing.accepted, nothing.bound.high) == (0, 1.0)
+
+
+def test_a_floor_loses_as_much_as_it_may_and_no_more() -> None:
+    confidence = np.arange(1000) / 1000
+    floor = floor_at_loss(confidence, loss=0.005)
+    assert floor == 0.005
+    assert (confidence < floor).mean() == 0.005
+    assert floor_at_loss(confidence, loss=0.0) == 0.0
+
+
+def test_a_floor_spares_equally_sure_answers_together() -> None:
+    confidence = np.array([0.2, 0.5, 0.5, 0.5, 0.9])
+    assert floor_at_loss(confidence, loss=0.5) == 0.5  # a higher one would lose four of five
+
+
+@pytest.mark.parametrize(("n", "loss"), [(0, 0.1), (5, 1.0), (5, -0.1)])
+def test_a_floor_without_meaning_is_refused(n: int, loss: float) -> None:
+    with pytest.raises(DataError, match="no floor at a loss"):
+        floor_at_loss(np.zeros(n), loss=loss)
+
+
 # --- plots
 
 
@@ -408,13 +455,17 @@ def test_a_report_without_mistakes_or_training_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_of_two_hundred_mistakes_stays_small(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (200, 28, 28), dtype=np.uint8)
-    wrong = evaluation_of(np.zeros(200, dtype=np.int64), rng.dirichlet(np.ones(9), 200) @ np.eye(10)[1:], glyphs=noise)
-    page = write_report(tmp_path, wrong)
-    assert len(Page(page).all("li")) > 200
-    assert page.stat().st_size < 3_000_000
+def test_a_report_of_two_hundred_mistakes_shows_each_with_its_place_and_stays_small(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
+    labels, wrong = np.zeros(200, dtype=np.int64), answers([1] * 200, [0.5 + index / 500 for index in range(200)])
+    scores = score(labels, wrong, masked=[3])
+    path = write_report(tmp_path, evaluation_of(labels, wrong, glyphs=noise, scores=scores))
+    page = Page(path)
+    assert len([tag for tag in page.all("img") if tag["alt"] == "Handwritten digit, labelled 0"]) == 200
+    assert all(f"no. {index}<" in page.text or f"no. {index}," in page.text for index in range(200))
+    assert page.text.count(", disputed</small>") == 1
+    assert "50.6%, no. 3, disputed" in page.text
+    assert path.stat().st_size < 3_000_000
 
 
 def test_a_report_in_place_of_a_file_is_refused(tmp_path: Path, example: tuple[np.ndarray, np.ndarray]) -> None:

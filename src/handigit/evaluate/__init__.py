@@ -5,9 +5,9 @@ models. Plots and reports (matplotlib, Jinja) are in `evaluate.plots`, `evaluate
 are not loaded from here.
 """
 
-from handigit.evaluate.coverage import RiskCoverage, read_rate, risk_coverage
+from handigit.evaluate.coverage import RiskCoverage, floor_at_loss, read_rate, read_rate_at, read_rate_of, risk_coverage
 from handigit.evaluate.intervals import Interval, clopper_pearson, wilson
-from handigit.evaluate.metrics import DISPUTED_MNIST, score
+from handigit.evaluate.metrics import DISPUTED_MNIST, calibration_error, score
 from handigit.evaluate.scores import Averages, ClassScores, ConfusionPair, ReadRate, ReliabilityBin, Scores
 
 __all__ = [
@@ -20,8 +20,12 @@ __all__ = [
     "ReliabilityBin",
     "RiskCoverage",
     "Scores",
+    "calibration_error",
     "clopper_pearson",
+    "floor_at_loss",
     "read_rate",
+    "read_rate_at",
+    "read_rate_of",
     "risk_coverage",
     "score",
     "wilson",

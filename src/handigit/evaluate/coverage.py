@@ -1,12 +1,12 @@
-"""What confidence buys: how many answers can be accepted at which error.
+"""What confidence buys: how many answers can be accepted at which error, and what a floor loses.
 
-It knows labels and probabilities, nothing of how a reader's threshold is stored or used.
+It knows answers by whether they were right and how sure they were, nothing of how a reader's threshold is stored.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from handigit.errors import DataError
 from handigit.evaluate.intervals import Interval, clopper_pearson
@@ -42,11 +42,20 @@ def risk_coverage(labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarr
     Raises:
         DataError: no answers.
     """
-    if len(labels) == 0:
+    return risk_coverage_of(probabilities.argmax(axis=1) == labels, probabilities.max(axis=1))
+
+
+def risk_coverage_of(right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"]) -> RiskCoverage:
+    """The same of answers of which only this is known: right or not, and how sure.
+
+    Raises:
+        DataError: no answers.
+    """
+    if len(right) == 0:
         raise DataError("no answers to accept or refuse: 0 labels; give at least one")
-    confidence = probabilities.max(axis=1).astype(np.float64)
+    confidence = confidence.astype(np.float64)
     order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    wrong = np.cumsum(~right[order])
     ends = np.flatnonzero(np.diff(confidence[order], append=-1.0))
     return RiskCoverage(confidence[order][ends], (ends + 1).astype(np.int64), wrong[ends].astype(np.int64))
 
@@ -59,18 +68,48 @@ def read_rate(
     Raises:
         DataError: no answers, or an error that is no share.
     """
+    return read_rate_of(probabilities.argmax(axis=1) == labels, probabilities.max(axis=1), error=error)
+
+
+def read_rate_of(
+    right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"], *, error: float = 0.01
+) -> ReadRate:
+    """The same of answers of which only this is known: right or not, and how sure.
+
+    Raises:
+        DataError: no answers, or an error that is no share.
+    """
     if not 0 <= error <= 1:
         raise DataError(f"error = {error} is no share of wrong answers; give 0 to 1, such as 0.01")
-    curve = risk_coverage(labels, probabilities)
+    curve = risk_coverage_of(right, confidence)
     fit = np.flatnonzero(curve.wrong <= error * curve.accepted)
     if len(fit) == 0:
-        return ReadRate(error, None, accepted=0, wrong=0, n=len(labels), bound=Interval(0.0, 1.0))
-    accepted, wrong = int(curve.accepted[fit[-1]]), int(curve.wrong[fit[-1]])
-    return ReadRate(
-        error,
-        float(curve.thresholds[fit[-1]]),
-        accepted=accepted,
-        wrong=wrong,
-        n=len(labels),
-        bound=clopper_pearson(wrong, accepted),
-    )
+        return _rate(error, None, accepted=0, wrong=0, n=len(right))
+    last = fit[-1]
+    threshold = float(curve.thresholds[last])
+    return _rate(error, threshold, accepted=int(curve.accepted[last]), wrong=int(curve.wrong[last]), n=len(right))
+
+
+def read_rate_at(
+    right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"], *, threshold: float, error: float
+) -> ReadRate:
+    """What a threshold that was chosen beforehand, for this wanted error, accepts of these answers."""
+    accepted = confidence >= threshold
+    return _rate(error, threshold, accepted=int(accepted.sum()), wrong=int((accepted & ~right).sum()), n=len(right))
+
+
+def floor_at_loss(confidence: Float[np.ndarray, " n"], *, loss: float) -> float:
+    """The highest floor under which lies at most the share `loss` of these answers.
+
+    Raises:
+        DataError: no answers, or a loss that is no share below 1.
+    """
+    if len(confidence) == 0 or not 0 <= loss < 1:
+        raise DataError(f"no floor at a loss of {loss} of {len(confidence)} answers; give answers and 0 <= loss < 1")
+    return float(np.sort(confidence)[int(loss * len(confidence))])
+
+
+def _rate(error: float, threshold: float | None, *, accepted: int, wrong: int, n: int) -> ReadRate:
+    """A read rate with the exact bound of its error; of nothing accepted nothing is known."""
+    bound = clopper_pearson(wrong, accepted) if accepted else Interval(0.0, 1.0)
+    return ReadRate(error, threshold, accepted=accepted, wrong=wrong, n=n, bound=bound)

@@ -108,6 +108,11 @@ def reliability_bins(
     )
 
 
+def calibration_error(right: Bool[np.ndarray, " n"], confidence: Float64[np.ndarray, " n"]) -> float:
+    """The expected calibration error over BINS bins (Guo et al. 2017), of at least one answer."""
+    return _calibration_error(reliability_bins(right, confidence))
+
+
 def _calibration_error(reliability: Sequence[ReliabilityBin]) -> float:
     """Mean distance between confidence and accuracy over the bins, each counting by its answers (Guo et al. 2017)."""
     distance = sum(item.count * abs(item.accuracy - item.confidence) for item in reliability)

@@ -1,0 +1,274 @@
+"""The benches' own arithmetic and tables: what stands in the results page, and what is left out of it."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from handigit.data import Dataset
+from handigit.read import Engine
+from handigit.read.reader import EMBEDDED
+from handigit.records import Outcome
+from handigit.synth import Scene, digits, picture
+
+BENCH = Path(__file__).parents[1] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch):
+    """A bench's module by its name; the benches are scripts, so they are found by their folder."""
+    monkeypatch.syspath_prepend(BENCH)
+
+    def find(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield find
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or ".").parent == BENCH:
+            del sys.modules[name]
+
+
+# --- what is kept
+
+
+def test_what_a_bench_keeps_stays_beside_what_was_there(bench, tmp_path: Path) -> None:
+    kept = bench("kept")
+    file = tmp_path / "results" / "speed.json"
+    assert kept.kept(file) == {}
+    kept.keep(file, kept.kept(file) | {"a": 1.5})
+    kept.keep(file, kept.kept(file) | {"b": [2]})
+    assert kept.kept(file) == {"a": 1.5, "b": [2]}
+    assert [path.name for path in file.parent.iterdir()] == ["speed.json"]
+
+
+def test_a_model_is_named_on_the_command_line(bench, tmp_path: Path) -> None:
+    named_file = bench("kept").named_file
+    (tmp_path / "m.onnx").touch()
+    assert named_file(f"mine={tmp_path}/m.onnx") == ("mine", tmp_path / "m.onnx")
+    for text in (f"{tmp_path}/m.onnx", f"mine={tmp_path}/none.onnx", f"={tmp_path}/m.onnx"):
+        with pytest.raises(ValueError, match="no NAME=FILE"):
+            named_file(text)
+
+
+def test_works_take_turns(bench) -> None:
+    done: list[str] = []
+    taken = bench("timing").median_seconds({name: lambda n=name: done.append(n) for name in "ab"}, rounds=3)
+    assert done == ["a", "b"] + ["a", "b"] * 3
+    assert set(taken) == {"a", "b"}
+    assert all(time >= 0 for time in taken.values())
+
+
+# --- accuracy
+
+
+def test_seeds_have_a_mean_and_a_spread_and_one_seed_has_none(bench) -> None:
+    summarise = bench("accuracy").summarise
+    found = summarise([{"accuracy": 99.0}, {"accuracy": 99.2}, {"accuracy": 99.4}])
+    assert found["accuracy"] == {"mean": 99.2, "sd": 0.2}
+    assert found["seeds"] == [{"accuracy": 99.0}, {"accuracy": 99.2}, {"accuracy": 99.4}]
+    assert summarise([{"accuracy": 99.0}])["accuracy"] == {"mean": 99.0, "sd": None}
+
+
+def test_members_of_an_ensemble_weigh_alike(bench, tmp_path: Path) -> None:
+    engine = Engine(EMBEDDED / "digit.onnx", threads=1)
+    glyphs = digits(3, seed=0).glyphs.astype(np.float32) / 255
+    always_seven = tmp_path / "seven.onnx"
+    always_seven.write_bytes(constant_model(7))
+    found = bench("accuracy").mean_probabilities([EMBEDDED / "digit.onnx", always_seven], glyphs, 1)
+    assert np.allclose(found, (engine.probabilities(glyphs) + np.eye(10)[[7, 7, 7]]) / 2)
+
+
+def constant_model(digit: int) -> bytes:
+    """An ONNX file that is sure of one digit, whatever it is shown."""
+    glyphs = helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["n", 784])
+    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["n", 10])
+    weights = numpy_helper.from_array(np.zeros((784, 10), np.float32), "weights")
+    bias = numpy_helper.from_array(np.eye(10, dtype=np.float32)[digit], "bias")
+    node = helper.make_node("Gemm", ["glyphs", "weights", "bias"], ["shares"])
+    graph = helper.make_graph([node], "constant", [glyphs], [shares], [weights, bias])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
+# --- who reads what
+
+
+def test_the_tutorials_resize_the_whole_picture(bench) -> None:
+    readers, pictures = bench("readers"), bench("pictures")
+    page = np.full((56, 84, 3), 255, np.uint8)
+    page[28:, :42] = 0
+    (glyph,) = readers.resized([page], pictures.Pictures("one", [page], True, np.array([1])))
+    assert glyph.dtype == np.float32
+    assert (glyph[14:, :14] == 1).all()
+    assert glyph.sum() == 14 * 14
+
+
+def test_answers_of_two_sets_stand_one_after_the_other(bench) -> None:
+    readers = bench("readers")
+    one = readers.Answers(np.array([3]), np.array([3]), np.array([0.9]), (Outcome.READ,))
+    none = readers.Answers(np.array([-1]), np.array([-1]), np.array([0.0]), (Outcome.BLANK,))
+    both = one + none
+    assert both.values.tolist() == [3, -1]
+    assert both.read.tolist() == [True, False]
+    assert both.called_no_digit.tolist() == [False, True]
+
+
+def test_a_blank_sheet_is_read_as_none_and_a_digit_as_one(bench) -> None:
+    readers, pictures = bench("readers"), bench("pictures")
+    way = readers.ThroughReader(EMBEDDED / "digit.onnx", 1)
+    sheet = np.full((60, 60), 250, np.uint8)
+    stroke = sheet.copy()
+    stroke[10:50, 28:33] = 10
+    answers = way.answers(pictures.Pictures("two", [sheet, stroke], True, np.array([0, 1])))
+    assert answers.values.tolist() == answers.likeliest.tolist() == [-1, 1]
+    assert answers.confidence[0] == 0
+    assert way.threshold(0.5) >= way.engine.card.digit_floor
+
+
+@pytest.mark.parametrize("kind", ["noisy", "ruled", "boxed", "shadowed", "any paper"])
+def test_a_blank_has_nothing_written_on_it(bench, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    scene = bench("pictures").BLANKS[kind](Scene.draw(rng), rng)
+    assert scene.paper.frame == (kind == "boxed") or kind == "any paper"
+    assert (scene.paper.ruling != "plain") == (kind == "ruled") or kind == "any paper"
+    assert picture("", seed=3, scene=scene).box is None
+
+
+# --- what is counted
+
+
+def test_what_is_turned_away_is_counted_under_the_floor_and_by_outcome(bench) -> None:
+    robustness, readers = bench("robustness"), bench("readers")
+    outcomes = (Outcome.READ, Outcome.DOUBT, Outcome.NOT_A_NUMBER, Outcome.BLANK)
+    answers = readers.Answers(
+        np.array([1, 2, -1, -1]), np.array([1, 2, 3, -1]), np.array([0.9, 0.6, 0.3, 0.0]), outcomes
+    )
+    assert robustness.turned_away(answers, 0.5) == {
+        "n": 4,
+        "called_no_digit": 0.5,
+        "not_read": 0.75,
+        "under_floor_at_loss": 0.5,
+    }
+    scores = robustness.score_set(answers, np.array([1, 7, 3, 4]))
+    assert (scores["right"], scores["read"], scores["wrong_among_read"]) == (0.25, 0.25, 0.0)
+
+
+def test_a_model_has_learnt_what_its_teachers_have(bench) -> None:
+    learnt_sets = bench("robustness").learnt_sets
+    assert learnt_sets({"data": ["mnist"]}) == {"mnist"}
+    assert "semeion" in learnt_sets({"data": ["mnist"], "teachers": ["runs/digit-seed3"]})
+
+
+def test_glyphs_of_another_set_are_found_among_the_held_out(bench) -> None:
+    glyphs = np.arange(5 * 784).astype(np.uint8).reshape(5, 28, 28) // 3
+    glyphs[:, 0, 0] = np.arange(5)
+    labels = np.arange(5)
+    found = bench("model_speed").part_of(
+        Dataset("all", glyphs, labels), Dataset("some", glyphs[[1, 3]], labels[[1, 3]])
+    )
+    assert found.labels.tolist() == [1, 3]
+
+
+# --- the page
+
+
+def seeds_of(*accuracies: float) -> dict[str, object]:
+    """A row of accuracy.json."""
+    one = {"mean": accuracies[0], "sd": 0.04 if len(accuracies) > 1 else None}
+    seeds = [{"accuracy": accuracy} for accuracy in accuracies]
+    costs = {"parameters": 1234, "macs": 5678, "file_bytes": 750_000}
+    return costs | {"accuracy": one, "accuracy_without_disputed": one, "through_reader": one, "seeds": seeds}
+
+
+def away_of(usps: float, learnt: bool) -> dict[str, object]:
+    """A row of robustness.json."""
+    scores = {"n": 10, "right": usps, "read": 0.9, "wrong_among_read": 0.01, "wrong_bound_95": 0.03}
+    turned = {"n": 10, "called_no_digit": 0.5, "not_read": 0.75, "under_floor_at_loss": 0.6}
+    rate = {"n": 10, "accepted": 9, "wrong": 1, "bound": {"low": 0.0, "high": 0.2}}
+    shares = {
+        "n": 100,
+        "clean": 0.99,
+        "corruptions": {"fog": 0.5, "zigzag": 0.9},
+        "grids": {"jpeg": {"quality 5": 0.8}},
+    }
+    sets = ("usps", "unipen", "optdigits", "semeion", "hwd1000")
+    return {
+        "sets": {name: scores | {"learnt_from": learnt and name == "semeion"} for name in sets},
+        "rejection": {
+            "loss": 0.005,
+            "digits": {"usps + unipen": turned},
+            "no_digits": {"unipen letters and symbols": turned, "omniglot": turned | {"under_floor_at_loss": 1.0}},
+        },
+        "confidence": {
+            "n": 20,
+            "calibration_error": 0.0123,
+            "read_rates": {"0.01": {"best": rate, "card": rate}},
+        },
+        "direct": shares,
+        "raw": shares,
+    }
+
+
+@pytest.fixture
+def benches() -> dict[str, object]:
+    return {
+        "accuracy": {
+            "ensemble": seeds_of(99.82) | {"members": ["digit-seed0", "cnn-seed0"]},
+            "digit": seeds_of(99.7, 99.6),
+        },
+        "robustness": {"digit": away_of(0.9876, learnt=True), "tutorial": away_of(0.5, learnt=False)},
+    }
+
+
+def cells(page: str, name: str) -> list[str]:
+    """The first row of that name."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_main_table_has_a_row_a_model_and_dashes_for_what_is_unknown(bench, benches) -> None:
+    page = bench("results_models").main_table(benches)
+    ours = cells(page, "**digit** (ships)")
+    assert ours[1:8] == ["1,234", "5,678", "0.75", "99.70 ± 0.04", "70.0", "70.0", "fog 50.0"]
+    assert ours[8:] == ["98.76", "98.76", "98.76", "98.76*", "98.76", "80.0", "1.23", "–"]
+    baseline = cells(page, "tutorial (baseline)")
+    assert baseline[1:7] == ["–", "–", "–", "–", "70.0", "–"]
+    assert cells(page, "ensemble")[4:6] == ["99.82", "–"]
+    names = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    assert names == ["model", "tutorial (baseline)", "**digit** (ships)", "ensemble"]
+
+
+def test_a_bench_that_was_not_run_has_no_part_in_the_page(bench, benches) -> None:
+    write_page = bench("results_page").write_page
+    page = write_page(benches)
+    assert "python bench/accuracy.py digit --seeds 2" in page
+    assert "python bench/accuracy.py --ensemble digit cnn --seeds 1" in page
+    assert "## What is no digit" in page
+    assert not any(
+        title in page for title in ("## Training speed", "## The networks alone", "## Reading speed", "## Size")
+    )
+    assert "##" not in write_page({})
+
+
+def test_speeds_stand_in_the_page_once_they_are_measured(bench, benches) -> None:
+    form = {"bytes": 750_000, "ms_at_256": 0.0941, "ms_at_1": 0.18, "test": 99.63}
+    benches["model_speed"] = {
+        "digit": {"float32": form, "int8_static": form | {"validation": 99.7}, "load_average": 0.5}
+    }
+    benches["train_speed"] = {"ours": {"seconds": {"mean": 1.234, "sd": 0.05}, "seeds": 10}, "threads": 2}
+    page = bench("results_page").write_page(benches)
+    assert cells(page, "**digit** (ships)")[-1] == "0.094"
+    assert "| **digit** (ships) | int8, static | 0.75 | 0.094 | 0.180 | 99.70 | 99.63 |" in page
+    assert "| ours | 1.23 ± 0.05 | 10 |" in page
+
+
+def test_only_the_table_of_the_readme_changes(bench, benches) -> None:
+    text = "# Head\n<!-- results -->\nold\n<!-- end of results -->\ntail\n"
+    found = bench("results_page").write_readme(text, benches)
+    assert found.startswith("# Head\n<!-- results -->\n| recipe |")
+    assert found.endswith("<!-- end of results -->\ntail\n")
+    assert "old" not in found
+    assert "tutorial" not in found
