@@ -1,8 +1,9 @@
 """Handwriting that nobody wrote: digits as pen strokes, what is no digit, and the paper and camera around them.
 
-In the order of the work: `strokes` (notation to paths), `allographs` and `signs` (the shapes), `writer` (style and
-pen), `ink` and `draw` (ink to pixels), `nondigits`, `scan` and `sets` (glyphs by the thousand), `paper`, `camera`
-and `picture` (whole photographs). It reads no real handwriting and knows nothing of models.
+In the order of the work: `strokes` (notation to paths), `allographs`, `letters`, `alphabets` and `signs` (the shapes),
+`writer` (style and pen), `ink` and `draw` (ink to pixels), `altered`, `groups`, `invented` and `nondigits` (what is no
+digit), `scan` and `sets` (glyphs by the thousand), `paper`, `camera` and `picture` (whole photographs). It reads no
+real handwriting and knows nothing of models.
 """
 
 from handigit.synth.camera import Camera

@@ -5,9 +5,11 @@ drawing a page and normalising it with `handigit.images` (a test compares the tw
 nothing of who wrote.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from handigit.synth.ink import Ink
 
@@ -15,41 +17,61 @@ GLYPH_PX = 28
 BOX_PX = 20
 CENTRE_PX = 14
 """Side of a glyph, longer side of its ink box, and the pixel on which its centre of mass lies (LeCun et al. 1998)."""
+PEN_PX = 1.8
+"""Least width of a stroke in a glyph, as in `handigit.images`, which says why."""
 FINE = 4
 """Pixels drawn for one of the glyph, each way: 17 levels of grey at an edge."""
 _RIM_PX = 1
 """Room around the box for what rounding lets stand out."""
 _SUBPIXEL_BITS = 4
+_SUBPIXELS = 1 << _SUBPIXEL_BITS
 
 
 def glyph(ink: Ink) -> UInt8[np.ndarray, "28 28"]:
-    """The ink as a glyph, 0..255, ink bright."""
-    corner, size = ink.extent()[0], np.ptp(ink.extent(), axis=0)
-    scale = BOX_PX / max(float(size.max()), 1e-3)
-    width, height = (np.ceil(size * scale - 1e-6).astype(int) + 2 * _RIM_PX).tolist()
+    """The ink as a glyph, 0..255, ink bright; a thin pen's strokes as wide as `handigit.images` makes them."""
+    corner, far = ink.extent()
+    missing = PEN_PX * _side(corner, far) / BOX_PX - float(np.concatenate(ink.widths).mean())
+    wider = max(0.0, missing)
+    corner, far = corner - wider / 2, far + wider / 2
+    scale = BOX_PX / _side(corner, far)
+    width, height = (np.ceil((far - corner) * scale - 1e-6).astype(int) + 2 * _RIM_PX).tolist()
     canvas = np.zeros((height * FINE, width * FINE), np.uint8)
     x, y = ((_RIM_PX - corner * scale) * FINE).tolist()
-    paint(canvas, ink.placed(scale * FINE, (x, y)))
+    paint(canvas, ink, scale=scale * FINE, shift=(x, y), wider=wider)
     return _centred(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
 
 
-def paint(canvas: UInt8[np.ndarray, "h w"], ink: Ink) -> None:
-    """Draw ink given in pixels of the canvas, at 255, in place; no edge is smoothed, so draw large and shrink."""
-    for stroke, widths in zip(ink.strokes, ink.widths, strict=True):
-        points = np.rint((stroke - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        # OpenCV paints an even thickness one pixel wider than it says, and an odd one two.
-        thickness = np.maximum(1, 2 * np.rint((widths - 1) / 2)).astype(int)
-        cuts = np.flatnonzero(np.diff(thickness)) + 1
-        starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(points) - 1]
-        for start, stop in zip(starts, stops, strict=True):
-            piece = points[start : stop + 1]
-            cv2.polylines(canvas, [piece], False, 255, int(thickness[start]), cv2.LINE_8, _SUBPIXEL_BITS)
+def _side(corner: Float64[np.ndarray, "2"], far: Float64[np.ndarray, "2"]) -> float:
+    """The longer side of the box between these, but never nothing."""
+    return max(float((far - corner).max()), 1e-3)
+
+
+def paint(
+    canvas: UInt8[np.ndarray, "h w"], ink: Ink, *, scale: float, shift: tuple[float, float], wider: float = 0.0
+) -> None:
+    """Draw ink at 255, in place; no edge is smoothed, so draw large and shrink.
+
+    `scale` and `shift` turn the ink's heights into pixels of the canvas, after `wider` was added to every width.
+    """
+    points = np.concatenate(ink.strokes) * (scale * _SUBPIXELS) + (np.array(shift) - 0.5) * _SUBPIXELS
+    grid = np.rint(points).astype(np.int32)
+    # OpenCV paints an even thickness one pixel wider than it says, and an odd one two.
+    widths = (np.concatenate(ink.widths) + wider) * scale
+    thickness = np.maximum(1, 2 * np.rint((widths - 1) / 2)).astype(int)
+    start = 0
+    for stroke in ink.strokes:
+        stop = start + len(stroke)
+        changes = np.flatnonzero(np.diff(thickness[start:stop])) + 1 + start
+        for first, last in pairwise([start, *changes.tolist(), stop - 1]):
+            piece = [grid[first : last + 1]]
+            cv2.polylines(canvas, piece, False, 255, int(thickness[first]), cv2.LINE_8, _SUBPIXEL_BITS)
+        start = stop
 
 
 def cover(ink: Ink, height_px: int, width_px: int) -> UInt8[np.ndarray, "h w"]:
     """How much of each pixel of a sheet the ink (in pixels of the sheet) covers, 0..255."""
     canvas = np.zeros((height_px * FINE, width_px * FINE), np.uint8)
-    paint(canvas, ink.placed(FINE, (0.0, 0.0)))
+    paint(canvas, ink, scale=FINE, shift=(0.0, 0.0))
     return np.asarray(cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -8,27 +8,51 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
 
+from handigit.synth.alphabets import GREEK, OTHERS
+from handigit.synth.altered import crossed_out, cut, extra_stroke, turned
+from handigit.synth.groups import two_digits, word
 from handigit.synth.ink import Ink
-from handigit.synth.signs import LOOK_ALIKES, SIGNS
-from handigit.synth.strokes import figure, through
-from handigit.synth.writer import Pen, Writer, write, write_digit
+from handigit.synth.invented import invented
+from handigit.synth.letters import ACCENTS, LOWER, UPPER, joined
+from handigit.synth.signs import LOOK_ALIKES, MARKS, SIGNS
+from handigit.synth.strokes import figure
+from handigit.synth.writer import Pen, Writer, write, write_stroke
 
 Maker = Callable[[Writer, Pen, np.random.Generator], Ink]
 
-_CLEAR = tuple(sign for sign in SIGNS if sign not in LOOK_ALIKES)
+LATIN, CLEAR_MARKS, FOREIGN = (
+    tuple(sign for sign in signs if sign not in LOOK_ALIKES) for signs in ((*UPPER, *LOWER), MARKS, (*GREEK, *OTHERS))
+)
+"""Latin letters, marks and the letters of other alphabets, without those that can be a digit."""
 _LOOK_ALIKES = tuple(sign for sign in SIGNS if sign in LOOK_ALIKES)
 
 
 def letter(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """A letter or sign that nobody takes for a digit."""
-    return write(figure(SIGNS[_CLEAR[rng.integers(len(_CLEAR))]]), writer, pen, rng)
+    """A Latin letter that nobody takes for a digit, printed or as part of a joined hand, perhaps with an accent."""
+    sign = LATIN[rng.integers(len(LATIN))]
+    shape = _shape(sign, rng)
+    entry, leave, accent = (rng.random(3) < (0.2, 0.2, 0.08)).tolist()
+    if sign in LOWER:
+        shape = joined(shape, entry=entry, leave=leave)
+    if accent:
+        shape = f"{shape} / {ACCENTS[rng.integers(len(ACCENTS))]}"
+    return write(figure(shape), writer, pen, rng)
+
+
+def sign(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A mark that nobody takes for a digit: punctuation, arithmetic, money, ticks, arrows."""
+    return _written(CLEAR_MARKS, writer, pen, rng)
+
+
+def foreign(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A letter of another alphabet that nobody takes for a digit."""
+    return _written(FOREIGN, writer, pen, rng)
 
 
 def look_alike(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """A letter or sign that can be taken for a digit."""
-    return write(figure(SIGNS[_LOOK_ALIKES[rng.integers(len(_LOOK_ALIKES))]]), writer, pen, rng)
+    return _written(_LOOK_ALIKES, writer, pen, rng)
 
 
 def scribble(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
@@ -40,26 +64,7 @@ def scribble(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     angle, radius = step * rng.uniform(1.0, 1.6), np.linspace(rng.uniform(0.1, 0.5), 0.5, count)
     coil = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None] + step[:, None] * [0.04, 0.0]
     points = (wandering, zigzag, coil)[rng.integers(3)] + rng.normal(0, 0.08, (count, 2))
-    return _through(points, writer, pen, rng)
-
-
-def crossed_out(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """A digit struck through: by two or more lines, a cross or a zigzag."""
-    digit = write_digit(int(rng.integers(10)), writer, pen, rng)
-    (left, top), (right, bottom) = digit.extent()
-    across = int(rng.integers(2, 5))
-    if rng.random() < 0.5:
-        ends = np.array([[left, top], [right, bottom], [right, top], [left, bottom]])
-        lines = [ends[:2], ends[2:]]
-    elif rng.random() < 0.5:
-        levels = np.linspace(top, bottom, across + 2)[1:-1]
-        lines = [np.array([[left - 0.1, level], [right + 0.1, level]]) for level in levels]
-    else:
-        x = np.linspace(left, right, 2 * across + 2)
-        lines = [np.stack([x, np.where(np.arange(len(x)) % 2, bottom, top)], axis=1)]
-    for line in lines:
-        digit += _through(line + rng.normal(0, 0.06, line.shape), _upright(writer), pen, rng)
-    return digit
+    return write_stroke(points, writer, pen, rng)
 
 
 def dots(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
@@ -69,15 +74,16 @@ def dots(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     radius = rng.uniform(0.01, 0.12) * np.linspace(0.2, 1, 14)
     rings = np.stack([np.cos(turns).T, np.sin(turns).T], axis=2) * radius[:, None]
     round_pen = replace(pen, width=pen.width * 1.3, jagged=False)
-    steady = replace(_upright(writer), aspect=1.0, habit=writer.habit * 0.1)
-    ink = [_through(place + ring, steady, round_pen, rng) for place, ring in zip(places, rings, strict=True)]
+    steady = replace(writer, slant=0.0, aspect=1.0, habit=writer.habit * 0.1)
+    ink = [write_stroke(place + ring, steady, round_pen, rng) for place, ring in zip(places, rings, strict=True)]
     return sum(ink[1:], ink[0])
 
 
 def dash(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """A line that lies, or two: the filler of an empty field."""
     lines = [np.array([[0, y], [0.5, y], [1, y]]) for y in (0.0, rng.uniform(0.2, 0.5))[: rng.integers(1, 3)]]
-    ink = [_through(line + rng.normal(0, 0.03, (3, 2)), _upright(writer), pen, rng) for line in lines]
+    level = replace(writer, slant=0.0)
+    ink = [write_stroke(line + rng.normal(0, 0.03, (3, 2)), level, pen, rng) for line in lines]
     return sum(ink[1:], ink[0])
 
 
@@ -94,14 +100,6 @@ def box_corner(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     return Ink((points + rng.normal(0, 0.01, points.shape),), (np.full(len(points), thickness),))
 
 
-def two_digits(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """Two digits side by side or touching, taken for one."""
-    first, second = (write_digit(int(value), writer, pen, rng) for value in rng.integers(0, 10, 2))
-    gap = rng.uniform(-0.08, 0.2)
-    shift = first.extent()[1, 0] - second.extent()[0, 0] + gap
-    return first + second.placed(rng.uniform(0.85, 1.15), (float(shift), float(rng.normal(0, 0.06))))
-
-
 def specks(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """An empty sheet: only dust and the paper's grain, spread over it."""
     del writer, pen
@@ -111,24 +109,32 @@ def specks(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
 
 
 KINDS: dict[str, tuple[Maker, float]] = {
-    "letter": (letter, 0.40),
-    "scribble": (scribble, 0.14),
-    "crossed_out": (crossed_out, 0.10),
-    "two_digits": (two_digits, 0.13),
-    "dots": (dots, 0.06),
-    "dash": (dash, 0.06),
-    "box_corner": (box_corner, 0.06),
-    "specks": (specks, 0.05),
+    "letter": (letter, 0.32),
+    "scribble": (scribble, 0.05),
+    "crossed_out": (crossed_out, 0.04),
+    "two_digits": (two_digits, 0.06),
+    "dots": (dots, 0.03),
+    "dash": (dash, 0.02),
+    "box_corner": (box_corner, 0.02),
+    "specks": (specks, 0.02),
     "look_alike": (look_alike, 0.0),
+    "sign": (sign, 0.20),
+    "foreign": (foreign, 0.06),
+    "invented": (invented, 0.07),
+    "turned": (turned, 0.04),
+    "cut": (cut, 0.02),
+    "extra_stroke": (extra_stroke, 0.02),
+    "word": (word, 0.03),
 }
 """Every kind: what makes it, and its share of a mixed set. Look-alikes come only where they are asked for."""
 
 
-def _through(points: Float64[np.ndarray, "k 2"], writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """A stroke through these points, in heights, in this writer's hand."""
-    return write(through(points), writer, pen, rng)
+def _shape(sign: str, rng: np.random.Generator) -> str:
+    """One of the sign's shapes."""
+    shapes = SIGNS[sign]
+    return shapes[rng.integers(len(shapes))]
 
 
-def _upright(writer: Writer) -> Writer:
-    """The same writer without the slant, which would move a line away from what it strikes out."""
-    return replace(writer, slant=0.0)
+def _written(signs: tuple[str, ...], writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """One of these signs in one of its shapes."""
+    return write(figure(_shape(signs[rng.integers(len(signs))], rng)), writer, pen, rng)

@@ -109,7 +109,8 @@ def _character(character: str, writer: Writer, pen: Pen, rng: np.random.Generato
         return write_digit(int(character), writer, pen, rng)
     if character not in SIGNS:
         raise DataError(f"no strokes for {character!r}; there are: 0123456789{''.join(SIGNS)}")
-    return write(figure(SIGNS[character]), writer, pen, rng)
+    shapes = SIGNS[character]
+    return write(figure(shapes[rng.integers(len(shapes))]), writer, pen, rng)
 
 
 def _ink(text: str, scene: Scene, rng: np.random.Generator) -> Ink | None:

@@ -13,7 +13,7 @@ from handigit.synth.writer import Pen
 def scan(glyph: UInt8[np.ndarray, "28 28"], pen: Pen, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
     """The glyph as a scanner saw it; about one in three comes out untouched."""
     coarse, soft, contrast = rng.random(3)
-    if coarse < 0.12:
+    if coarse < 0.18:
         glyph = _coarse(glyph, rng)
     if pen.grain > 0.15:
         glyph = _grainy(glyph, pen.grain, rng)
@@ -26,7 +26,7 @@ def scan(glyph: UInt8[np.ndarray, "28 28"], pen: Pen, rng: np.random.Generator) 
 
 def _coarse(glyph: UInt8[np.ndarray, "28 28"], rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
     """Seen in too few pixels, some of them forced to black or white as old scanners did."""
-    side = int(rng.integers(15, 25))
+    side = int(rng.integers(14, 25))
     small = cv2.resize(glyph, (side, side), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.5:
         small = cv2.threshold(small, rng.uniform(0.25, 0.5) * small.max(), 255, cv2.THRESH_BINARY)[1]

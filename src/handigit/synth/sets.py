@@ -18,7 +18,9 @@ from handigit.synth.strokes import figure
 from handigit.synth.writer import Pen, Writer, write
 
 GLYPHS_A_WRITER = 10
-"""Glyphs before the next writer comes; few, since writers differ more than one writer's days."""
+"""Digits before the next writer comes; few, since writers differ more than one writer's days."""
+NONDIGITS_A_WRITER = 3
+"""Fewer: no two of them need be told from one another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,8 @@ def nondigits(n: int, *, seed: int, kinds: Sequence[str] = ()) -> Synthetic:
     chosen = [tuple(KINDS)[i] for i in rng.choice(len(KINDS), size=n, p=shares / shares.sum())]
     glyphs = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8)
     for index, name in enumerate(chosen):
-        writer, pen = Writer.draw(rng), Pen.draw(rng)
+        if index % NONDIGITS_A_WRITER == 0:
+            writer, pen = Writer.draw(rng), Pen.draw(rng)
         glyphs[index] = scan(glyph(KINDS[name][0](writer, pen, rng)), pen, rng)
     return Synthetic(glyphs, np.full(n, -1, np.int64), tuple(chosen))
 

@@ -7,12 +7,14 @@ Everything between points and path is linear, so a figure keeps two matrices and
 file knows nothing of writers, pens or pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.lib.stride_tricks import sliding_window_view
 
 SAMPLES_A_SPAN = 5
 """Path points between two neighbouring control points; more is not seen at 28 pixels."""
@@ -45,8 +47,30 @@ def figure(notation: str) -> Figure:
 
 
 def through(points: Float64[np.ndarray, "k 2"]) -> Figure:
-    """The figure of one smooth stroke through these points, in heights."""
-    return _assemble([(points, [0, len(points) - 1])])
+    """The figure of one smooth stroke through these points, in heights.
+
+    Its spline is the uniform one, whose matrices depend on the number of points alone and so are made only once.
+    """
+    even = _evenly(len(points))
+    return Figure(points, even.sharp, even.soft, even.ends)
+
+
+@cache
+def _evenly(count: int) -> Figure:
+    """One stroke of so many points, equally far apart on a line."""
+    points = np.stack([np.arange(count), np.zeros(count)], axis=1)
+    return _assemble([(points, [0, count - 1])])
+
+
+def assembled(parts: Sequence[tuple[Figure, Float64[np.ndarray, "_ 2"]]]) -> Figure:
+    """One figure of several, each with its points where they are given; their splines keep the matrices they have."""
+    ends = np.cumsum([0, *(len(part.sharp) for part, _ in parts)])
+    return Figure(
+        points=np.concatenate([points for _, points in parts]),
+        sharp=_block_diagonal([part.sharp for part, _ in parts]),
+        soft=_block_diagonal([part.soft for part, _ in parts]),
+        ends=tuple(int(start + end) for start, (part, _) in zip(ends[:-1], parts, strict=True) for end in part.ends),
+    )
 
 
 def _assemble(strokes: list[tuple[Float64[np.ndarray, "_ 2"], list[int]]]) -> Figure:
@@ -93,20 +117,21 @@ def _catmull_rom(points: Float64[np.ndarray, "k 2"]) -> Float64[np.ndarray, "m k
     values = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
     steps = np.maximum(np.linalg.norm(np.diff(padded, axis=0), axis=1), 1e-3) ** 0.5
     knots = np.concatenate([[0.0], np.cumsum(steps)])
-    spans = [_span(values[i : i + 4], knots[i : i + 4]) for i in range(count - 1)]
-    return np.concatenate([*spans, np.eye(count)[-1:]])
+    spans = _spans(sliding_window_view(values, 4, axis=0), sliding_window_view(knots, 4))
+    return np.concatenate([spans, np.eye(count)[-1:]])
 
 
-def _span(values: Float64[np.ndarray, "4 k"], knots: Float64[np.ndarray, "4"]) -> Float64[np.ndarray, "s k"]:
-    """One span, by the pyramid of linear interpolations; its far end belongs to the next span."""
-    t = np.linspace(knots[1], knots[2], SAMPLES_A_SPAN, endpoint=False)[:, None]
+def _spans(values: Float64[np.ndarray, "n k 4"], knots: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "s k"]:
+    """All spans, by the pyramid of linear interpolations; the far end of each belongs to the next."""
+    v, k = np.moveaxis(values, 2, 0)[:, :, None], knots.T[:, :, None, None]
+    t = k[1] + (k[2] - k[1]) * np.linspace(0, 1, SAMPLES_A_SPAN, endpoint=False)[:, None]
 
-    def mix(a: np.ndarray, b: np.ndarray, start: float, stop: float) -> np.ndarray:
+    def mix(a: np.ndarray, b: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         return np.asarray(((stop - t) * a + (t - start) * b) / (stop - start))
 
-    a = [mix(values[i], values[i + 1], knots[i], knots[i + 1]) for i in range(3)]
-    b = [mix(a[i], a[i + 1], knots[i], knots[i + 2]) for i in range(2)]
-    return mix(b[0], b[1], knots[1], knots[2])
+    a = [mix(v[i], v[i + 1], k[i], k[i + 1]) for i in range(3)]
+    b = [mix(a[i], a[i + 1], k[i], k[i + 2]) for i in range(2)]
+    return mix(b[0], b[1], k[1], k[2]).reshape(-1, values.shape[1])
 
 
 def _softening(count: int) -> Float64[np.ndarray, "m m"]:

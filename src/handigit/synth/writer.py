@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from handigit.errors import DataError
 from handigit.synth.allographs import DIGITS, Allograph
 from handigit.synth.ink import Ink
-from handigit.synth.strokes import Figure, figure
+from handigit.synth.strokes import Figure, figure, through
 
 HABITS = 96
 """Points of a writer's habits: each figure takes its own stretch of them."""
@@ -43,7 +43,7 @@ class Pen:
         width, spread, pressure, darkness, grain = _PENS[kind]
         return cls(
             kind=kind,
-            width=float(np.clip(width * np.exp(rng.normal(0, spread)), 0.025, 0.32)),
+            width=float(np.clip(width * np.exp(rng.normal(0, spread)), 0.025, 0.35)),
             pressure=pressure * float(rng.random()),
             darkness=float(np.clip(rng.normal(darkness, 0.08), 0.35, 1)),
             grain=grain * float(rng.random()),
@@ -55,12 +55,12 @@ class Pen:
 _PENS: dict[PenKind, tuple[float, float, float, float, float]] = {
     "ballpoint": (0.1, 0.3, 0.5, 0.8, 0.35),
     "felt": (0.15, 0.22, 0.35, 0.95, 0.1),
-    "marker": (0.21, 0.18, 0.2, 0.95, 0.1),
+    "marker": (0.21, 0.24, 0.2, 0.95, 0.1),
     "pencil": (0.095, 0.25, 0.5, 0.6, 0.6),
     "mouse": (0.11, 0.35, 0.0, 1.0, 0.0),
 }
 _PEN_KINDS = tuple(_PENS)
-_PEN_SHARES = (0.4, 0.28, 0.1, 0.14, 0.08)
+_PEN_SHARES = (0.37, 0.28, 0.13, 0.14, 0.08)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +130,11 @@ def _shares(value: int) -> Float64[np.ndarray, " k"]:
 def write_digit(value: int, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """One digit as this writer writes it now."""
     return write(figure(writer.allograph(value, rng).strokes), writer, pen, rng)
+
+
+def write_stroke(points: Float64[np.ndarray, "k 2"], writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """One smooth stroke through these points, in heights, in this writer's hand."""
+    return write(through(points), writer, pen, rng)
 
 
 def write(shape: Figure, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
@@ -204,7 +209,7 @@ def _widths(stroke: Float64[np.ndarray, "m 2"], pen: Pen, rng: np.random.Generat
     if pen.pressure < 0.12:
         return np.full(len(stroke), width)
     along = np.linspace(0, 1, len(stroke))
-    down = np.gradient(stroke[:, 1]) * len(stroke)
+    down = np.diff(stroke[:, 1], append=stroke[-1:, 1]) * len(stroke)
     swell = np.sin(along * rng.uniform(2, 9) + rng.uniform(0, 6.28))
     lift = np.exp(-np.minimum(along, 1 - along) * 12) * rng.uniform(-0.2, 1)
     change = 0.35 * np.tanh(down / 2) + 0.4 * swell - 0.8 * lift
