@@ -31,30 +31,30 @@ from handigit.train.run import Run
 from kept import RESULTS, keep, kept
 
 CPU = torch.device("cpu")
-BASES = {"digit": "digit-base"}
-"""Recipes that start from another one's run of the same seed."""
+INT8 = ("digit",)
+"""Recipes whose models ship in eight bits, and are scored so."""
 
 
 def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Path:
-    """The run's ONNX file; trained first where the run is missing or unfinished."""
-    model = runs / f"{recipe_name}-seed{seed}" / "model.onnx"
+    """The run's ONNX file, as this recipe's ship; trained first where the run is missing or unfinished."""
+    int8 = recipe_name in INT8
+    model = runs / f"{recipe_name}-seed{seed}" / ("model-int8.onnx" if int8 else "model.onnx")
     if not model.is_file():
         run, prepared = train_run(recipe_name, seed, runs, data)
-        export(run, model, prepared)
+        export(run, model, prepared, int8=int8)
     return model
 
 
 def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run, Prepared]:
-    """A finished run, started from the run of its base recipe where it has one."""
+    """A finished run."""
     recipe = load_recipe(recipe_name, seed=seed)
     path = runs / f"{recipe_name}-seed{seed}"
     prepared = prepare(recipe, folder=data, device=CPU)
     begun = (path / "recipe.toml").is_file()
     run = Run.resume(path, recipe) if begun else Run.create(path, recipe, prepared.facts)
     if not run.finished:
-        base = train_run(BASES[recipe_name], seed, runs, data)[0] if recipe_name in BASES else None
         watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
-        fit(run, prepared, device=CPU, start=start_model(recipe, from_run=base), watch=watch)
+        fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch)
     return run, prepared
 
 

@@ -12,7 +12,6 @@ it and judges nothing. Adds to bench/results/model_speed.json, by name.
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from handigit.data import Dataset, load
 from handigit.read import Engine
 from handigit.settings import Settings
 from handigit.train.prepare import Prepared, prepare
+from handigit.train.quantize import quantize
 from handigit.train.run import Run
 from kept import RESULTS, keep, kept, named_file
 from timing import Work, median_seconds
@@ -37,42 +37,22 @@ BATCHES = {256: 15, 1: 300}
 CALIBRATION_GLYPHS = 1000
 
 
-class Glyphs(quantization.CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime comes without types
-    """Glyphs as the calibration asks for them: one batch after another, then None."""
-
-    def __init__(self, glyphs: np.ndarray, name: str) -> None:
-        self._batches: Iterator[np.ndarray] = iter(np.array_split(glyphs, max(1, len(glyphs) // 100)))
-        self._name = name
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch under the input's name."""
-        batch = next(self._batches, None)
-        return None if batch is None else {self._name: batch}
-
-
 def quantised(model: Path, form: str, glyphs: np.ndarray, folder: Path) -> Path:
     """The file in one of its forms; an eight-bit one lies in the folder."""
     if form == "float32":
         return model
-    ready, target = folder / "prepared.onnx", folder / f"{form}.onnx"
-    quantization.shape_inference.quant_pre_process(model, ready, skip_symbolic_shape=True)
-    if form == "int8_dynamic":
-        # It turns the last layer's weights round but not the shapes noted for them; and its convolutions take no
-        # signed weights.
-        network = onnx.load(ready)
-        del network.graph.value_info[:]
-        quantization.quantize_dynamic(network, target, weight_type=quantization.QuantType.QUInt8)
-        ready.unlink()
+    target = folder / f"{form}.onnx"
+    if form == "int8_static":
+        target.write_bytes(quantize(model.read_bytes(), glyphs))
         return target
-    quantization.quantize_static(
-        ready,
-        target,
-        Glyphs(glyphs, session(ready).get_inputs()[0].name),
-        quant_format=quantization.QuantFormat.QDQ,
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-        per_channel=True,
-    )
+    ready = folder / "prepared.onnx"
+    quantization.shape_inference.quant_pre_process(model, ready, skip_symbolic_shape=True)
+    # It turns the last layer's weights round but not the shapes noted for them; and its convolutions take no signed
+    # weights.
+    network = onnx.load(ready)
+    del network.graph.value_info[:]
+    quantization.quantize_dynamic(network, target, weight_type=quantization.QuantType.QUInt8)
+    ready.unlink()
     return target
 
 
