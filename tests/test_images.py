@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
-from handigit.images import Limits, find_digit, open_pages
+from handigit.images import FoundDigit, Limits, Views, find_digit, open_pages, views_of
+from handigit.records import Box
 
 FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP"]
 SEVEN = [(0.1, 0.05), (0.9, 0.05), (0.45, 0.98)]
@@ -388,6 +389,17 @@ def test_one_single_shade_is_blank(level, size):
     assert find_digit(page_of(np.full(size, level, np.uint8))) is None
 
 
+def test_a_bar_that_floats_high_above_a_five_is_part_of_it():
+    crop = np.full((48, 48), 255, np.uint8)
+    cv2.polylines(crop, [np.array([(14, 28), (24, 26), (28, 34), (22, 42), (14, 42)])], False, 0, 3, cv2.LINE_AA)
+    below = find_digit(crop)
+    cv2.line(crop, (16, 12), (30, 10), 0, 3, cv2.LINE_AA)
+    whole = find_digit(crop)
+    assert below is not None
+    assert whole is not None
+    assert (whole.box.top, whole.box.bottom) == (pytest.approx(9, abs=1), below.box.bottom)
+
+
 def test_a_forty_megapixel_photo_is_read_like_a_small_one():
     page = np.full((5000, 8000), 220, np.uint8)
     page[2000:2200, 3000:3160] = drawn(paper=220)
@@ -395,6 +407,67 @@ def test_a_forty_megapixel_photo_is_read_like_a_small_one():
     assert found is not None
     assert abs(found.box.left - 3044) < 20
     assert alike(found.glyph, glyph_of(drawn())) > 0.85
+
+
+# ---- views
+
+
+def framed_as_mnist(strokes=TWO):
+    """A picture that is a glyph already: 28x28, ink dark, the digit 20 px tall in its middle."""
+    return drawn(strokes, size=(28, 28), box=(8, 4, 11, 19), pen=2, ink=0)
+
+
+def striped(page):
+    """Both sides inverted, as MNIST-C has it."""
+    sides = np.ones(page.shape, bool)
+    sides[:, 7:21] = False
+    return np.where(sides, 255 - page, page)
+
+
+def test_only_a_page_as_large_as_a_glyph_has_another_view():
+    (frame,) = views_of(framed_as_mnist()).others()
+    assert np.allclose(frame, 1 - framed_as_mnist() / 255, atol=1e-6)
+    for size in [(28, 29), (27, 28), (56, 56), (16, 16), (200, 160)]:
+        assert views_of(cv2.resize(framed_as_mnist(), size)).others() == ()
+
+
+@given(st.integers(0, 200), st.integers(20, 255))
+@settings(max_examples=25, deadline=None)
+def test_a_frame_forgets_brightness_and_contrast(darkest, contrast):
+    page = framed_as_mnist().astype(np.float32) / 255
+    dim = np.rint(darkest + page * min(contrast, 255 - darkest)).astype(np.uint8)
+    (plain,), (dimmed,) = views_of(framed_as_mnist()).others(), views_of(dim).others()
+    assert np.abs(plain - dimmed).max() <= 0.5 / min(contrast, 255 - darkest) + 1e-6
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_an_empty_frame_has_no_view(level):
+    views = views_of(np.full((28, 28), level, np.uint8))
+    assert (views.found, views.others(), views.odd) == (None, (), False)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("strokes", [TWO, SEVEN])
+def test_inverted_bands_leave_the_polarity_in_doubt(strokes, inverted):
+    seen = striped(framed_as_mnist(strokes))
+    frames = views_of(page_of(255 - seen if inverted else seen)).others()
+    true = 1 - seen / 255
+    assert len(frames) == 2
+    assert min(np.abs(frame - true).max() for frame in frames) < 1e-6
+    assert np.allclose(frames[0] + frames[1], 1)
+
+
+@pytest.mark.parametrize("mark", [[(1, 20), (9, 16), (18, 20), (26, 16)], [(0, 3), (27, 22)]])
+def test_what_crosses_a_frame_makes_its_digit_odd(mark):
+    clean, crossed = framed_as_mnist(), framed_as_mnist()
+    cv2.polylines(crossed, [np.array(mark)], False, 0, 1, cv2.LINE_AA)
+    assert not views_of(clean).odd
+    assert views_of(crossed).odd
+
+
+def test_a_large_page_is_never_odd():
+    found = FoundDigit(np.zeros((28, 28), np.float32), Box(0, 0, 100, 150))
+    assert not Views(found, None).odd
 
 
 def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):

@@ -17,11 +17,12 @@ from PIL import Image
 
 from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
-from handigit.images import Limits
+from handigit.images import FoundDigit, Limits, Views, find_digit
 from handigit.read import Engine, Reader, annotate
+from handigit.read.belief import beliefs
 from handigit.read.confidence import outcome, probabilities
 from handigit.read.reader import EMBEDDED
-from handigit.records import Outcome
+from handigit.records import Box, Outcome
 
 RANDOM = np.random.default_rng(0)
 WEIGHTS = RANDOM.normal(0, 0.3, (784, 10)).astype(np.float32)
@@ -160,6 +161,96 @@ def test_outcomes(confidence, target, want):
     assert got is want
 
 
+# ---- beliefs
+
+
+class Told(Engine):
+    """An engine by hand: it answers a glyph of brightness n with the n-th row it was told."""
+
+    def __init__(self, *rows):
+        self.rows = np.array(rows)
+
+    def probabilities(self, glyphs):
+        """The rows told for these glyphs."""
+        return self.rows[glyphs[:, 0, 0].astype(int)]
+
+
+FLAT = [0.1] * 10
+SOME_BOX = Box(5, 5, 20, 24)
+
+
+def saying(value, confidence):
+    """A row with so much for one value and the rest spread evenly."""
+    return [confidence if n == value else (1 - confidence) / 9 for n in range(10)]
+
+
+class Seen(Views):
+    """Views by hand: the glyph cut out has brightness 0, the others 1, 2, ..."""
+
+    def __init__(self, others, *, box=SOME_BOX):
+        found = FoundDigit(np.zeros((28, 28), np.float32), box) if box else None
+        super().__init__(found, np.zeros((28, 28), np.uint8))
+        object.__setattr__(self, "count", others)
+
+    def others(self):
+        """As many as were asked for."""
+        return tuple(np.full((28, 28), n + 1, np.float32) for n in range(self.count))
+
+
+def test_a_sure_first_view_is_believed_alone():
+    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 1.0)), [Seen(1)])
+    assert belief.shares.tolist() == saying(3, 0.99)
+    assert belief.box == SOME_BOX
+
+
+def test_a_sure_but_odd_first_view_is_not_believed_alone():
+    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 0.99)), [Seen(1, box=Box(0, 4, 28, 24))])
+    assert belief.shares.argmax() == 5
+    assert belief.shares.max() < 0.85
+
+
+def test_flat_views_have_next_to_nothing_to_say():
+    (belief,) = beliefs(Told(FLAT, FLAT, saying(7, 0.99)), [Seen(2)])
+    assert belief.shares[7] == pytest.approx(0.99, abs=1e-3)
+    assert belief.glyph[0, 0] == 2
+    assert belief.box == SOME_BOX
+
+
+def test_views_that_contradict_one_another_end_in_doubt():
+    (belief,) = beliefs(Told(saying(1, 0.96), saying(7, 0.99)), [Seen(1)])
+    assert belief.shares.argmax() == 7
+    assert belief.shares.max() < 0.6
+
+
+@given(
+    hnp.arrays(np.float32, (3, 10), elements=st.floats(-20, 20, width=32)).map(
+        lambda logits: probabilities(logits, temperature=1.0)
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_a_belief_is_probabilities_and_never_surer_than_its_views(rows):
+    (belief,) = beliefs(Told(*rows), [Seen(2)])
+    (other,) = beliefs(Told(rows[0], rows[2], rows[1]), [Seen(2)])
+    assert belief.shares.sum() == pytest.approx(1)
+    assert (belief.shares <= rows.max(axis=0) + 1e-9).all()
+    assert np.allclose(belief.shares, other.shares)
+
+
+@pytest.mark.parametrize(("confidence", "blank"), [(0.85, True), (0.95, False)])
+def test_a_page_without_ink_is_blank_unless_its_frame_is_read_surely(confidence, blank):
+    (belief,) = beliefs(Told(FLAT, saying(4, confidence)), [Seen(1, box=None)])
+    assert (belief is None) is blank
+    assert belief is None or belief.box == Box(0, 0, 28, 28)
+
+
+def test_each_page_keeps_its_own_belief():
+    told = Told(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
+    views = [Seen(0), Seen(1), Seen(0, box=None), Seen(2), Seen(0)]
+    values = [None if belief is None else int(belief.shares.argmax()) for belief in beliefs(told, views)]
+    assert values == [3, 8, None, 8, 3]
+    assert beliefs(told, []) == []
+
+
 # ---- reader
 
 
@@ -204,6 +295,14 @@ def test_blank_and_not_a_number(tmp_path):
     assert (blank.outcome, blank.value, blank.box, blank.glyph) == (Outcome.BLANK, None, None, None)
     assert (odd.outcome, odd.value) == (Outcome.NOT_A_NUMBER, None)
     assert odd.box is not None
+
+
+def test_the_polarity_of_a_page_is_not_judged_again(linear):
+    # Bright on dark: as an image it is inverted, as a page it is what it is.
+    page = cv2.resize(255 - scribble(1), (56, 56), interpolation=cv2.INTER_NEAREST)
+    reader = Reader(linear)
+    assert np.array_equal(reader.digit_on(page).glyph, find_digit(page).glyph)
+    assert not np.array_equal(reader.digit(page).glyph, reader.digit_on(page).glyph)
 
 
 def test_a_bad_picture_is_named_by_its_place(linear):

@@ -1,7 +1,8 @@
 """Pictures -> pages -> glyphs: the only definition of what a page and a glyph are.
 
 In order: `decode` (bytes to pages), `paper` (which shade is paper, how it is lit), `lines` (ruling and frames taken
-out), `ink` (the strokes of the digit), `glyph` (28x28, as MNIST). It knows nothing of models and answers.
+out), `ink` (the strokes of the digit), `glyph` (28x28, as MNIST), `views` (the other ways to see a page). It knows
+nothing of models and answers.
 """
 
 from handigit.images.decode import Limits as Limits
@@ -9,3 +10,5 @@ from handigit.images.decode import Source as Source
 from handigit.images.decode import open_pages as open_pages
 from handigit.images.glyph import FoundDigit as FoundDigit
 from handigit.images.glyph import find_digit as find_digit
+from handigit.images.views import Views as Views
+from handigit.images.views import views_of as views_of

@@ -134,7 +134,7 @@ def _chosen(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height w
     if np.count_nonzero(weight > 0.5 * weight[main]) > _MOST_ALIKE:
         return np.zeros_like(usable)
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
-    usable &= inside & _neighbours(parts, main)
+    usable &= inside & _neighbours(parts, main, reach=1.0 if max(height, width) <= _SMALL_PX else 0.5)
     return usable
 
 
@@ -167,9 +167,13 @@ def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "heigh
     return hugging
 
 
-def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int) -> Bool[np.ndarray, " n"]:
-    """The components near enough to the main one to be strokes of the same digit: a large one may lie farther off."""
+def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:
+    """The components near enough to the main one to be strokes of the same digit.
+
+    A large one may lie as far off as `reach` times the main one's longer side: farther in a crop of one character, where
+    a 5's bar may float high above the rest, than on a page, where it may be another's.
+    """
     near, far = parts[:, :2], parts[:, :2] + parts[:, 2:4]
     gap = np.maximum(np.maximum(near - far[main], near[main] - far), 0).max(axis=1)
-    reach = np.where(parts[:, 4] > 0.15 * parts[main, 4], 0.5, 0.15) * parts[main, 2:4].max()
-    return np.asarray(gap <= reach)
+    reaches = np.where(parts[:, 4] > 0.15 * parts[main, 4], reach, 0.15) * parts[main, 2:4].max()
+    return np.asarray(gap <= reaches)

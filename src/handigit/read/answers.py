@@ -69,7 +69,7 @@ def read_files(
             continue
         try:
             for number, page in enumerate(open_pages(path, limits=reader.limits)):
-                digit = reader.digit(page)
+                digit = reader.digit_on(page)
                 if annotate_into:
                     _write_annotated(_as_given(path, number, page), digit, annotate_into / _picture_name(path, number))
                 yield Reading(str(path), digit.as_number(number), _model_of(reader))

@@ -1,7 +1,7 @@
 """Pictures in, digits out: the reading half's public face.
 
-It joins the other rooms (pages and glyphs, the engine, confidence) and keeps the order; it knows nothing of formats,
-strokes or networks.
+It joins the other rooms (pages and their views, the engine, beliefs, confidence) and keeps the order; it knows nothing
+of formats, strokes or networks.
 """
 
 import os
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
 
 from handigit.errors import ImageError, ModelError
-from handigit.images import FoundDigit, Limits, Source, find_digit, open_pages
+from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.read.belief import Belief, beliefs
 from handigit.read.confidence import outcome
 from handigit.read.engine import BATCH, Engine
 from handigit.records import Digit, Outcome
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
-
-Found = FoundDigit | None
 
 
 class Reader:
@@ -72,7 +72,15 @@ class Reader:
             ImageError: a picture that cannot be used (`UnreadableImage`, `ImageTooLarge`).
             ModelError: a model that cannot be used.
         """
-        return self._answers([self._found(image)])[0]
+        return self._answers([self._views(image)])[0]
+
+    def digit_on(self, page: UInt8[np.ndarray, "height width"]) -> Digit:
+        """Read a page that `open_pages` gave: ink dark on light, so that its polarity is not judged again.
+
+        Raises:
+            ModelError: a model that cannot be used.
+        """
+        return self._answers([views_of(page)])[0]
 
     def digits(self, images: Iterable[Source]) -> list[Digit]:
         """Read many pictures of one digit each; the answers stand in the same order.
@@ -83,44 +91,42 @@ class Reader:
         """
         answers: list[Digit] = []
         with ThreadPoolExecutor(self._finders) as pool:
-            for found in self._in_order(pool, images):
-                answers += self._answers(found)
+            for views in self._in_order(pool, images):
+                answers += self._answers(views)
         return answers
 
-    def _in_order(self, pool: ThreadPoolExecutor, images: Iterable[Source]) -> Iterator[list[Found]]:
-        """Batches of what was found, prepared ahead of the model, but never so far that memory grows."""
-        waiting: deque[Future[list[Found]]] = deque()
+    def _in_order(self, pool: ThreadPoolExecutor, images: Iterable[Source]) -> Iterator[list[Views]]:
+        """Batches of pages as they may be seen, prepared ahead of the model, but never so far that memory grows."""
+        waiting: deque[Future[list[Views]]] = deque()
         numbered = enumerate(images)
         while batch := list(islice(numbered, BATCH)):
-            waiting.append(pool.submit(self._found_all, batch))
+            waiting.append(pool.submit(self._views_of_all, batch))
             if len(waiting) > self.threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _found_all(self, batch: Sequence[tuple[int, Source]]) -> list[Found]:
-        found = []
+    def _views_of_all(self, batch: Sequence[tuple[int, Source]]) -> list[Views]:
+        views = []
         for number, image in batch:
             try:
-                found.append(self._found(image))
+                views.append(self._views(image))
             except ImageError as problem:
                 raise type(problem)(f"image {number}: {problem}") from None
-        return found
+        return views
 
-    def _found(self, image: Source) -> Found:
-        """The digit on the first page, if there is ink."""
-        return find_digit(next(iter(open_pages(image, limits=self.limits))))
+    def _views(self, image: Source) -> Views:
+        """The ways to see the first page."""
+        return views_of(next(iter(open_pages(image, limits=self.limits))))
 
-    def _answers(self, found: Sequence[Found]) -> list[Digit]:
-        """What the model and its card say to each; blanks do not reach the model."""
-        inked = [one for one in found if one is not None]
-        if not inked:
-            return [_BLANK] * len(found)
-        shares = self.engine.probabilities(np.stack([one.glyph for one in inked])).tolist()
-        digits = iter([self._answer(one, row) for one, row in zip(inked, shares, strict=True)])
-        return [_BLANK if one is None else next(digits) for one in found]
+    def _answers(self, views: Sequence[Views]) -> list[Digit]:
+        """What the model and its card say to each."""
+        if not any(one.found or one.frame is not None for one in views):
+            return [_BLANK] * len(views)  # the model need not be loaded
+        return [_BLANK if belief is None else self._answer(belief) for belief in beliefs(self.engine, views)]
 
-    def _answer(self, found: FoundDigit, shares: list[float]) -> Digit:
+    def _answer(self, belief: Belief) -> Digit:
+        shares = belief.shares.tolist()
         confidence = max(shares)
         result = outcome(self.engine.card, confidence=confidence, target_error=self.target_error)
         return Digit(
@@ -128,8 +134,8 @@ class Reader:
             value=None if result is Outcome.NOT_A_NUMBER else shares.index(confidence),
             confidence=confidence,
             probabilities=tuple(shares),
-            box=found.box,
-            glyph=found.glyph,
+            box=belief.box,
+            glyph=belief.glyph,
         )
 
 
