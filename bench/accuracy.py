@@ -31,6 +31,8 @@ from handigit.train.run import Run
 from kept import RESULTS, keep, kept
 
 CPU = torch.device("cpu")
+BASES = {"digit": "digit-first"}
+"""Recipes that start from another one's run of the same seed."""
 INT8 = ("digit",)
 """Recipes whose models ship in eight bits, and are scored so."""
 
@@ -46,15 +48,16 @@ def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Pat
 
 
 def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run, Prepared]:
-    """A finished run."""
+    """A finished run, started from the run of its base recipe where it has one."""
     recipe = load_recipe(recipe_name, seed=seed)
     path = runs / f"{recipe_name}-seed{seed}"
     prepared = prepare(recipe, folder=data, device=CPU)
     begun = (path / "recipe.toml").is_file()
     run = Run.resume(path, recipe) if begun else Run.create(path, recipe, prepared.facts)
     if not run.finished:
+        base = train_run(BASES[recipe_name], seed, runs, data)[0] if recipe_name in BASES else None
         watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
-        fit(run, prepared, device=CPU, start=start_model(recipe), watch=watch)
+        fit(run, prepared, device=CPU, start=start_model(recipe, from_run=base), watch=watch)
     return run, prepared
 
 

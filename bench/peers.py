@@ -91,7 +91,7 @@ def as_floats(samples: Samples) -> Float[Tensor, "n 1 28 28"]:
 
 def shuffled(samples: Samples, size: int) -> Iterator[Tensor]:
     """The places of all samples in random order, a batch at a time; the last may be smaller."""
-    yield from torch.randperm(len(samples), device=samples.labels.device).split(size)
+    yield from torch.split(torch.randperm(len(samples), device=samples.labels.device), size)
 
 
 def step(network: nn.Module, optimizer: optim.Optimizer, glyphs: Tensor, labels: Tensor) -> None:

@@ -17,11 +17,11 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -41,8 +41,12 @@ RULER = "train_mnist_fast"
 KERAS = "keras_example"
 _WARM_UP_SAMPLES = 1024
 
-Train = Callable[[Samples, int], nn.Module]
-"""Samples and a seed in, a trained network out."""
+
+class Train(Protocol):
+    """Samples and a seed in, a trained network out."""
+
+    def __call__(self, samples: Samples, *, seed: int) -> nn.Module:
+        """The whole training."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,14 @@ class Round:
 
 def contestants(*, seeds: int, keras_seeds: int, keras_epochs: int) -> dict[str, Contestant]:
     """Everyone who can take part, by name."""
-    everyone = {name: Contestant(partial(train_ours, name), seeds) for name in OURS}
-    everyone[RULER] = Contestant(lambda samples, seed: train_mnist_fast(samples, seed=seed), seeds)
-    keras: Train = lambda samples, seed: train_keras_example(samples, seed=seed, epochs=keras_epochs)  # noqa: E731
-    return everyone | {KERAS: Contestant(keras, keras_seeds)}
+    ours = {name: Contestant(partial(train_ours, recipe=name), seeds) for name in OURS}
+    keras = partial(train_keras_example, epochs=keras_epochs)
+    return ours | {RULER: Contestant(train_mnist_fast, seeds), KERAS: Contestant(keras, keras_seeds)}
 
 
-def train_ours(name: str, samples: Samples, seed: int) -> nn.Module:
+def train_ours(samples: Samples, *, seed: int, recipe: str) -> nn.Module:
     """A recipe of the package, by the package's own loop."""
-    return fit_in_memory(load_recipe(name, seed=seed), samples)
+    return fit_in_memory(load_recipe(recipe, seed=seed), samples)
 
 
 def hold(
@@ -98,21 +101,21 @@ def hold(
     device = torch.device(conditions.device)
     warm_up = train.take(np.arange(min(_WARM_UP_SAMPLES, len(train))))
     for contestant in taking_part.values():
-        contestant.train(Samples.of(warm_up, device), 0)
+        contestant.train(Samples.of(warm_up, device), seed=0)
     for seed in range(max(contestant.seeds for contestant in taking_part.values())):
         for name, contestant in taking_part.items():
-            rounds = known_rounds(file, name, conditions)
+            rounds = known_rounds(file, name, conditions=conditions)
             if seed < contestant.seeds and all(one.seed != seed for one in rounds):
-                rounds.append(run_round(contestant.train, seed, device, train=train, test=test))
-                keep_rounds(file, name, conditions, rounds)
+                rounds.append(run_round(contestant.train, seed, device=device, train=train, test=test))
+                keep_rounds(file, name, conditions=conditions, rounds=rounds)
                 print(f"{name:18} seed {seed}: {rounds[-1].accuracy:.2f} % in {rounds[-1].seconds:.2f} s", flush=True)
 
 
-def run_round(train_it: Train, seed: int, device: torch.device, *, train: Dataset, test: Dataset) -> Round:
+def run_round(train_it: Train, seed: int, *, device: torch.device, train: Dataset, test: Dataset) -> Round:
     """Train once against the clock, then score."""
     load_average = os.getloadavg()[0]
     began, cpu_began = time.perf_counter(), time.process_time()
-    network = train_it(Samples.of(train, device), seed)
+    network = train_it(Samples.of(train, device), seed=seed)
     if device.type == "cuda":
         torch.cuda.synchronize()
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
@@ -121,7 +124,7 @@ def run_round(train_it: Train, seed: int, device: torch.device, *, train: Datase
     return Round(seed, 100 * right, seconds, cpu_seconds, load_average)
 
 
-def known_rounds(file: Path, name: str, conditions: Conditions) -> list[Round]:
+def known_rounds(file: Path, name: str, *, conditions: Conditions) -> list[Round]:
     """The contestant's rounds in the file.
 
     Raises:
@@ -139,7 +142,7 @@ def known_rounds(file: Path, name: str, conditions: Conditions) -> list[Round]:
     return [Round(**one) for one in found["rounds"]]
 
 
-def keep_rounds(file: Path, name: str, conditions: Conditions, rounds: list[Round]) -> None:
+def keep_rounds(file: Path, name: str, *, conditions: Conditions, rounds: list[Round]) -> None:
     """Write a contestant's rounds with their summary, and everyone's ratio anew."""
     mine = summary(rounds) | asdict(conditions) | {"rounds": [asdict(one) for one in rounds]}
     keep(file, with_ratios(kept(file) | {name: mine}))

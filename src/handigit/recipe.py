@@ -33,7 +33,7 @@ class Recipe:
     seed: int = 0
     """Start of every random choice: weights, order, augmentation."""
     data_seed: int = -1
-    """Start of what is drawn and of the validation cut; -1: the seed. One for all seeds lets their runs share views."""
+    """Start of what is drawn and of the validation cut; -1: the seed. Runs of one data seed share their lessons."""
     validation: int = 5000
     """Samples cut from the training data to choose by; the test set is never seen in training."""
 
@@ -43,11 +43,13 @@ class Recipe:
     """Share of the loss that the teachers' answer has."""
     softness: float = 2.0
     """Temperature at which a teacher's answer is learnt: higher shows more of what it thinks of the wrong digits."""
-    views: int = 8
+    lessons: int = 8
     """Augmented copies of each sample that the teachers answer before the first epoch; each epoch takes one of them."""
 
     epochs: int = 12
     """Passes over the training data."""
+    epoch_share: float = 1.0
+    """Share of the training data that a pass takes, drawn anew each time."""
     batch_size: int = 128
     """Samples in one step."""
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -165,9 +167,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "data_seed": (-1, 2**31 - 1),
     "teaching": (0.0, 1.0),
     "softness": (0.1, 20.0),
-    "views": (1, 1000),
+    "lessons": (1, 1000),
     "validation": (0, 10**9),
     "epochs": (1, 100_000),
+    "epoch_share": (1e-6, 1.0),
     "batch_size": (1, 65_536),
     "learning_rate": (1e-9, 100.0),
     "weight_decay": (0.0, 10.0),

@@ -18,30 +18,37 @@ _ELASTIC_KNOTS = 6  # a displacement every 28/5 px: bends a stroke without break
 
 def bend(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
     """Turn, shear, scale, shift and warp, in one resampling so that the ink is blurred only once."""
-    count, device = len(glyphs), glyphs.device
-    matrices = affine_matrices(count, recipe, generator).to(device)
-    # As affine_grid does, in a seventh of its time: every output pixel's place times every matrix.
-    grid = (_pixel_places().to(device) @ matrices.mT).view(count, SIDE, SIDE, 2)
+    count = len(glyphs)
+    numbers, map_of_numbers = affine_matrices(count, recipe, generator).view(count, -1), _affine_map()
     if recipe.elastic_px:
-        knots = torch.randn((count, 2, _ELASTIC_KNOTS, _ELASTIC_KNOTS), generator=generator).to(device)
-        spread = _knots_to_pixels().to(device)
-        grid = grid + (spread @ knots @ spread.T).permute(0, 2, 3, 1) * (recipe.elastic_px * 2 / SIDE)
+        knots = torch.randn((count, 2 * _ELASTIC_KNOTS**2), generator=generator) * (recipe.elastic_px * 2 / SIDE)
+        numbers, map_of_numbers = torch.cat([numbers, knots], dim=1), _elastic_map()
+    # Where each pixel comes from is linear in a glyph's few numbers, so one matrix product serves the whole batch.
+    grid = (numbers.to(glyphs.device) @ map_of_numbers.to(glyphs.device)).view(count, SIDE, SIDE, 2)
     return F.grid_sample(glyphs, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 @cache
-def _pixel_places() -> Float[Tensor, "784 3"]:
-    """(x, y, 1) of every pixel's centre, the picture spanning -1..1."""
+def _affine_map() -> Float[Tensor, "6 1568"]:
+    """From a 2x3 matrix to (x, y) for every output pixel, as `affine_grid` gives them; the picture spans -1..1."""
     centres = (torch.arange(SIDE) + 0.5) * 2 / SIDE - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")
-    return torch.stack([x, y, torch.ones_like(x)], dim=-1).view(-1, 3)
+    return _for_both_axes(torch.stack([x, y, torch.ones_like(x)]))
 
 
 @cache
-def _knots_to_pixels() -> Float[Tensor, "28 knots"]:
-    """Bicubic interpolation along one side, as a matrix: two products are ten times faster than `interpolate`."""
+def _elastic_map() -> Float[Tensor, "numbers 1568"]:
+    """The same from a matrix followed by the displacements at the knots, in x and then in y: bicubic between them."""
     unit = torch.eye(_ELASTIC_KNOTS)[None, None]
-    return F.interpolate(unit, size=(SIDE, _ELASTIC_KNOTS), mode="bicubic", align_corners=True)[0, 0]
+    spread = F.interpolate(unit, size=(SIDE, _ELASTIC_KNOTS), mode="bicubic", align_corners=True)[0, 0]
+    knots = torch.einsum("ya,xb->abyx", spread, spread).reshape(-1, SIDE, SIDE)
+    return torch.cat([_affine_map(), _for_both_axes(knots)])
+
+
+def _for_both_axes(fields: Float[Tensor, "fields 28 28"]) -> Float[Tensor, "twice 1568"]:
+    """The fields as displacements in x, then as displacements in y."""
+    none = torch.zeros_like(fields)
+    return torch.cat([torch.stack([fields, none], dim=-1), torch.stack([none, fields], dim=-1)]).flatten(1)
 
 
 def affine_matrices(count: int, recipe: Recipe, generator: Generator) -> Float[Tensor, "n 2 3"]:

@@ -17,6 +17,7 @@ from handigit.models.digitnet import DigitNet
 from handigit.models.digitnet2 import DigitNet2
 from handigit.models.digitnet2_large import DigitNet2Large
 from handigit.models.digitnet2_nano import DigitNet2Nano
+from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
 from handigit.models.resnet import ResNet
@@ -32,6 +33,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2": DigitNet2,
     "digitnet2-large": DigitNet2Large,
     "digitnet2-nano": DigitNet2Nano,
+    "fast": Fast,
 }
 
 

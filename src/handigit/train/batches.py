@@ -15,7 +15,7 @@ from handigit.augment import rewrite, spoil
 from handigit.data import Dataset
 from handigit.errors import DataError
 from handigit.recipe import Recipe
-from handigit.train.teach import Views
+from handigit.train.teach import Lessons
 
 NO_DIGIT = -1
 
@@ -64,13 +64,13 @@ class Batch:
 
 def count_batches(samples: Samples, recipe: Recipe) -> int:
     """Steps in an epoch: samples that do not fill a batch wait for the next."""
-    return max(1, len(samples) // recipe.batch_size)
+    return max(1, round(len(samples) * recipe.epoch_share) // recipe.batch_size)
 
 
 def draw_batches(
-    samples: Samples, recipe: Recipe, generator: Generator, *, views: Views | None = None
+    samples: Samples, recipe: Recipe, generator: Generator, *, lessons: Lessons | None = None
 ) -> Iterator[Batch]:
-    """One epoch's batches in random order, augmented; digits come as one of their views where there are any."""
+    """One epoch's batches in random order, augmented; digits come as one of their lessons where there are any."""
     order = torch.randperm(len(samples), generator=generator)
     size = min(recipe.batch_size, len(order))
     extra = round(size * recipe.outlier_share) if samples.outliers else 0
@@ -78,8 +78,8 @@ def draw_batches(
         digits = order[start : start + size]
         none = len(samples) + torch.randint(max(1, samples.outliers), (extra,), generator=generator)
         chosen = torch.cat([digits, none]).to(samples.labels.device)
-        if views:
-            seen, answers = (part.to(samples.labels.device) for part in views.take(digits, generator))
+        if lessons:
+            seen, answers = (part.to(samples.labels.device) for part in lessons.take(digits, generator))
             glyphs = torch.cat([seen, rewrite(samples.take(chosen[size:]), recipe, generator)]) if extra else seen
         else:
             glyphs, answers = rewrite(samples.take(chosen), recipe, generator), None
@@ -91,7 +91,8 @@ def batch_loss(logits: Float[Tensor, "n 10"], batch: Batch, recipe: Recipe) -> F
     """Cross-entropy with the labels; on digits with teachers, partly the distance from their answers.
 
     That distance is Kullback and Leibler's at a temperature, times its square, so that its gradients keep their size
-    (Hinton et al. 2015).
+    (Hinton et al. 2015). Where the teachers take a digit for another one the label alone is learnt: their mistakes on
+    hands that they know less well are no lesson.
     """
     loss = F.cross_entropy(logits, targets(batch.labels, recipe.label_smoothing), reduction="none")
     if batch.answers is None:
@@ -100,7 +101,8 @@ def batch_loss(logits: Float[Tensor, "n 10"], batch: Batch, recipe: Recipe) -> F
     taught = F.log_softmax(batch.answers / recipe.softness, dim=1)
     learnt = F.log_softmax(logits[:digits] / recipe.softness, dim=1)
     distance = F.kl_div(learnt, taught, reduction="none", log_target=True).sum(1) * recipe.softness**2
-    mixed = (1 - recipe.teaching) * loss[:digits] + recipe.teaching * distance
+    share = recipe.teaching * (batch.answers.argmax(1) == batch.labels[:digits])
+    mixed = (1 - share) * loss[:digits] + share * distance
     return torch.cat([mixed, loss[digits:]]).mean()
 
 

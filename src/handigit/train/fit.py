@@ -20,11 +20,12 @@ from handigit.models import build
 from handigit.recipe import Recipe
 from handigit.train.batches import NO_DIGIT, Batch, Samples, batch_loss, count_batches, draw_batches
 from handigit.train.ema import Average, estimate_batch_norm
+from handigit.train.memory import keep_freed_memory
 from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
 from handigit.train.prepare import Prepared
 from handigit.train.run import Row, Run
-from handigit.train.teach import FOLDER as VIEWS_FOLDER
-from handigit.train.teach import Views, make_views
+from handigit.train.teach import FOLDER as LESSONS_FOLDER
+from handigit.train.teach import Lessons, make_lessons
 
 log = logging.getLogger(__name__)
 _SCORING_BATCH = 1000
@@ -47,12 +48,12 @@ def fit(run: Run, prepared: Prepared, *, device: torch.device, start: nn.Module,
         RunError: a damaged checkpoint.
     """
     recipe = run.recipe
-    model = start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    keep_freed_memory()
     samples = Samples.of(prepared.train, device)
     if prepared.outliers:
         samples = samples.with_outliers(torch.from_numpy(prepared.outliers.glyphs).to(device))
-    views = make_views(prepared.train, recipe, run.path.parent / VIEWS_FOLDER)
-    learner = Learner(recipe, model, samples, views=views)
+    lessons = make_lessons(prepared.train, recipe, run.path.parent / LESSONS_FOLDER)
+    learner = Learner(recipe, to_device(start, device), samples, lessons=lessons)
     held_out = Samples.of(prepared.validation, device) if len(prepared.validation) else None
     rows = learner.resume(run)
     for epoch in range(len(rows), recipe.epochs):
@@ -72,12 +73,24 @@ def fit(run: Run, prepared: Prepared, *, device: torch.device, start: nn.Module,
     _finish(run, learner, rows)
 
 
+def fit_in_memory(recipe: Recipe, samples: Samples, *, watch: Watch | None = None) -> nn.Module:
+    """Train a fresh network on samples where they lie, and keep nothing else: the same steps as `fit`, without a run.
+
+    It chooses nothing by validation data, so `patience` means nothing here.
+    """
+    keep_freed_memory()
+    learner = Learner(recipe, to_device(start_model(recipe), samples.labels.device), samples)
+    for epoch in range(recipe.epochs):
+        learner.train_epoch(epoch, watch or Watch())
+    return learner.final_model(recipe.epochs - 1)
+
+
 class Learner:
     """A network being trained: its weights, their average, and the optimiser's memory."""
 
-    def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples, *, views: Views | None = None) -> None:
-        """`model` is trained in place; `views` are copies of the samples' digits that teachers have answered."""
-        self.recipe, self.model, self.samples, self.views = recipe, model, samples, views
+    def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples, *, lessons: Lessons | None = None) -> None:
+        """`model` is trained in place; `lessons` are copies of the samples' digits that teachers have answered."""
+        self.recipe, self.model, self.samples, self.lessons = recipe, model, samples, lessons
         self.optimizer = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
         self.best: dict[str, Tensor] = {}
@@ -109,7 +122,7 @@ class Learner:
     def batches(self, epoch: int) -> Iterator[Batch]:
         """The epoch's batches, in its own order."""
         generator = Generator().manual_seed(_seed(self.recipe, epoch))
-        return draw_batches(self.samples, self.recipe, generator, views=self.views)
+        return draw_batches(self.samples, self.recipe, generator, lessons=self.lessons)
 
     def final_model(self, epoch: int) -> nn.Module:
         """The network as it would be kept now: averaged weights with batch-norm statistics of their own."""
@@ -179,6 +192,12 @@ def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
             )
         model.load_state_dict(from_run.weights())
     return model
+
+
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
+    """The network there, its weights laid out channels last, as the batches are."""
+    moved: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def pick_device(name: str) -> torch.device:

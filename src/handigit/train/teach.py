@@ -23,13 +23,13 @@ from handigit.recipe import Recipe
 from handigit.train.run import Run, put_in_place
 
 log = logging.getLogger(__name__)
-FOLDER = "views"
+FOLDER = "lessons"
 _CHUNK = 2000
-_SHAPES_VIEWS = ("rotation_degrees", "shear", "scale", "shift_px", "elastic_px", "stroke", "far", "views", "precision")
+_BENDING = ("rotation_degrees", "shear", "scale", "shift_px", "elastic_px", "stroke", "far")
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
+class Lessons:
     """Augmented copies, `count` of each sample in the samples' order, and the mean of the teachers' logits on each."""
 
     glyphs: UInt8[np.ndarray, "copies 28 28"]
@@ -45,7 +45,7 @@ class Views:
         return glyphs, torch.from_numpy(self.answers[chosen]).float()
 
 
-def make_views(samples: Dataset, recipe: Recipe, folder: Path) -> Views | None:
+def make_lessons(samples: Dataset, recipe: Recipe, folder: Path) -> Lessons | None:
     """The copies that this recipe's teachers have answered; read from `folder` where they are there already.
 
     Raises:
@@ -57,11 +57,11 @@ def make_views(samples: Dataset, recipe: Recipe, folder: Path) -> Views | None:
     place = folder / _digest(samples, recipe, teachers)
     if not (place / "answers.npy").is_file():
         place.mkdir(parents=True, exist_ok=True)
-        log.info("%d teachers answer %d copies of %d samples", len(teachers), recipe.views, len(samples))
+        log.info("%d teachers answer %d copies of %d samples", len(teachers), recipe.lessons, len(samples))
         _write(place, samples, recipe, teachers)
     # Mapped, not read: the runs of several seeds share one copy in memory.
     glyphs, answers = (np.load(place / f"{name}.npy", mmap_mode="r") for name in ("glyphs", "answers"))
-    return Views(glyphs, answers, recipe.views)
+    return Lessons(glyphs, answers, recipe.lessons)
 
 
 def load_model(run: Run) -> nn.Module:
@@ -77,7 +77,7 @@ def load_model(run: Run) -> nn.Module:
 
 def _write(place: Path, samples: Dataset, recipe: Recipe, teachers: Sequence[nn.Module]) -> None:
     """Both files, each whole or not there; the answers last, for their being there says that all is."""
-    total = len(samples) * recipe.views
+    total = len(samples) * recipe.lessons
     shapes = {"glyphs": (np.uint8, (total, 28, 28)), "answers": (np.float16, (total, 10))}
     parts = {name: place / f"{name}.part" for name in shapes}
     arrays = {
@@ -96,9 +96,9 @@ def _write(place: Path, samples: Dataset, recipe: Recipe, teachers: Sequence[nn.
 def _copies(samples: Dataset, recipe: Recipe) -> Iterator[tuple[int, Float[Tensor, "n 1 28 28"]]]:
     """All copies in order, some thousands at a time, each with the place of its first."""
     generator = Generator().manual_seed(recipe.drawn_from)
-    for start in range(0, len(samples), _CHUNK // recipe.views):
-        glyphs = torch.from_numpy(samples.glyphs[start : start + _CHUNK // recipe.views]).unsqueeze(1).float() / 255
-        yield start * recipe.views, rewrite(glyphs.repeat_interleave(recipe.views, dim=0), recipe, generator)
+    for start in range(0, len(samples), _CHUNK // recipe.lessons):
+        glyphs = torch.from_numpy(samples.glyphs[start : start + _CHUNK // recipe.lessons]).unsqueeze(1).float() / 255
+        yield start * recipe.lessons, rewrite(glyphs.repeat_interleave(recipe.lessons, dim=0), recipe, generator)
 
 
 @torch.no_grad()
@@ -115,7 +115,8 @@ def answer(
 def _digest(samples: Dataset, recipe: Recipe, teachers: Sequence[nn.Module]) -> str:
     """All that the copies and their answers depend on."""
     digest = hashlib.sha256(samples.fingerprint.encode())
-    digest.update(json.dumps([recipe.drawn_from, *(getattr(recipe, name) for name in _SHAPES_VIEWS)]).encode())
+    how = [recipe.drawn_from, recipe.lessons, recipe.precision, *(getattr(recipe, name) for name in _BENDING)]
+    digest.update(json.dumps(how).encode())
     for teacher in teachers:
         for tensor in teacher.state_dict().values():
             digest.update(tensor.contiguous().numpy().tobytes())
