@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from handigit.augment import rewrite
 from handigit.data import Dataset
+from handigit.errors import RunError
 from handigit.models import build
 from handigit.recipe import Recipe
 from handigit.train.run import Run, put_in_place
@@ -53,7 +54,7 @@ def make_lessons(samples: Dataset, recipe: Recipe, folder: Path) -> Lessons | No
     """
     if not recipe.teachers:
         return None
-    teachers = [load_model(Run.open(Path(name))) for name in recipe.teachers]
+    teachers = [load_model(_run_of(name)) for name in recipe.teachers]
     place = folder / _digest(samples, recipe, teachers)
     if not (place / "answers.npy").is_file():
         place.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,16 @@ def make_lessons(samples: Dataset, recipe: Recipe, folder: Path) -> Lessons | No
     # Mapped, not read: the runs of several seeds share one copy in memory.
     glyphs, answers = (np.load(place / f"{name}.npy", mmap_mode="r") for name in ("glyphs", "answers"))
     return Lessons(glyphs, answers, recipe.lessons)
+
+
+def _run_of(teacher: str) -> Run:
+    """A teacher's run, by the name that the recipe gives it."""
+    if not (Path(teacher) / "recipe.toml").is_file():
+        raise RunError(
+            f"no teacher's run in {teacher}; train it first, give other finished runs by --teachers, or none by "
+            "--empty-teachers"
+        )
+    return Run.open(Path(teacher))
 
 
 def load_model(run: Run) -> nn.Module:
