@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*")
     parser.add_argument(
-        "--ensemble", nargs="+", default=[], metavar="RECIPE", help="all seeds of these, weighing alike"
+        "--ensemble", nargs="+", default=[], metavar="RECIPE[:SEEDS]", help="all seeds of these, weighing alike"
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -137,8 +137,8 @@ def main() -> None:
     given, settings = parser.parse_args(), Settings()
     test = load("mnist", folder=settings.data, part="test")
 
-    def files_of(name: str) -> list[Path]:
-        return [train_and_export(name, seed, given.runs, settings.data) for seed in range(given.seeds)]
+    def files_of(name: str, seeds: int = given.seeds) -> list[Path]:
+        return [train_and_export(name, seed, given.runs, settings.data) for seed in range(seeds)]
 
     for name in given.recipes:
         files = files_of(name)
@@ -146,7 +146,9 @@ def main() -> None:
         keep(given.output, kept(given.output) | {name: facts(name, files[0]) | summary})
         show(name, summary)
     if given.ensemble:
-        summary = summarise_ensemble({name: files_of(name) for name in given.ensemble}, test, settings.threads)
+        members = (name.partition(":") for name in given.ensemble)
+        recipes = {name: files_of(name, int(count or given.seeds)) for name, _, count in members}
+        summary = summarise_ensemble(recipes, test, settings.threads)
         keep(given.output, kept(given.output) | {"ensemble": summary})
         show("ensemble", summary)
 

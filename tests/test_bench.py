@@ -245,7 +245,7 @@ def test_a_bench_that_was_not_run_has_no_part_in_the_page(bench, benches) -> Non
     write_page = bench("results_page").write_page
     page = write_page(benches)
     assert "python bench/accuracy.py digit --seeds 2" in page
-    assert "python bench/accuracy.py --ensemble digit cnn --seeds 1" in page
+    assert "python bench/accuracy.py --ensemble digit:1 cnn:1" in page
     assert "## What is no digit" in page
     assert not any(
         title in page for title in ("## Training speed", "## The networks alone", "## Reading speed", "## Size")
