@@ -22,10 +22,10 @@ def reader() -> Reader:
 
 
 def test_it_is_small_and_its_card_is_whole(reader: Reader) -> None:
-    assert reader.model_path.stat().st_size <= 2_000_000
+    assert reader.model_path.stat().st_size <= 1_200_000
     card = reader.engine.card
     assert card.name == "handigit-digit"
-    assert card.parameters == 187_242
+    assert card.parameters == 195_066
     assert card.thresholds
     assert card.digit_floor > 0.1
     assert card.data
@@ -38,7 +38,9 @@ def test_it_is_the_published_run(reader: Reader) -> None:
     glyphs = digits(200, seed=42).glyphs
     samples = Samples(torch.from_numpy(glyphs), torch.zeros(200, dtype=torch.int64))
     trained = predict_logits(start_model(run.recipe, from_run=run), samples).numpy()
-    assert np.allclose(reader.engine.logits(glyphs.astype(np.float32) / 255), trained, atol=1e-3)
+    ours = reader.engine.logits(glyphs.astype(np.float32) / 255)  # in eight bits
+    assert (ours.argmax(1) == trained.argmax(1)).mean() >= 0.98
+    assert np.abs(ours - trained).mean() < 0.25
     assert reader.engine.card.data == run.facts["data"]
 
 

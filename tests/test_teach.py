@@ -66,7 +66,7 @@ def test_a_recipe_without_teachers_has_no_lessons(tmp_path: Path) -> None:
 
 def test_a_teacher_that_is_no_finished_run_is_named(tmp_path: Path) -> None:
     recipe = SMALL.replace(teachers=(str(tmp_path / "nobody"),))
-    with pytest.raises(RunError, match="no teacher's run in .*nobody; train it first"):
+    with pytest.raises(RunError, match=r"no teacher's run in .*nobody; train it first"):
         make_lessons(quadrants(20), recipe, tmp_path)
 
 

@@ -170,8 +170,8 @@ def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "heigh
 def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:
     """The components near enough to the main one to be strokes of the same digit.
 
-    A large one may lie as far off as `reach` times the main one's longer side: farther in a crop of one character, where
-    a 5's bar may float high above the rest, than on a page, where it may be another's.
+    A large one may lie as far off as `reach` times the main one's longer side: farther in a crop of one character,
+    where a 5's bar may float high above the rest, than on a page, where it may be another's.
     """
     near, far = parts[:, :2], parts[:, :2] + parts[:, 2:4]
     gap = np.maximum(np.maximum(near - far[main], near[main] - far), 0).max(axis=1)

@@ -26,12 +26,22 @@ class Calibration:
     digit_floor: float
 
 
-def calibrate(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> Calibration:
-    """Temperature, thresholds and the floor for non-digits from held-out answers."""
+def calibrate(
+    logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"], outliers: Float[Tensor, "m 10"] | None = None
+) -> Calibration:
+    """Temperature, thresholds and the floor for non-digits from held-out answers.
+
+    `outliers` are answers to held-out things that are no digit, as many of them as the digits will meet: reading one
+    as a digit is an error that a threshold has to count.
+    """
     temperature = fit_temperature(logits, labels)
     confidence, answer = F.softmax(logits / temperature, dim=1).max(dim=1)
     floor = torch.quantile(confidence, _DIGITS_LOST).item()
-    return Calibration(temperature, choose_thresholds(confidence, answer == labels), floor)
+    right = answer == labels
+    if outliers is not None:
+        confidence = torch.cat([confidence, F.softmax(outliers / temperature, dim=1).amax(dim=1)])
+        right = torch.cat([right, torch.zeros(len(outliers), dtype=torch.bool)])
+    return Calibration(temperature, choose_thresholds(confidence, right), floor)
 
 
 def fit_temperature(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> float:

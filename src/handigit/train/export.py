@@ -22,6 +22,7 @@ from handigit.errors import ModelError
 from handigit.models import build
 from handigit.models.cost import count_parameters
 from handigit.recipe import Recipe
+from handigit.synth import nondigits
 from handigit.train.batches import Samples
 from handigit.train.calibrate import Calibration, calibrate
 from handigit.train.fit import predict_logits
@@ -34,6 +35,7 @@ PARITY_TOLERANCE = 1e-4  # of a probability, between PyTorch and ONNX Runtime
 _OPSET = 18
 _RANGE_GLYPHS = 1000
 _MOST_CHANGED = 0.002
+_STRANGERS = 0.1  # things that are no digit, for each digit that thresholds are chosen for
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None,
     parity = compare_with_torch(model, network, glyphs)
     file, changed = (network, 0) if not int8 else in_eight_bits(network, prepared, run.recipe)
     samples = with_variations(Samples.of(prepared.validation, torch.device("cpu")), run.recipe)
-    calibration = calibrate(torch.from_numpy(onnx_logits(file, samples.glyphs.numpy())), samples.labels)
+    answers = torch.from_numpy(onnx_logits(file, samples.glyphs.numpy()))
+    calibration = calibrate(answers, samples.labels, torch.from_numpy(onnx_logits(file, strangers(run, len(samples)))))
     content = add_card(file, make_card(run, model, calibration, name=name or run.recipe.model))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -100,6 +103,12 @@ def onnx_logits(content: bytes, glyphs: UInt8[np.ndarray, "n 28 28"]) -> Float32
     batch = glyphs[:, None].astype(np.float32) / 255
     parts = [session.run(None, {"glyphs": batch[i : i + 1000]})[0] for i in range(0, len(batch), 1000)]
     return np.concatenate(parts)
+
+
+def strangers(run: Run, digits: int) -> UInt8[np.ndarray, "m 28 28"]:
+    """Things that are no digit, one to ten digits, drawn as none that the run has learnt from was."""
+    # Another seed than the run's own outliers (its data seed and a million), for other writers.
+    return nondigits(round(digits * _STRANGERS), seed=run.recipe.drawn_from + 2_000_000).glyphs
 
 
 def with_variations(samples: Samples, recipe: Recipe) -> Samples:
