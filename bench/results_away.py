@@ -24,10 +24,12 @@ def away_part(benches: Benches) -> str:
 def _calls(benches: Benches) -> str:
     """The calls behind every table from here to the confidence."""
     found = measured(benches, "robustness")
-    through = [f"{name}=runs/{name}-seed0/model.onnx" for name in found if name != BASELINE]
-    lines = [f"python bench/robustness.py --model {' '.join(through)}"]
+    files = {name: "model-int8" if name == SHIPPED else "model" for name in found}
+    through = [f"{name}=runs/{name}-seed0/{file}.onnx" for name, file in files.items() if name != BASELINE]
+    counts = f"--direct {found[SHIPPED]['direct']['n']} --raw {found[SHIPPED]['raw']['n']}"
+    lines = [f"python bench/robustness.py {counts} --model {' '.join(through)}"]
     if BASELINE in found:
-        lines.append(f"python bench/robustness.py --resized {BASELINE}=runs/{BASELINE}-seed0/model.onnx")
+        lines.append(f"python bench/robustness.py {counts} --resized {BASELINE}=runs/{BASELINE}-seed0/model.onnx")
     return commands(*lines)
 
 
