@@ -1,0 +1,103 @@
+"""Rules, boxes and dark cells around and through a written number, told by where they run.
+
+A rule is thin and straight and longer than any stroke of a digit, or has straight uprights on it, as boxes and combs
+do; an upright is print where it ends at rules. What could as well be a 1 stays. It knows nothing of characters.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from handigit.images.ruling import bridged
+from handigit.images.runs import Line, Mask, Runs, runs_both_ways
+
+_LONG: Final = 1.6
+"""Least length of a lone rule in heights of the crop: no stroke of a digit is so wide, however tightly it is cut."""
+_SPAN: Final = 0.45
+"""Least length of a rule in widths of the crop."""
+_THICKEST: Final = 1 / 16
+"""Thickness of print in heights of the crop."""
+_NEAR: Final = 1 / 12
+"""So near to a rule, in heights of the crop, does an upright end that stands on it or hangs from it."""
+_TALL: Final = 0.3
+"""Least length of an upright in heights of the crop."""
+_STEEPEST: Final = 0.15
+"""Most slope of print."""
+_CELL: Final = 0.85
+"""Least height of a dark cell at the edge, in heights of the crop."""
+
+
+def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
+    """The first and the last column (excluded) between what is dark all over at either side: a table's header cell.
+
+    Narrower than a stroke of a thick pen it may be a 1, and stays.
+    """
+    height, width = crop.shape
+    if width < 1.2 * height:
+        return 0, width
+    lightest = np.sort(crop, axis=0)[round(_CELL * (height - 1))].astype(float)  # but for print in the cell
+    paper, darkest = float(np.quantile(lightest, 0.7)), float(crop.min())
+    bare = np.flatnonzero(lightest > paper - 0.3 * (paper - darkest) - 4)
+    first, last = int(bare[0]), int(bare[-1]) + 1
+    least = max(3, round(0.16 * height))
+    return (first + 1 if first >= least else 0), (last - 1 if width - last >= least else width)
+
+
+def without_print(mask: Mask) -> Mask:
+    """The mask (0 or 1) of a crop without rules and boxes; the mask itself where there are none."""
+    height, width = mask.shape
+    if height < 16 or width < height:
+        return mask
+    across, down = runs_both_ways(mask, thickest_px=max(2, round(_THICKEST * height)))
+    level = _straight(across, at_least_px=_SPAN * width)
+    upright = _straight(down, at_least_px=_TALL * height) if level else []
+    rules = [line for line in level if _is_rule(line, upright, height=height, width=width)]
+    if not rules:
+        return mask
+    lines = np.zeros_like(mask)
+    for line in rules + [line for line in upright if _is_side(line, rules, height=height)]:
+        line.draw(lines, margin_px=2)
+    return _without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines)
+
+
+def _straight(runs: Runs, *, at_least_px: float) -> list[Line]:
+    """The lines through runs so long, but for steep ones."""
+    long = [n for n, box in enumerate(runs.boxes) if (box.width if runs.level else box.height) >= at_least_px]
+    lines = (Line.through(*runs.places(number), level=runs.level) for number in long)
+    return [line for line in lines if line is not None and abs(line.slope) <= _STEEPEST]
+
+
+def _is_rule(line: Line, upright: Sequence[Line], *, height: int, width: int) -> bool:
+    """Whether a level line is longer than a stroke of a digit can be, or two uprights stand on it."""
+    if line.length >= min(_LONG * height, 0.97 * width):
+        return True
+    return sum(_touches(other, line, height) for other in upright) >= 2
+
+
+def _is_side(line: Line, rules: Sequence[Line], *, height: int) -> bool:
+    """Whether an upright is held at both ends by rules or the crop's edges, at one end at least by a rule."""
+    near = _NEAR * height
+    held = [any(abs(rule.across(x) - y) <= near for rule in rules) or y <= 1 or y >= height - 2 for x, y in line.ends]
+    return all(held) and any(_touches(line, rule, height) for rule in rules)
+
+
+def _touches(upright: Line, rule: Line, height: int) -> bool:
+    """Whether an upright ends at a rule or crosses it."""
+    x = upright.across((upright.start + upright.end) / 2)
+    y, near = rule.across(x), _NEAR * height
+    within = rule.start - near <= x <= rule.end + near
+    return within and upright.start - near <= y <= upright.end + near
+
+
+def _without_remains(mask: Mask, lines: Mask) -> Mask:
+    """The mask without small pieces that touch where the lines were: their rims, and where they were interrupted."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    beside = np.zeros(count, bool)
+    beside[labels[cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0]] = True
+    slight = (stats[:, 2:4].min(axis=1) <= 3) & (stats[:, 2:4].max(axis=1) < 0.3 * mask.shape[0])
+    kept = ~(beside & slight)
+    kept[0] = False
+    return np.asarray(kept.astype(np.uint8)[labels])
