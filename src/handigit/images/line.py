@@ -35,8 +35,11 @@ _MOST_NOISE: Final = 0.2
 """Ink darker than this is ink, however restless the paper."""
 _PEN_SHARE: Final = 0.35
 """Share of the pen's darkness at which its stroke ends."""
-_TALL: Final = 0.4
-"""Share of the usual height above which a part says where the writing runs; dots and dashes say little."""
+_TALL: Final = (0.5, 1.8)
+"""In usual heights: parts that say where the writing runs; dots and dashes say little, remains of print less."""
+_LEAST_BAND: Final = 0.1
+"""Least height of the writing in heights of the crop, and in pixels `_LEAST_BAND_PX`: what is less is dust."""
+_LEAST_BAND_PX: Final = 5
 _STEEPEST: Final = 0.25
 """Largest slope of the line of writing that is levelled."""
 _SHEARS: Final = np.linspace(-0.5, 1.1, 17)
@@ -60,7 +63,7 @@ class Line:
 
     def moved(self, right_px: int) -> "Line":
         """The same line, found in a crop that began so many pixels further right."""
-        return Line(self.pixels, self.to_crop + [[0, 0, right_px], [0, 0, 0]])
+        return Line(self.pixels, self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))
 
     def box_of(self, left: float, right: float, *, within: tuple[int, int]) -> Box:
         """The box in the crop, which is (height, width) large, around columns of the line's written band."""
@@ -86,6 +89,9 @@ def find_line(crop: UInt8[np.ndarray, "height width"]) -> Line | None:
     ink, parts = written
     slope = _slope(parts)
     top, bottom = _band(parts, slope)
+    least = max(_LEAST_BAND * small.shape[0], _LEAST_BAND_PX)
+    if bottom - top < least:
+        top, bottom = (top + bottom - least) / 2, (top + bottom + least) / 2
     slant = _slant(ink, top, bottom)
     return _line_through(ink, parts, _Frame(slope, slant, top, bottom), crop.shape[1] / small.shape[1])
 
@@ -148,7 +154,7 @@ def _kept(parts: Parts, shape: tuple[int, ...]) -> Bool[np.ndarray, " n"]:
         return np.zeros(0, bool)
     usual = _usual_height(heights, areas)
     fine = (parts[:, 2:4].max(axis=1) >= max(2, 0.08 * usual)) & (areas >= 3)
-    tall = fine & (heights >= _TALL * usual)
+    tall = fine & _is_tall(parts)
     if not tall.any():
         return np.asarray(fine)
     middles = parts[:, 1] + heights / 2
@@ -160,15 +166,22 @@ def _kept(parts: Parts, shape: tuple[int, ...]) -> Bool[np.ndarray, " n"]:
 
 
 def _usual_height(heights: Float64[np.ndarray, " n"], areas: Int32[np.ndarray, " n"]) -> float:
-    """The height that parts have, each counting by its ink."""
+    """The height that parts have, each counting by its ink; flat ones, as remains of rules are, for no more than dots."""
     order = np.argsort(heights)
-    sums = np.cumsum(areas[order])
+    sums = np.cumsum(np.minimum(areas, heights * heights)[order])
     return float(heights[order][np.searchsorted(sums, 0.6 * sums[-1])])
+
+
+def _is_tall(parts: Parts) -> Bool[np.ndarray, " n"]:
+    """Parts as high as digits are in this writing."""
+    heights = parts[:, 3].astype(float)
+    usual = _usual_height(heights, parts[:, 4])
+    return np.asarray((heights >= _TALL[0] * usual) & (heights <= _TALL[1] * usual))
 
 
 def _slope(parts: Parts) -> float:
     """How steeply the line of writing falls to the right: through the middles of its tall parts."""
-    tall = parts[parts[:, 3] >= _TALL * parts[:, 3].max()]
+    tall = parts[_is_tall(parts)]
     left, top, width, height, _ = tall.T.astype(float)
     x, y = left + width / 2, top + height / 2
     if len(tall) < 3 or np.ptp(x) < 2.5 * height.max():
@@ -179,7 +192,7 @@ def _slope(parts: Parts) -> float:
 
 def _band(parts: Parts, slope: float) -> tuple[float, float]:
     """The top and the bottom of the writing at x = 0, from its tall parts; one odd long stroke says little."""
-    tall = parts[parts[:, 3] >= _TALL * parts[:, 3].max()]
+    tall = parts[_is_tall(parts)]
     middle = tall[:, 0] + tall[:, 2] / 2
     tops, bottoms = tall[:, 1] - slope * middle, tall[:, 1] + tall[:, 3] - slope * middle
     weights = np.minimum(tall[:, 2], tall[:, 3]).astype(float) + 1

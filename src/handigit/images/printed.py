@@ -24,6 +24,8 @@ _NEAR: Final = 1 / 12
 """So near to a rule, in heights of the crop, does an upright end that stands on it or hangs from it."""
 _TALL: Final = 0.3
 """Least length of an upright in heights of the crop."""
+_INKED: Final = 0.7
+"""Least share of a line on which there is ink."""
 _STEEPEST: Final = 0.15
 """Most slope of print."""
 _CELL: Final = 0.85
@@ -52,8 +54,8 @@ def without_print(mask: Mask) -> Mask:
     if height < 16 or width < height:
         return mask
     across, down = runs_both_ways(mask, thickest_px=max(2, round(_THICKEST * height)))
-    level = _straight(across, at_least_px=_SPAN * width)
-    upright = _straight(down, at_least_px=_TALL * height) if level else []
+    level = _straight(across, mask, at_least_px=_SPAN * width)
+    upright = _straight(down, mask, at_least_px=_TALL * height) if level else []
     rules = [line for line in level if _is_rule(line, upright, height=height, width=width)]
     if not rules:
         return mask
@@ -63,11 +65,18 @@ def without_print(mask: Mask) -> Mask:
     return _without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines)
 
 
-def _straight(runs: Runs, *, at_least_px: float) -> list[Line]:
-    """The lines through runs so long, but for steep ones."""
+def _straight(runs: Runs, mask: Mask, *, at_least_px: float) -> list[Line]:
+    """The lines through runs so long, but for steep ones and those that only string strokes together."""
     long = [n for n, box in enumerate(runs.boxes) if (box.width if runs.level else box.height) >= at_least_px]
     lines = (Line.through(*runs.places(number), level=runs.level) for number in long)
-    return [line for line in lines if line is not None and abs(line.slope) <= _STEEPEST]
+    return [line for line in lines if line and abs(line.slope) <= _STEEPEST and _inked(line, mask) >= _INKED]
+
+
+def _inked(line: Line, mask: Mask) -> float:
+    """The share of a line's length on which there is ink, a pixel to either side counted."""
+    rows, columns = line.pixels(mask.shape)
+    wide = cv2.dilate(mask, np.ones((3, 1) if line.level else (1, 3), np.uint8))
+    return float(wide[rows, columns].mean()) if len(rows) else 0.0
 
 
 def _is_rule(line: Line, upright: Sequence[Line], *, height: int, width: int) -> bool:
