@@ -37,6 +37,11 @@ class Recipe:
     validation: int = 5000
     """Samples cut from the training data to choose by; the test set is never seen in training."""
 
+    lines: int = 0
+    """Number models: lines drawn for one epoch, with digits of the data sets and of our own pens."""
+    line_sets: int = 1
+    """Number models: so many sets of lines are drawn; later epochs take them again, from the first on."""
+
     teachers: tuple[str, ...] = ()
     """Finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""
     teaching: float = 0.8
@@ -168,6 +173,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "teaching": (0.0, 1.0),
     "softness": (0.1, 20.0),
     "lessons": (1, 1000),
+    "lines": (0, 10**8),
+    "line_sets": (1, 10_000),
     "validation": (0, 10**9),
     "epochs": (1, 100_000),
     "epoch_share": (1e-6, 1.0),

@@ -40,7 +40,8 @@ def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
     height, width = crop.shape
     if width < 1.2 * height:
         return 0, width
-    lightest = np.sort(crop, axis=0)[round(_CELL * (height - 1))].astype(float)  # but for print in the cell
+    rows = crop[:: max(1, height // 20)]
+    lightest = np.sort(rows, axis=0)[round(_CELL * (len(rows) - 1))].astype(float)  # but for print in the cell
     paper, darkest = float(np.quantile(lightest, 0.7)), float(crop.min())
     bare = np.flatnonzero(lightest > paper - 0.3 * (paper - darkest) - 4)
     first, last = int(bare[0]), int(bare[-1]) + 1

@@ -1,6 +1,8 @@
-"""Every architecture, by name; each takes glyphs as `(n, 1, 28, 28)` and answers with `(n, 10)` logits.
+"""Every architecture, by name: those that read glyphs, and those that read lines.
 
-It knows nothing of data, training or files: `build("cnn")` is a fresh network with random weights.
+Digit models take glyphs `(n, 1, 28, 28)` and answer with `(n, 10)` logits; number models take lines
+`(n, 1, 32, width)` and answer with `(n, frames, characters + 1)`. This room knows nothing of data, training or files:
+`build("cnn")` is a fresh network with random weights.
 """
 
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from handigit.models.digitnet2_nano import DigitNet2Nano
 from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
+from handigit.models.numbernet import NumberNet
 from handigit.models.resnet import ResNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
@@ -35,11 +38,13 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2-nano": DigitNet2Nano,
     "fast": Fast,
 }
+NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet}
+"""Those that read lines."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One line of `handigit models`: `macs` are multiply-accumulates for one glyph."""
+    """One line of `handigit models`: `macs` are multiply-accumulates for one glyph, or for a line of four digits."""
 
     name: str
     parameters: int
@@ -53,9 +58,10 @@ def build(name: str) -> nn.Module:
     Raises:
         ModelError: nothing answers to that name.
     """
-    if name not in ARCHITECTURES:
-        raise ModelError(f"no model named {name!r}; there are: {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]()
+    known = ARCHITECTURES | NUMBER_ARCHITECTURES
+    if name not in known:
+        raise ModelError(f"no model named {name!r}; there are: {', '.join(known)}")
+    return known[name]()
 
 
 def describe(name: str) -> Architecture:
@@ -65,7 +71,8 @@ def describe(name: str) -> Architecture:
         ModelError: as `build`.
     """
     model = build(name)
-    return Architecture(name, count_parameters(model), count_macs(model), str(getattr(model, "PAPER", "")))
+    shape = (1, 32, 80) if name in NUMBER_ARCHITECTURES else (1, 28, 28)
+    return Architecture(name, count_parameters(model), count_macs(model, shape), str(getattr(model, "PAPER", "")))
 
 
-__all__ = ["ARCHITECTURES", "Architecture", "build", "describe"]
+__all__ = ["ARCHITECTURES", "NUMBER_ARCHITECTURES", "Architecture", "build", "describe"]

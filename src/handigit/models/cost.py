@@ -1,4 +1,4 @@
-"""What a network costs: weights to store, and multiply-accumulates to read one glyph."""
+"""What a network costs: weights to store, and multiply-accumulates to read one glyph or line."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ def count_parameters(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def count_macs(model: nn.Module) -> int:
-    """Multiply-accumulates of convolutions and dense layers for one glyph; the rest is small beside them."""
+def count_macs(model: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> int:
+    """Multiply-accumulates of convolutions and dense layers for one input; the rest is small beside them."""
     total = 0
 
     def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -24,7 +24,7 @@ def count_macs(model: nn.Module) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     was_training = model.training
     with torch.no_grad():
-        model.eval()(torch.zeros(1, 1, 28, 28))
+        model.eval()(torch.zeros(1, *shape))
     model.train(was_training)
     for hook in hooks:
         hook.remove()

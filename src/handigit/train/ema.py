@@ -29,7 +29,7 @@ class Average:
 
 
 @torch.no_grad()
-def estimate_batch_norm(model: nn.Module, batches: Iterable[Float[Tensor, "n 1 28 28"]], *, count: int) -> None:
+def estimate_batch_norm(model: nn.Module, batches: Iterable[Float[Tensor, "n 1 h w"]], *, count: int) -> None:
     """Replace batch-norm's running statistics by their plain mean over `count` batches.
 
     Averaged weights make other feature maps than those the statistics were gathered on (Izmailov et al. 2018, SWA).

@@ -1,0 +1,98 @@
+"""What people write where a number is wanted, as characters: amounts, years, codes, counts, telephone numbers.
+
+The alphabet is that of number models: the ten digits, separators, and signs that stand beside numbers. It knows
+nothing of how any of it looks.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+ALPHABET: Final = "0123456789.,-/=$x?"
+"""What a number model tells apart: `=` closes an amount, `$` is any sign of a currency, `x` crosses out an empty place,
+`?` is anything that is no part of a number (a letter, a word, a scribble)."""
+LONGEST: Final = 12
+"""Digits in the longest number that is written here."""
+
+Maker = Callable[[np.random.Generator], str]
+
+
+def number(rng: np.random.Generator) -> str:
+    """A number as it is written, with its separators; a space is a wider gap."""
+    makers, shares = zip(*_KINDS, strict=True)
+    return _framed(makers[int(rng.choice(len(makers), p=np.array(shares) / sum(shares)))](rng), rng)
+
+
+def digits_only(rng: np.random.Generator, *, shortest: int = 1, longest: int = LONGEST) -> str:
+    """Any digits; short numbers are more usual than long ones, runs of one digit more usual than chance has them."""
+    count = int(np.clip(shortest + rng.gamma(1.6, 2.0), shortest, longest))
+    text = "".join(str(value) for value in rng.integers(0, 10, count))
+    if count > 1 and rng.random() < 0.25:
+        start, value = int(rng.integers(count)), str(rng.integers(10) if rng.random() < 0.5 else 0)
+        stop = min(count, start + int(rng.integers(2, 5)))
+        text = text[:start] + value * (stop - start) + text[stop:]
+    return text
+
+
+def _amount(rng: np.random.Generator) -> str:
+    """Money: thousands set apart by a point, a comma or a gap, or not at all; now and then with cents."""
+    text = digits_only(rng, shortest=2, longest=8)
+    mark = str(rng.choice([".", ".", ".", ",", " ", "", ""]))
+    if len(text) > 3 and mark:
+        head = len(text) % 3 or 3
+        text = mark.join([text[:head], *(text[i : i + 3] for i in range(head, len(text), 3))])
+    if rng.random() < 0.2:
+        text += ("," if mark == "." else ".") + f"{rng.integers(100):02d}"
+    return text
+
+
+def _year(rng: np.random.Generator) -> str:
+    return str(rng.integers(1900, 2041))
+
+
+def _date(rng: np.random.Generator) -> str:
+    day, month, year = rng.integers(1, 32), rng.integers(1, 13), rng.integers(0, 100)
+    mark = str(rng.choice(["/", ".", "-"]))
+    full = f"20{year:02d}" if rng.random() < 0.5 else f"{year:02d}"
+    return mark.join([f"{day:02d}" if rng.random() < 0.6 else str(day), f"{month:02d}", full])
+
+
+def _telephone(rng: np.random.Generator) -> str:
+    text = digits_only(rng, shortest=6, longest=LONGEST)
+    mark = str(rng.choice(["-", " ", "/", ""]))
+    cut = int(rng.integers(2, 5))
+    return text[:cut] + mark + text[cut:]
+
+
+def _padded(rng: np.random.Generator) -> str:
+    """A count in cells of which the first are crossed out, dashed or left empty."""
+    text = digits_only(rng, longest=4)
+    return str(rng.choice(["x", "x", "-", "0", ""])) * int(rng.integers(1, 3)) + text
+
+
+def _fraction(rng: np.random.Generator) -> str:
+    return f"{rng.integers(100)}{rng.choice(['/', ',', '.', ',5/'])}{rng.integers(100)}"
+
+
+def _framed(text: str, rng: np.random.Generator) -> str:
+    """The number between what keeps others from adding digits to it, or after a currency's sign."""
+    chance = rng.random()
+    if chance < 0.05:
+        return "$" + str(rng.choice(["", " "])) + text
+    if chance < 0.13:
+        return text + str(rng.choice([".", ",", ".", ".-", ",-", "=", ".=", "-", "--", ".--"]))
+    if chance < 0.15:
+        return "-" * int(rng.integers(1, 3)) + text + "-" * int(rng.integers(0, 3))
+    return text
+
+
+_KINDS: Final[tuple[tuple[Maker, float], ...]] = (
+    (digits_only, 0.42),
+    (_amount, 0.26),
+    (_padded, 0.1),
+    (_year, 0.06),
+    (_telephone, 0.06),
+    (_date, 0.05),
+    (_fraction, 0.05),
+)

@@ -1,0 +1,151 @@
+"""The training loop of number models: as `fit`, on lines with texts in place of glyphs with labels.
+
+It knows nothing of files but the run it is handed, and nothing of test sets.
+"""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from handigit.augment.jitter import jitter
+from handigit.recipe import Recipe
+from handigit.train.ctc import count_frames, ctc_loss, greedy
+from handigit.train.ema import Average, estimate_batch_norm
+from handigit.train.fit import Watch, to_device
+from handigit.train.lines import DrawnAhead, LineSet, Source
+from handigit.train.memory import keep_freed_memory
+from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from handigit.train.run import Row, Run
+
+log = logging.getLogger(__name__)
+_HELD_OUT = 2000
+_BATCH_NORM_BATCHES = 60
+_SCORING_BATCH = 64
+
+
+def fit_numbers(run: Run, *, folder: Path, start: nn.Module, watch: Watch) -> None:
+    """Train `start` by the run's recipe until the run is finished, from its last checkpoint if it has one.
+
+    `folder` has the data sets whose digits are written into lines.
+
+    Raises:
+        DataError: a data set that is missing or damaged.
+        RunError: a damaged checkpoint.
+    """
+    keep_freed_memory()
+    source = Source(run.recipe, folder)
+    drawn = DrawnAhead(source, run.path / "lines")
+    try:
+        learner = LineLearner(run.recipe, to_device(start, torch.device("cpu")))
+        held_out = source.draw_held_out(_HELD_OUT)
+        rows = learner.resume(run)
+        for epoch in range(len(rows), run.recipe.epochs):
+            began = time.perf_counter()
+            lines = drawn.set_for(epoch)
+            loss = learner.train_epoch(epoch, lines, watch)
+            model = learner.final_model(epoch, lines)
+            row: Row = {"epoch": epoch + 1, "learning_rate": learner.learning_rate, "train_loss": loss}
+            row["validation_loss"], row["validation_accuracy"] = score_lines(model, held_out)
+            row["seconds"] = round(time.perf_counter() - began, 2)
+            rows.append(row)
+            run.save_checkpoint(learner.state(), rows)
+            watch.epoch(row)
+    finally:
+        drawn.close()
+    run.write_metrics(rows)
+    final = learner.final_model(len(rows) - 1, drawn.set_for(len(rows) - 1))
+    last = {name: rows[-1][name] for name in rows[-1] if name.endswith(("loss", "accuracy"))}
+    seconds = round(sum(row["seconds"] for row in rows), 1)
+    run.finish(dict(final.state_dict()), {"epochs": len(rows), "kept_epoch": len(rows), "seconds": seconds} | last)
+    shutil.rmtree(drawn.folder)
+
+
+class LineLearner:
+    """A number model being trained: its weights, their average, and the optimiser's memory."""
+
+    def __init__(self, recipe: Recipe, model: nn.Module) -> None:
+        """`model` is trained in place."""
+        self.recipe, self.model = recipe, model
+        self.optimizer = make_optimizer(model, recipe)
+        self.average = Average(model, recipe.ema) if recipe.ema else None
+        self.learning_rate = 0.0
+
+    def train_epoch(self, epoch: int, lines: LineSet, watch: Watch) -> float:
+        """One pass over a set of lines; the mean loss."""
+        generator = Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        steps = _count_steps(lines, self.recipe)
+        total, losses = steps * self.recipe.epochs, 0.0
+        self.model.train()
+        for step, batch in enumerate(lines.batches(self.recipe.batch_size, generator), start=epoch * steps):
+            self.learning_rate = set_learning_rate(self.optimizer, self.recipe, step=step, total=total)
+            seen = jitter(batch.lines, generator).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                logits = self.model(seen)
+            loss = ctc_loss(logits.float(), count_frames(batch.widths), batch.texts)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimizer.step()
+            if self.average:
+                self.average.update(self.model, step)
+            losses += loss.item()
+            watch.step(step + 1, total)
+        return losses / max(1, steps)
+
+    def final_model(self, epoch: int, lines: LineSet) -> nn.Module:
+        """The network as it would be kept now: averaged weights with batch-norm statistics of their own."""
+        if not self.average:
+            return self.model
+        generator = Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        seen = (jitter(batch.lines, generator) for batch in lines.batches(self.recipe.batch_size, generator))
+        estimate_batch_norm(self.average.model, seen, count=_BATCH_NORM_BATCHES)
+        return self.average.model
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes while training, by name."""
+        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average:
+            named |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
+        return named | {f"optimizer.{name}": tensor for name, tensor in optimizer_state(self.optimizer).items()}
+
+    def resume(self, run: Run) -> list[Row]:
+        """Take up the run's last checkpoint; the metrics up to it, none if it has no checkpoint."""
+        stored = run.load_checkpoint()
+        if stored is None:
+            return []
+        tensors, rows = stored
+        self.model.load_state_dict(_under("model.", tensors))
+        if self.average:
+            self.average.model.load_state_dict(_under("average.", tensors))
+        restore_optimizer(self.optimizer, _under("optimizer.", tensors))
+        return rows
+
+
+def _count_steps(lines: LineSet, recipe: Recipe) -> int:
+    return sum(1 for _ in range(0, len(lines) - recipe.batch_size + 1, recipe.batch_size))
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@torch.no_grad()
+def line_logits(model: nn.Module, lines: Float[Tensor, "n 1 32 w"]) -> Float[Tensor, "n frames classes"]:
+    """What the network says of a batch, in float32 and without augmentation."""
+    logits: Tensor = model.eval()(lines.contiguous(memory_format=torch.channels_last))
+    return logits
+
+
+def score_lines(model: nn.Module, lines: LineSet) -> tuple[float, float]:
+    """The mean loss, and the share of lines read right in every character."""
+    losses, right = 0.0, 0
+    for batch in lines.batches(_SCORING_BATCH):
+        logits, frames = line_logits(model, batch.lines), count_frames(batch.widths)
+        losses += ctc_loss(logits, frames, batch.texts).item() * len(batch.texts)
+        right += sum(read == text for read, text in zip(greedy(logits, frames), batch.texts, strict=True))
+    return losses / len(lines), right / len(lines)
