@@ -43,7 +43,7 @@ def quantised(model: Path, form: str, glyphs: np.ndarray, folder: Path) -> Path:
         return model
     target = folder / f"{form}.onnx"
     if form == "int8_static":
-        target.write_bytes(quantize(model.read_bytes(), glyphs))
+        target.write_bytes(quantize(model.read_bytes(), np.split(glyphs, range(100, len(glyphs), 100))))
         return target
     ready = folder / "prepared.onnx"
     quantization.shape_inference.quant_pre_process(model, ready, skip_symbolic_shape=True)

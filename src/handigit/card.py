@@ -4,6 +4,7 @@ It knows what a card holds, not how an ONNX file is written or run: `train/expor
 reads it.
 """
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +27,8 @@ class Threshold(BaseModel):
 class Card(BaseModel):
     """What a reader must know of a model to use it, and a person to trust it.
 
+    `steepness` and `shift`: a number's probability becomes its confidence along this logistic curve (Platt 1999).
+
     `digit_floor`: ink of which the surest digit is less probable than this is no digit at all; 0: the model cannot
     tell. A model that has learnt to answer what is no digit by all ten equally lies far below it there.
     """
@@ -41,6 +44,8 @@ class Card(BaseModel):
     alphabet: str = "0123456789"
     output: Literal["logits", "probabilities"] = "logits"
     temperature: float = Field(default=1.0, gt=0)
+    steepness: float = Field(default=1.0, gt=0)
+    shift: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     digit_floor: float = Field(default=0.0, ge=0, le=1)
     recipe: dict[str, Any] = {}
@@ -71,6 +76,11 @@ class Card(BaseModel):
         if card.format > FORMAT:
             raise ModelError(f"{source}: card format {card.format} is newer than {FORMAT}; update handigit")
         return card
+
+    def confidence(self, probability: float) -> float:
+        """The calibrated confidence in a number that the model gives this probability, both 0..1."""
+        within = min(max(probability, 1e-9), 1 - 1e-9)
+        return 1 / (1 + math.exp(-(self.steepness * math.log(within / (1 - within)) + self.shift)))
 
     def threshold(self, target_error: float) -> float:
         """The least confidence for the outcome `read` at this wanted error rate.

@@ -8,6 +8,7 @@ HandigitError
 │   ├── BadDataFile         a file that is not what its place says: magic, length, label, column
 │   └── DownloadError       no mirror gave the bytes whose digest we know
 ├── ModelError              a model file, or a model's name
+├── PatternError            a pattern for numbers that is no regular expression
 ├── RecipeError             a recipe: an unknown field, a value out of range
 └── RunError                a run on disk: missing, of another recipe, already there
 
@@ -46,6 +47,10 @@ class DownloadError(DataError):
 
 class ModelError(HandigitError):
     """A model file that cannot be used, or a model name that nothing answers to."""
+
+
+class PatternError(HandigitError):
+    """A pattern for numbers that is neither a regular expression nor a template."""
 
 
 class RecipeError(HandigitError):

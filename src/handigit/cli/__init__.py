@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 import handigit
 from handigit.cli.data import Output, data
+from handigit.cli.numbers import export_number, is_number_model, train_number
 from handigit.cli.parts import (
     card_facts,
     conclude_run,
@@ -149,6 +150,9 @@ def train(
     limit_torch()
     settings, processor = Settings(), pick_device(device)
     place = run or settings.runs / f"{Path(recipe).stem}-seed{fields.seed}"
+    if is_number_model(fields.model):
+        train_number(place, fields, resume=resume, from_=from_)
+        return
     existing = Run.resume(place, fields) if resume else None
     prepared = prepare(fields, folder=settings.data, device=processor)
     start = start_model(fields, from_run=Run.open(Path(from_)) if from_ else None)
@@ -218,6 +222,9 @@ def export(
 
     limit_torch()
     source = Run.open(run)
+    if is_number_model(source.recipe.model):
+        export_number(source, output, name=name, int8=int8)
+        return
     prepared = prepare(source.recipe, folder=Settings().data, device=pick_device("cpu"))
     export_run(source, output, prepared, name=name, int8=int8)
 

@@ -65,9 +65,9 @@ class Line:
         """The same line, found in a crop that began so many pixels further right."""
         return Line(self.pixels, self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))
 
-    def box_of(self, left: float, right: float, *, within: tuple[int, int]) -> Box:
-        """The box in the crop, which is (height, width) large, around columns of the line's written band."""
-        top, bottom = (LINE_PX - INK_PX) / 2, (LINE_PX + INK_PX) / 2
+    def box_of(self, part: tuple[float, float, float, float], *, within: tuple[int, int]) -> Box:
+        """The box in the crop, which is (height, width) large, around a part (left, top, right, bottom) of the line."""
+        left, top, right, bottom = part
         corners = np.array([[left, top, 1], [right, top, 1], [left, bottom, 1], [right, bottom, 1]]) @ self.to_crop.T
         (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
         height, width = within
@@ -92,7 +92,8 @@ def find_line(crop: UInt8[np.ndarray, "height width"]) -> Line | None:
     least = max(_LEAST_BAND * small.shape[0], _LEAST_BAND_PX)
     if bottom - top < least:
         top, bottom = (top + bottom - least) / 2, (top + bottom + least) / 2
-    slant = _slant(ink, top, bottom)
+    middle = slope * ink.shape[1] / 2
+    slant = _slant(ink, top + middle, bottom + middle)
     return _line_through(ink, parts, _Frame(slope, slant, top, bottom), crop.shape[1] / small.shape[1])
 
 
@@ -209,6 +210,8 @@ def _quantile(values: Float64[np.ndarray, " n"], weights: Float64[np.ndarray, " 
 def _slant(ink: Ink, top: float, bottom: float) -> float:
     """How far the writing leans: the shear that gathers its ink in the fewest columns (Vinciarelli & Luettin 2001)."""
     first, last = max(int(top), 0), min(int(np.ceil(bottom)), ink.shape[0])
+    if last <= first:
+        return 0.0
     band = np.where(ink[first:last] > 0.5, ink[first:last], 0)
     step = max(1, len(band) // 24)
     band = cv2.resize(band, (band.shape[1] // step + 1, len(band) // step + 1), interpolation=cv2.INTER_AREA)

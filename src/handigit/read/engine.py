@@ -40,9 +40,9 @@ class Engine:
     """
 
     def __init__(self, path_or_bytes: str | Path | bytes, *, threads: int | None = None) -> None:
-        data, self._name = _content(path_or_bytes)
+        data, self._name = model_bytes(path_or_bytes)
         self.digest = hashlib.sha256(data).hexdigest()
-        self._session = _session(data, self._name, threads)
+        self._session = open_session(data, self._name, threads)
         self._input, self._shape, self._type, self._fixed_batch = _input_of(self._session, self._name)
         self._output = self._session.get_outputs()[0].name
         self.card = self._own_card() or self._card_by_probing()
@@ -108,8 +108,12 @@ class Engine:
         )
 
 
-def _content(path_or_bytes: str | Path | bytes) -> tuple[bytes, str]:
-    """The model's bytes, and what to call it in an error."""
+def model_bytes(path_or_bytes: str | Path | bytes) -> tuple[bytes, str]:
+    """The model's bytes, and what to call it in an error.
+
+    Raises:
+        ModelError: a file that cannot be read.
+    """
     if isinstance(path_or_bytes, bytes):
         return path_or_bytes, "the model given as bytes"
     try:
@@ -120,7 +124,12 @@ def _content(path_or_bytes: str | Path | bytes) -> tuple[bytes, str]:
         ) from None
 
 
-def _session(data: bytes, name: str, threads: int | None) -> ort.InferenceSession:
+def open_session(data: bytes, name: str, threads: int | None) -> ort.InferenceSession:
+    """A session that runs these bytes.
+
+    Raises:
+        ModelError: they are no model that can be run.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # its warnings go to the terminal; what matters comes as an exception

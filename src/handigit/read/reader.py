@@ -1,39 +1,43 @@
-"""Pictures in, digits out: the reading half's public face.
+"""Pictures in, digits and numbers out: the reading half's public face.
 
-It joins the other rooms (pages and their views, the engine, beliefs, confidence) and keeps the order; it knows nothing
-of formats, strokes or networks.
+It joins the other rooms (pages, views and lines, the engines, beliefs, decoding, confidence) and keeps the order; it
+knows nothing of formats, strokes or networks.
 """
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.errors import ImageError, ModelError
+from handigit.errors import ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.read.ahead import Ready, prepared_ahead
 from handigit.read.belief import Belief, beliefs
 from handigit.read.confidence import outcome
+from handigit.read.decode import constraint
 from handigit.read.engine import BATCH, Engine
-from handigit.records import Digit, Outcome
+from handigit.read.line_engine import LineEngine
+from handigit.read.numbers import BLANK, Seen, Wanted, number_on
+from handigit.records import Digit, Number, Outcome
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
+LINES: Final = 64
+"""Crops that are prepared together."""
 
 
 class Reader:
-    """Reads handwritten digits from pictures.
+    """Reads handwritten digits and numbers from pictures.
 
-    `model_dir`: a folder that holds `digit.onnx`, or an .onnx file; None for the models inside the package.
+    `model_dir`: a folder that holds `digit.onnx` and `number.onnx`, or one of them, or an .onnx file; None for the
+    models inside the package.
     `target_error`: the wanted share of wrong answers among those `read`; what is less sure is a `doubt`.
     `threads`: processor threads, None for all; `limits`: the largest pictures that are decoded.
-    The model is loaded when first needed. Calls from several threads at once are safe.
+    A model is loaded when first needed. Calls from several threads at once are safe.
 
     Raises:
         ModelError: no model there.
@@ -53,12 +57,17 @@ class Reader:
         self.target_error = target_error
         self.threads = threads or os.cpu_count() or 1
         self.limits = limits
-        self.model_path = _digit_model(Path(model_dir) if model_dir is not None else EMBEDDED)
+        self.model_path = _model_at(Path(model_dir) if model_dir is not None else EMBEDDED)
 
     @cached_property
     def engine(self) -> Engine:
         """The digit model, loaded on first use."""
-        return Engine(self.model_path, threads=max(1, self.threads - self._finders))
+        return Engine(_model_file(self.model_path, "digit.onnx"), threads=max(1, self.threads - self._finders))
+
+    @cached_property
+    def line_engine(self) -> LineEngine:
+        """The number model, loaded on first use."""
+        return LineEngine(_model_file(self.model_path, "number.onnx"), threads=max(1, self.threads - self._finders))
 
     @property
     def _finders(self) -> int:
@@ -89,31 +98,61 @@ class Reader:
             ImageError: as `digit`, naming the picture by its place, counted from 0.
             ModelError: a model that cannot be used.
         """
-        answers: list[Digit] = []
-        with ThreadPoolExecutor(self._finders) as pool:
-            for views in self._in_order(pool, images):
-                answers += self._answers(views)
-        return answers
+        batches = self._ahead(images, self._views, batch=BATCH)
+        return [answer for views in batches for answer in self._answers(views)]
 
-    def _in_order(self, pool: ThreadPoolExecutor, images: Iterable[Source]) -> Iterator[list[Views]]:
-        """Batches of pages as they may be seen, prepared ahead of the model, but never so far that memory grows."""
-        waiting: deque[Future[list[Views]]] = deque()
-        numbered = enumerate(images)
-        while batch := list(islice(numbered, BATCH)):
-            waiting.append(pool.submit(self._views_of_all, batch))
-            if len(waiting) > self.threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    def number(self, image: Source, *, pattern: str | None = None) -> Number:
+        r"""Read a picture that holds one number and what little lies around it; of several pages, the first.
 
-    def _views_of_all(self, batch: Sequence[tuple[int, Source]]) -> list[Views]:
-        views = []
-        for number, image in batch:
-            try:
-                views.append(self._views(image))
-            except ImageError as problem:
-                raise type(problem)(f"image {number}: {problem}") from None
-        return views
+        `pattern`: what its digits may be, as a regular expression (`\d{5}`) or a template (`YYYY`).
+
+        Raises:
+            ImageError: a picture that cannot be used.
+            ModelError: a model that cannot be used.
+            PatternError: a pattern that is none.
+        """
+        return self.numbers([image], pattern=pattern)[0]
+
+    def numbers(self, images: Iterable[Source], *, pattern: str | None = None) -> list[Number]:
+        """Read many pictures of one number each; the answers stand in the same order.
+
+        Raises:
+            ImageError: as `number`, naming the picture by its place, counted from 0.
+            ModelError: a model that cannot be used.
+            PatternError: as `number`.
+        """
+        wanted = self._wanted(pattern)
+        batches = self._ahead(images, self._seen, batch=LINES)
+        return [answer for seen in batches for answer in self._numbers(seen, wanted)]
+
+    def numbers_on(
+        self, crops: Sequence[UInt8[np.ndarray, "height width"]], *, pattern: str | None = None
+    ) -> list[Number]:
+        """Read crops of pages that `open_pages` gave, ink dark on light; boxes are in pixels of each crop.
+
+        Raises:
+            ModelError: a model that cannot be used.
+            PatternError: as `number`.
+        """
+        return self._numbers([Seen.on(crop) for crop in crops], self._wanted(pattern))
+
+    def _ahead(
+        self, images: Iterable[Source], prepare: Callable[[Source], Ready], *, batch: int
+    ) -> Iterator[list[Ready]]:
+        return prepared_ahead(images, prepare, threads=self._finders, batch=batch, waiting=self.threads)
+
+    def _wanted(self, pattern: str | None) -> Wanted:
+        return Wanted(self.target_error, constraint(pattern) if pattern is not None else None)
+
+    def _seen(self, image: Source) -> Seen:
+        """The line on the first page."""
+        return Seen.on(next(iter(open_pages(image, limits=self.limits))))
+
+    def _numbers(self, seen: Sequence[Seen], wanted: Wanted) -> list[Number]:
+        """What the number model and its card say to each line."""
+        lines = [one.line.pixels for one in seen if one.line is not None]
+        shares = iter(self.line_engine.shares(lines) if lines else [])  # without lines the model need not be loaded
+        return [number_on(one, next(shares), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
 
     def _views(self, image: Source) -> Views:
         """The ways to see the first page."""
@@ -142,9 +181,27 @@ class Reader:
 _BLANK: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
 
 
-def _digit_model(place: Path) -> Path:
-    """The digit model's file in a folder, or the file itself."""
-    path = place / "digit.onnx" if place.is_dir() else place
+def _model_at(place: Path) -> Path:
+    """The folder with at least one model, or the model's file.
+
+    Raises:
+        ModelError: nothing there.
+    """
+    files = [place / name for name in ("digit.onnx", "number.onnx")] if place.is_dir() else [place]
+    if not any(file.is_file() for file in files):
+        raise ModelError(
+            f"{place}: no model there; give a folder that holds digit.onnx or number.onnx, or the path of an .onnx file"
+        )
+    return place
+
+
+def _model_file(place: Path, name: str) -> Path:
+    """The model of that name in a folder, or the file itself.
+
+    Raises:
+        ModelError: the folder has the other one only.
+    """
+    path = place / name if place.is_dir() else place
     if not path.is_file():
-        raise ModelError(f"{path}: no model there; give a folder that holds digit.onnx, or the path of an .onnx file")
+        raise ModelError(f"{place} holds no {name}; put one there, or leave the model out to use the embedded one")
     return path

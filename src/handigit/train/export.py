@@ -34,6 +34,7 @@ PARITY_GLYPHS = 10_000
 PARITY_TOLERANCE = 1e-4  # of a probability, between PyTorch and ONNX Runtime
 _OPSET = 18
 _RANGE_GLYPHS = 1000
+_RANGE_BATCH = 100
 _MOST_CHANGED = 0.002
 _STRANGERS = 0.1  # things that are no digit, for each digit that thresholds are chosen for
 
@@ -89,7 +90,8 @@ def in_eight_bits(network: bytes, prepared: Prepared, recipe: Recipe) -> tuple[b
     """
     some = Samples.of(prepared.train.take(np.arange(min(_RANGE_GLYPHS, len(prepared.train)))), torch.device("cpu"))
     bent = with_variations(some, recipe)
-    file = quantize(network, bent.take(torch.arange(len(bent))).numpy())
+    seen = bent.take(torch.arange(len(bent))).numpy()
+    file = quantize(network, np.split(seen, range(_RANGE_BATCH, len(seen), _RANGE_BATCH)))
     glyphs = prepared.train.glyphs[:PARITY_GLYPHS]
     changed = int((onnx_logits(network, glyphs).argmax(1) != onnx_logits(file, glyphs).argmax(1)).sum())
     if changed > _MOST_CHANGED * len(glyphs):

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Generator, Tensor
 
 from handigit.data import Dataset, split
@@ -71,6 +72,10 @@ class LineSet:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             return cls(stored["columns"], stored["starts"], tuple(str(stored["texts"]).split("\n")))
+
+    def pixels(self, index: int) -> Float32[np.ndarray, "32 width"]:
+        """One line as models take it, 0..1."""
+        return np.ascontiguousarray(self.columns[self.starts[index] : self.starts[index + 1]].T, np.float32) / 255
 
     def batch(self, chosen: Sequence[int] | Int64[np.ndarray, " m"]) -> "LineBatch":
         """These lines, padded at their right to one width."""
@@ -173,4 +178,5 @@ def _draw_into(source: Source, number: int, path: Path) -> None:
     """Draw a set in a process of its own, after those that train."""
     os.nice(5)
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     source.draw(number).save(path)

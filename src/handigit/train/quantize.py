@@ -1,12 +1,12 @@
 """From a float32 ONNX file to one that computes in eight bits: a quarter of the size, twice as fast.
 
-Static quantisation with ranges found on given glyphs (Jacob et al. 2018), by ONNX Runtime's own tool. It knows nothing
+Static quantisation with ranges found on given inputs (Jacob et al. 2018), by ONNX Runtime's own tool. It knows nothing
 of cards and runs.
 """
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,9 @@ from jaxtyping import Float32
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-_BATCH = 100
 
-
-def quantize(content: bytes, glyphs: Float32[np.ndarray, "n 1 28 28"]) -> bytes:
-    """The same network in eight bits; ranges are those that these glyphs reach inside it.
+def quantize(content: bytes, batches: Sequence[Float32[np.ndarray, "_ 1 _ _"]], *, input_name: str = "glyphs") -> bytes:
+    """The same network in eight bits; ranges are those that these batches reach inside it.
 
     Weights get seven bits: with eight, processors without VNNI instructions overflow in silence.
     """
@@ -33,7 +31,7 @@ def quantize(content: bytes, glyphs: Float32[np.ndarray, "n 1 28 28"]) -> bytes:
             quantize_static(
                 ready,
                 made,
-                _Ranges(glyphs),
+                _Ranges(batches, input_name),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -46,12 +44,13 @@ def quantize(content: bytes, glyphs: Float32[np.ndarray, "n 1 28 28"]) -> bytes:
 
 
 class _Ranges(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime comes without types
-    """Glyphs as the tool asks for them."""
+    """Batches as the tool asks for them."""
 
-    def __init__(self, glyphs: Float32[np.ndarray, "n 1 28 28"]) -> None:
-        self.batches: Iterator[np.ndarray] = iter(np.split(glyphs, range(_BATCH, len(glyphs), _BATCH)))
+    def __init__(self, batches: Sequence[Float32[np.ndarray, "_ 1 _ _"]], input_name: str) -> None:
+        self.batches = iter(batches)
+        self.input_name = input_name
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next batch, None after the last."""
         batch = next(self.batches, None)
-        return None if batch is None else {"glyphs": batch}
+        return None if batch is None else {self.input_name: batch}

@@ -1,0 +1,173 @@
+"""A line and what the model says of it -> a number: its text, its digits with their boxes, its outcome.
+
+It knows lines, frames and cards; nothing of files, and nothing of how a line was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from handigit.card import Card
+from handigit.images.line import INK_PX, LINE_PX, Line, find_line
+from handigit.read.decode import DIGITS, Constraint, Hypothesis, align, decode
+from handigit.records import Box, Digit, Number, Outcome
+
+_ALTERNATIVES: Final = 4
+"""So many other texts are told at most."""
+_WORTH_TELLING: Final = 1e-4
+"""Probability of the least likely text that is told."""
+_WIDEST: Final = 1.3
+"""Width of a digit's box, in heights, beyond which ink at either end belongs to something else."""
+_INKED: Final = 0.3
+"""Strength of ink in a line that a box is drawn around."""
+
+BLANK: Final = Number(outcome=Outcome.BLANK, text="", confidence=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a reading: the share of wrong answers among those read, and what numbers may be."""
+
+    target_error: float = 0.01
+    within: Constraint | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The line that was found in a crop of (height, width), None where nothing is written."""
+
+    line: Line | None
+    crop: tuple[int, int]
+
+    @classmethod
+    def on(cls, crop: UInt8[np.ndarray, "height width"]) -> "Seen":
+        """Look for the line in a crop, ink dark on light."""
+        height, width = crop.shape
+        return cls(find_line(crop), (height, width))
+
+
+def number_on(seen: Seen, shares: Float64[np.ndarray, "frames classes"], card: Card, wanted: Wanted) -> Number:
+    """The number on a line, whose frames these are; boxes are in pixels of the crop."""
+    line, crop = seen.line, seen.crop
+    assert line is not None
+    found = decode(shares, card.alphabet, within=wanted.within)
+    numbers = _by_text(found)
+    if not numbers or _share_of_none(found) > numbers[0].probability:
+        return _no_number(found, line, crop)
+    best = numbers[0]
+    confidence = card.confidence(best.probability)
+    sure = confidence >= card.threshold(wanted.target_error)
+    return Number(
+        outcome=Outcome.READ if sure else Outcome.DOUBT,
+        text=best.text,
+        confidence=confidence,
+        digits=_digits(best.raw, line, shares, card, crop),
+        alternatives=tuple((one.text, one.probability) for one in numbers[1:] if one.probability >= _WORTH_TELLING)[
+            :_ALTERNATIVES
+        ],
+        raw=best.raw,
+        box=_around(line, crop),
+    )
+
+
+def best_number(shares: Float64[np.ndarray, "frames classes"], card: Card) -> Hypothesis | None:
+    """The likeliest number of a line, None where it is likelier that there is none."""
+    found = decode(shares, card.alphabet)
+    numbers = _by_text(found)
+    return numbers[0] if numbers and numbers[0].probability >= _share_of_none(found) else None
+
+
+def _share_of_none(found: Sequence[Hypothesis]) -> float:
+    """How probable it is that there is no number."""
+    return min(1.0, sum(one.probability for one in found if not one.is_number))
+
+
+def _by_text(found: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The numbers among them, those that differ only in separators taken together; the likeliest first."""
+    texts: dict[str, Hypothesis] = {}
+    for one in found:
+        if one.is_number:
+            first = texts.get(one.text)
+            raw, before = (first.raw, first.probability) if first else (one.raw, 0.0)
+            texts[one.text] = Hypothesis(raw, min(1.0, before + one.probability))
+    return sorted(texts.values(), key=lambda one: -one.probability)
+
+
+def _no_number(found: Sequence[Hypothesis], line: Line, crop: tuple[int, int]) -> Number:
+    """What holds no number: nothing at all, or something else."""
+    if found and not found[0].raw:
+        return BLANK
+    return Number(
+        outcome=Outcome.NOT_A_NUMBER,
+        text="",
+        confidence=_share_of_none(found),
+        raw=found[0].raw if found else "",
+        box=_around(line, crop),
+    )
+
+
+def _digits(
+    raw: str, line: Line, shares: Float64[np.ndarray, "frames classes"], card: Card, crop: tuple[int, int]
+) -> tuple[Digit, ...]:
+    """Each digit of the text, with its box and how probable each of the ten is in its place."""
+    classes = [1 + card.alphabet.index(character) for character in raw]
+    spans = align(shares, classes)
+    borders = _borders(line, spans * (line.width / len(shares)))
+    digits = []
+    for character, span, (left, right) in zip(raw, spans, borders, strict=True):
+        if character in DIGITS:
+            probabilities = _probabilities(shares[span[0] : span[1]], card.alphabet)
+            digits.append(_digit(int(character), probabilities, line, (left, right), crop))
+    return tuple(digits)
+
+
+def _digit(
+    value: int, probabilities: tuple[float, ...], line: Line, columns: tuple[int, int], crop: tuple[int, int]
+) -> Digit:
+    return Digit(
+        outcome=Outcome.READ,
+        value=value,
+        confidence=probabilities[value],
+        probabilities=probabilities,
+        box=_tight_box(line, *columns, within=crop),
+    )
+
+
+def _probabilities(frames: Float64[np.ndarray, "n classes"], alphabet: str) -> tuple[float, ...]:
+    """The ten digits' shares where the frames are least blank."""
+    surest = frames[int(frames[:, 0].argmin())]
+    shares = np.array([surest[1 + alphabet.index(digit)] for digit in DIGITS]) + 1e-9
+    return tuple((shares / shares.sum()).tolist())
+
+
+def _borders(line: Line, spans_px: Float64[np.ndarray, "characters 2"]) -> list[tuple[int, int]]:
+    """The columns of each character: between two of them the cut goes where there is least ink."""
+    ink = line.pixels.sum(axis=0)
+    middles = spans_px.mean(axis=1)
+    cuts = [
+        int(first) + int(ink[int(first) : max(int(second), int(first)) + 1].argmin())
+        for first, second in pairwise(middles.tolist())
+    ]
+    written = np.flatnonzero((line.pixels > _INKED).any(axis=0))
+    reach = _WIDEST * INK_PX
+    start = max(int(written[0]) if len(written) else 0, int(middles[0] - reach))
+    stop = min(int(written[-1]) + 1 if len(written) else line.width, int(middles[-1] + reach))
+    lefts, rights = [min(start, int(middles[0])), *cuts], [*cuts, max(stop, int(middles[-1]) + 1)]
+    return [(left, max(right, left + 1)) for left, right in zip(lefts, rights, strict=True)]
+
+
+def _tight_box(line: Line, left: int, right: int, *, within: tuple[int, int]) -> Box:
+    """The box in the crop around the ink between these columns."""
+    rows, columns = np.nonzero(line.pixels[:, left:right] > _INKED)
+    if not len(rows):
+        return line.box_of((left, 0, right, LINE_PX), within=within)
+    edges = left + int(columns.min()), int(rows.min()), left + int(columns.max()) + 1, int(rows.max()) + 1
+    return line.box_of(edges, within=within)
+
+
+def _around(line: Line, crop: tuple[int, int]) -> Box:
+    return _tight_box(line, 0, line.width, within=crop)
