@@ -153,7 +153,7 @@ class DrawnAhead:
         """`folder` is made if need be; sets that lie there already are not drawn again."""
         folder.mkdir(parents=True, exist_ok=True)
         self.source, self.folder = source, folder
-        self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_stand_back)
         self.waiting: dict[int, Future[None]] = {}
         for number in range(source.recipe.line_sets):
             if not self._path(number).is_file():
@@ -174,9 +174,13 @@ class DrawnAhead:
         return self.folder / f"set-{number:04d}.npz"
 
 
-def _draw_into(source: Source, number: int, path: Path) -> None:
-    """Draw a set in a process of its own, after those that train."""
-    os.nice(5)
+def _stand_back() -> None:
+    """Have a process that draws take what time those that train leave it, on one thread."""
+    os.nice(1)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+def _draw_into(source: Source, number: int, path: Path) -> None:
+    """Draw a set in a process of its own."""
     source.draw(number).save(path)
