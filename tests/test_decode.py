@@ -72,7 +72,7 @@ def test_patterns_allow_what_they_say(pattern, text) -> None:
 
 
 def test_a_pattern_that_is_none_is_named() -> None:
-    with pytest.raises(PatternError, match="is no regular expression.*write one such as"):
+    with pytest.raises(PatternError, match="is no regular expression"):
         constraint(r"(\d")
 
 

@@ -156,7 +156,8 @@ def _paper_under(page: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray,
     wide = np.pad(small.astype(np.int16), margin, mode="reflect", reflect_type="odd").clip(0, 255).astype(np.uint8)
     closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8))
     # A pixel less, so that the blur of the small copy puts no rim of ink along the dark side of an edge.
-    closed = cv2.GaussianBlur(cv2.erode(closed, np.ones((3, 3), np.uint8)), (0, 0), 1)[margin:-margin, margin:-margin]
+    closed = cv2.GaussianBlur(cv2.erode(closed, np.ones((3, 3), np.uint8)), (0, 0), 1)
+    closed = closed[margin : margin + small.shape[0], margin : margin + small.shape[1]]
     height, width = page.shape
     paper = cv2.resize(closed, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.maximum(paper, max(1, _DEEPEST * float(paper.max()))).astype(np.float32)
