@@ -33,9 +33,11 @@ _NOISE_MARGIN: Final = 3.0
 """Ink stands out by so many standard deviations of the paper; a model that knows patterns sees through the rest."""
 _MOST_NOISE: Final = 0.2
 """Ink darker than this is ink, however restless the paper."""
+_LEAST_INK_PX: Final = 8
+"""Fewest pixels of ink that are writing."""
 _PEN_SHARE: Final = 0.35
 """Share of the pen's darkness at which its stroke ends."""
-_TALL: Final = (0.5, 1.8)
+_TALL: Final = (0.5, 2.6)
 """In usual heights: parts that say where the writing runs; dots and dashes say little, remains of print less."""
 _LEAST_BAND: Final = 0.1
 """Least height of the writing in heights of the crop, and in pixels `_LEAST_BAND_PX`: what is less is dust."""
@@ -123,13 +125,17 @@ Ink = Float32[np.ndarray, "height width"]
 
 def _written(shaded: Shade) -> tuple[Ink, Parts] | None:
     """The ink's strength, 0..1, without print, and the parts (left, top, width, height, area) of what is written."""
-    pen = _pen_darkness(shaded)
+    pen = _pen_darkness(shaded, np.ones_like(shaded.page))
     if pen is None:
         return None
-    level = max(_PEN_SHARE * pen, min(_NOISE_MARGIN * shaded.noise, 0.6 * pen))
-    ink = np.minimum(shaded.darkness * np.float32(1 / pen), 1)
-    mask = (shaded.darkness > level).view(np.uint8)
+    mask = _inked(shaded, pen)
     bare = without_print(mask)
+    if bare is not mask:
+        elsewhere = 1 - cv2.dilate(cv2.subtract(mask, bare), np.ones((3, 3), np.uint8))
+        pen = _pen_darkness(shaded, elsewhere) or pen  # print may be far darker than the pen
+        mask = _inked(shaded, pen)
+        bare = without_print(mask)
+    ink = np.minimum(shaded.darkness * np.float32(1 / pen), 1)
     if bare is not mask:
         ink = ink * (1 - cv2.subtract(mask, bare))
     _, _, stats, _ = cv2.connectedComponentsWithStats(bare, connectivity=8)
@@ -138,10 +144,17 @@ def _written(shaded: Shade) -> tuple[Ink, Parts] | None:
     return (ink, parts[kept]) if kept.any() else None
 
 
-def _pen_darkness(shaded: Shade) -> float | None:
-    """How dark the pen is at its full width; None for bare paper."""
-    inked = shaded.darkness[shaded.darkness > max(_LEAST_DARKNESS, min(_NOISE_MARGIN * shaded.noise, _MOST_NOISE))]
-    if inked.size < 8:
+def _inked(shaded: Shade, pen: float) -> UInt8[np.ndarray, "height width"]:
+    """1 where there is ink of a pen so dark."""
+    level = max(_PEN_SHARE * pen, min(_NOISE_MARGIN * shaded.noise, 0.6 * pen))
+    return (shaded.darkness > level).view(np.uint8)
+
+
+def _pen_darkness(shaded: Shade, where: UInt8[np.ndarray, "height width"]) -> float | None:
+    """How dark the pen is at its full width, by what is darker than paper there; None for bare paper."""
+    least = max(_LEAST_DARKNESS, min(_NOISE_MARGIN * shaded.noise, _MOST_NOISE))
+    inked = shaded.darkness[(shaded.darkness > least) & (where > 0)]
+    if inked.size < _LEAST_INK_PX:
         return None
     rank = int(0.85 * (inked.size - 1))
     return float(np.partition(inked, rank)[rank])

@@ -16,6 +16,8 @@ from handigit.images.runs import Line, Mask, Runs, runs_both_ways
 
 _LONG: Final = 1.6
 """Least length of a lone rule in heights of the crop: no stroke of a digit is so wide, however tightly it is cut."""
+_WITH_SIDES: Final = 0.9
+"""Least length of a rule with uprights on it, in heights of the crop."""
 _SPAN: Final = 0.45
 """Least length of a rule in widths of the crop."""
 _THICKEST: Final = 1 / 16
@@ -24,12 +26,14 @@ _NEAR: Final = 1 / 12
 """So near to a rule, in heights of the crop, does an upright end that stands on it or hangs from it."""
 _TALL: Final = 0.3
 """Least length of an upright in heights of the crop."""
-_INKED: Final = 0.7
-"""Least share of a line on which there is ink."""
+_INKED: Final = 0.88
+"""Least share of a line on which there is ink: the bars of several digits lie on one line, but with gaps."""
 _STEEPEST: Final = 0.15
 """Most slope of print."""
 _CELL: Final = 0.85
 """Least height of a dark cell at the edge, in heights of the crop."""
+_WIDEST_CELL: Final = 0.25
+"""Greatest width of a dark cell in widths of the crop."""
 
 
 def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
@@ -46,7 +50,8 @@ def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
     bare = np.flatnonzero(lightest > paper - 0.3 * (paper - darkest) - 4)
     first, last = int(bare[0]), int(bare[-1]) + 1
     least = max(3, round(0.16 * height))
-    return (first + 1 if first >= least else 0), (last - 1 if width - last >= least else width)
+    most = _WIDEST_CELL * width  # wider, it is a shadow over digits
+    return (first + 1 if least <= first <= most else 0), (last - 1 if least <= width - last <= most else width)
 
 
 def without_print(mask: Mask) -> Mask:
@@ -84,7 +89,7 @@ def _is_rule(line: Line, upright: Sequence[Line], *, height: int, width: int) ->
     """Whether a level line is longer than a stroke of a digit can be, or two uprights stand on it."""
     if line.length >= min(_LONG * height, 0.97 * width):
         return True
-    return sum(_touches(other, line, height) for other in upright) >= 2
+    return line.length >= _WITH_SIDES * height and sum(_touches(other, line, height) for other in upright) >= 2
 
 
 def _is_side(line: Line, rules: Sequence[Line], *, height: int) -> bool:

@@ -141,8 +141,8 @@ def _on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UIn
     high = writing.height_px
     above, below = (rng.uniform(-0.3, 0.6, 2) * high).round().astype(int).tolist()
     left, right = (rng.gamma(1.5, 0.25, 2) * high).round().astype(int).tolist()
-    if writing.cells and not clean:
-        above, below = max(above, 0), max(below, 0)
+    if writing.cells and not clean:  # a box has room above and below, and the crop some beyond it
+        above, below = (rng.uniform(0, 1.4, 2) * high).round().astype(int).tolist()
     height, width = writing.cover.shape
     sheet = np.zeros((height + above + below, width + left + right), np.uint8)
     source = writing.cover[max(-above, 0) : height - max(-below, 0)]
@@ -166,7 +166,7 @@ def _print(
     """Rules, cells and neighbours, in place."""
     high = writing.height_px
     if writing.cells and rng.random() < 0.9:
-        room = rng.uniform(0.05, 0.8, 2) * high
+        room = rng.uniform(0.05, 0.8 if rng.random() < 0.7 else 1.6, 2) * high
         borders = tuple(border + left for border in writing.cells)
         print_cells(page, borders, rng, rows=(rows[0] - room[0], rows[1] + room[1]))
     elif rng.random() < 0.4:

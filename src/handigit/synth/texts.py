@@ -68,7 +68,7 @@ def _telephone(rng: np.random.Generator) -> str:
 def _padded(rng: np.random.Generator) -> str:
     """A count in cells of which the first are crossed out, dashed or left empty."""
     text = digits_only(rng, longest=4)
-    return str(rng.choice(["x", "x", "-", "0", ""])) * int(rng.integers(1, 3)) + text
+    return str(rng.choice(["x", "x", "-", "0", " ", ""])) * int(rng.integers(1, 3)) + text
 
 
 def _fraction(rng: np.random.Generator) -> str:

@@ -21,6 +21,8 @@ from handigit.synth.strokes import figure
 from handigit.synth.writer import Pen, Writer, write, write_digit, write_stroke
 
 CURRENCIES: Final = tuple(sign for sign in "$€£¥" if sign in SIGNS)
+_STRANGE: Final = tuple(sign for sign in CLEAR_MARKS if sign not in "√✓")
+"""Signs that are no part of a number; a hook is a 5 in some hands."""
 _ROOM: Final = 0.3
 """Empty height above and below the digits, in heights, for what stands out."""
 
@@ -57,12 +59,12 @@ class Manner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Manner":
-        """Any manner: a third writes tightly, one in six into cells."""
+        """Any manner: a third writes tightly, one in five into cells."""
         kind = rng.random()
         gap = (
             rng.normal(-0.02, 0.07) if kind < 0.35 else rng.uniform(0.05, 0.3) if kind < 0.8 else rng.uniform(0.3, 0.9)
         )
-        in_cells = rng.random() < 0.16
+        in_cells = rng.random() < 0.2
         return cls(
             gap=float(gap),
             gap_sd=float(rng.uniform(0.02, 0.12)),
@@ -162,7 +164,7 @@ def _anything(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
         return word(writer, pen, rng)
     if chance < 0.5:
         return scribble(writer, pen, rng)
-    signs = LATIN if chance < 0.9 else CLEAR_MARKS
+    signs = LATIN if chance < 0.9 else _STRANGE
     shapes = SIGNS[signs[int(rng.integers(len(signs)))]]
     return write(figure(shapes[rng.integers(len(shapes))]), writer, pen, rng)
 
