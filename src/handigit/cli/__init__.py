@@ -67,21 +67,21 @@ app.command(data)
 @app.command(sort_key=1)
 def read(
     *paths: Path,
-    as_: Annotated[Literal["digit"], Parameter(name="--as")] = "digit",  # noqa: ARG001 - the one kind so far
+    as_: Annotated[Literal["digit", "number", "page"], Parameter(name="--as")] = "digit",
     format: Annotated[Literal["table", "json", "jsonl", "csv"], Parameter(name="--format")] = "table",  # noqa: A002
     annotate: Path | None = None,
     target_error: Share = 0.01,
     model: Path | None = None,
 ) -> int:
-    """Read the handwritten digit in each picture.
+    """Read the handwritten digit or number in each picture, or every number on each page.
 
     Args:
         paths: Pictures, folders of pictures (with all below them), or patterns such as "scans/*.png".
-        as_: What each picture holds.
+        as_: What each picture holds: one digit, one number, or a page with any numbers on it.
         format: How answers are printed; jsonl prints each as soon as it is there.
         annotate: Folder in which to write each picture with what was found drawn on it.
         target_error: Wanted share of wrong answers among those whose outcome is "read".
-        model: An ONNX file, or a folder with digit.onnx; none: the embedded model.
+        model: An ONNX file, or a folder with digit.onnx and number.onnx; none: the embedded models.
     """
     from handigit.read.answers import Reading, print_answers, read_files
     from handigit.read.reader import Reader
@@ -96,7 +96,7 @@ def read(
 
     def answered() -> Iterator["Reading"]:
         nonlocal failed
-        for item in read_files(paths, reader, annotate_into=annotate):
+        for item in read_files(paths, reader, kind=as_, annotate_into=annotate):
             if isinstance(item, Reading):
                 yield item
             else:

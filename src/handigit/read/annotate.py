@@ -1,19 +1,26 @@
-"""Draw an answer on its picture, and beside it what the model saw.
+"""Draw answers on their picture: one digit with what the model saw beside it, or all the numbers of a page.
 
 It knows pictures and answers; how either came about is told elsewhere.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from handigit.records import Digit, Outcome, percent
+from handigit.records import Box, Digit, Number, Outcome, percent
 
 _LEAST_PX: Final = 320
 """Longer side of the picture that is drawn on: smaller ones are enlarged so that the marks can be read."""
 _MOST_PX: Final = 960
+_MOST_PAGE_PX: Final = 1600
+"""The same for a page with many numbers."""
+_LABEL_PX: Final = 20
+"""Room above the picture for the text of a number at its top."""
+_LEGEND_PX: Final = 26
 _PANEL_PX: Final = 260
 _MARGIN: Final = 16
 _BAR_PX: Final = 15
@@ -21,6 +28,7 @@ _INK: Final = (31, 41, 55)
 _FAINT: Final = (107, 114, 128)
 _PAPER: Final = (249, 250, 251)
 _TRACK: Final = (229, 231, 235)
+_TRACK_INK: Final = (147, 178, 220)
 _COLOURS: Final = {
     Outcome.READ: (21, 128, 61),
     Outcome.DOUBT: (194, 65, 12),
@@ -47,26 +55,73 @@ def annotate(image: Image.Image | UInt8[np.ndarray, "height width *colours"], di
     return sheet
 
 
+def annotate_numbers(
+    image: Image.Image | UInt8[np.ndarray, "height width *colours"], numbers: Sequence[Number]
+) -> Image.Image:
+    """The picture with each number's box, its digits' boxes, its text and how sure it is; a legend below."""
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    shown, scale = _shown(picture, most_px=_MOST_PAGE_PX)
+    sheet = Image.new("RGB", (shown.width, shown.height + _LABEL_PX + _LEGEND_PX), _PAPER)
+    sheet.paste(shown, (0, _LABEL_PX))
+    pen = ImageDraw.Draw(sheet)
+    for number in numbers:
+        _draw_number(pen, number, scale=scale, limits=shown.size)
+    counts = Counter(number.outcome for number in numbers)
+    legend = "   ".join(f"{counts[outcome]} {_WORDS[outcome]}" for outcome in Outcome if counts[outcome])
+    place = (_MARGIN // 2, shown.height + _LABEL_PX + 4)
+    pen.text(place, legend or "no number found", font=ImageFont.load_default(14), fill=_FAINT)
+    return sheet
+
+
+def _draw_number(pen: ImageDraw.ImageDraw, number: Number, *, scale: float, limits: tuple[int, int]) -> None:
+    """One number's boxes, and above them its text."""
+    if number.box is None:
+        return
+    colour = _COLOURS[number.outcome]
+    for digit in number.digits:
+        if digit.box is not None:
+            pen.rectangle(_frame(digit.box, scale, limits, line=0, down=_LABEL_PX), outline=_TRACK_INK, width=1)
+    frame = _frame(number.box, scale, limits, line=3, down=_LABEL_PX)
+    pen.rectangle(frame, outline=colour, width=2)
+    said = f"{number.text} {percent(number.confidence)}" if number.text else _WORDS[number.outcome]
+    font = ImageFont.load_default(15)
+    width = pen.textlength(said, font=font)
+    left, top = max(0, min(frame[0], limits[0] - width - 4)), max(0, frame[1] - 18)
+    pen.rectangle((left, top, left + width + 4, top + 17), fill=_PAPER)
+    pen.text((left + 2, top), said, font=font, fill=colour)
+
+
 def _marked(image: Image.Image, digit: Digit) -> Image.Image:
     """The picture at a size that can be looked at, with the box and the answer on it."""
+    marked, scale = _shown(image, most_px=_MOST_PX)
+    if digit.box is not None:
+        pen, line = ImageDraw.Draw(marked), max(2, max(marked.size) // 200)
+        pen.rectangle(_frame(digit.box, scale, marked.size, line=line), outline=_COLOURS[digit.outcome], width=line)
+    return marked
+
+
+def _shown(image: Image.Image, *, most_px: int) -> tuple[Image.Image, float]:
+    """The picture on white at a size that can be looked at, and how many of its pixels one of the given became."""
     longest = max(image.size)
-    scale = _LEAST_PX / longest if longest < _LEAST_PX else min(1.0, _MOST_PX / longest)
+    scale = _LEAST_PX / longest if longest < _LEAST_PX else min(1.0, most_px / longest)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     flat = Image.new("RGBA", image.size, "white")
     flat.alpha_composite(image.convert("RGBA"))
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    marked = flat.convert("RGB").resize(size, how)
-    if digit.box is not None:
-        pen, line = ImageDraw.Draw(marked), max(2, max(size) // 200)
-        box = [edge * scale for edge in digit.box.as_list()]
-        frame = (
-            max(box[0] - line, 0),
-            max(box[1] - line, 0),
-            min(box[2] + line, size[0]) - 1,
-            min(box[3] + line, size[1]) - 1,
-        )
-        pen.rectangle(frame, outline=_COLOURS[digit.outcome], width=line)
-    return marked
+    return flat.convert("RGB").resize(size, how), scale
+
+
+def _frame(
+    box: Box, scale: float, limits: tuple[int, int], *, line: int, down: int = 0
+) -> tuple[float, float, float, float]:
+    """The box enlarged, with room for the line around it, moved down, and within (width, height)."""
+    left, top, right, bottom = (edge * scale for edge in box.as_list())
+    return (
+        max(left - line, 0),
+        max(top - line, 0) + down,
+        min(right + line, limits[0]) - 1,
+        min(bottom + line, limits[1]) - 1 + down,
+    )
 
 
 def _draw_panel(pen: ImageDraw.ImageDraw, sheet: Image.Image, digit: Digit, *, left: int) -> None:

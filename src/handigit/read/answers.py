@@ -6,8 +6,8 @@ One bad file costs only its own answer. It knows nothing of how a picture is rea
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,13 @@ from rich.text import Text
 
 from handigit.errors import ImageError, UnreadableImage
 from handigit.images import open_pages
-from handigit.read.annotate import annotate
+from handigit.read.annotate import annotate, annotate_numbers
 from handigit.read.reader import Reader
 from handigit.records import Digit, Number, Outcome, percent
 
 Format = Literal["table", "json", "jsonl", "csv"]
+Kind = Literal["digit", "number", "page"]
+"""What a picture holds."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 """What is taken for a picture in a folder; a file named by itself is judged by its content alone."""
 COLUMNS = ("source", "page", "outcome", "text", "confidence", "left", "top", "right", "bottom", "model")
@@ -60,21 +62,32 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path | ImageError]:
 
 
 def read_files(
-    paths: Iterable[Path], reader: Reader, *, annotate_into: Path | None = None
+    paths: Iterable[Path], reader: Reader, *, kind: Kind = "digit", annotate_into: Path | None = None
 ) -> Iterator[Reading | ImageError]:
-    """Read the digit on each page of each file, in order; a file that cannot be read gives its error instead."""
+    """Read what each page of each file holds, in order; a file that cannot be read gives its error instead."""
     for path in find_pictures(paths):
         if isinstance(path, ImageError):
             yield path
             continue
         try:
             for number, page in enumerate(open_pages(path, limits=reader.limits)):
-                digit = reader.digit_on(page)
+                answers = _answers_on(page, reader, kind)
                 if annotate_into:
-                    _write_annotated(_as_given(path, number, page), digit, annotate_into / _picture_name(path, number))
-                yield Reading(str(path), digit.as_number(number), _model_of(reader))
+                    _write_annotated(
+                        _as_given(path, number, page), answers, annotate_into / _picture_name(path, number)
+                    )
+                for answer in answers:
+                    found = answer.as_number() if isinstance(answer, Digit) else answer
+                    yield Reading(str(path), replace(found, page=number), _model_of(reader, kind))
         except ImageError as problem:
             yield problem
+
+
+def _answers_on(page: UInt8[np.ndarray, "height width"], reader: Reader, kind: Kind) -> list[Digit] | list[Number]:
+    """What is read on a page that holds one digit, one number, or any numbers."""
+    if kind == "digit":
+        return [reader.digit_on(page)]
+    return reader.numbers_on([page]) if kind == "number" else reader.page_on(page)
 
 
 def print_answers(readings: Iterable[Reading], *, format: Format, console: Console) -> None:  # noqa: A002
@@ -132,11 +145,15 @@ def _as_given(path: Path, number: int, page: UInt8[np.ndarray, "height width"]) 
         return ImageOps.exif_transpose(picture).convert("RGBA")
 
 
-def _model_of(reader: Reader) -> str:
+def _model_of(reader: Reader, kind: Kind) -> str:
     """The model's name, with enough of its digest to tell two of one name apart."""
-    return f"{reader.engine.card.name}-{reader.engine.digest[:8]}"
+    engine = reader.engine if kind == "digit" else reader.line_engine
+    return f"{engine.card.name}-{engine.digest[:8]}"
 
 
-def _write_annotated(picture: Image.Image, digit: Digit, path: Path) -> None:
+def _write_annotated(picture: Image.Image, answers: Sequence[Digit] | Sequence[Number], path: Path) -> None:
+    """The picture with one digit and what the model saw, or with the numbers on it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    annotate(picture, digit).save(path)
+    digits = [answer for answer in answers if isinstance(answer, Digit)]
+    numbers = [answer for answer in answers if isinstance(answer, Number)]
+    (annotate(picture, digits[0]) if digits else annotate_numbers(picture, numbers)).save(path)

@@ -6,6 +6,7 @@ knows nothing of formats, strokes or networks.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from handigit.read.confidence import outcome
 from handigit.read.decode import constraint
 from handigit.read.engine import BATCH, Engine
 from handigit.read.line_engine import LineEngine
+from handigit.read.locate import find_lines
 from handigit.read.numbers import BLANK, Seen, Wanted, number_on
 from handigit.records import Digit, Number, Outcome
 
@@ -135,6 +137,29 @@ class Reader:
             PatternError: as `number`.
         """
         return self._numbers([Seen.on(crop) for crop in crops], self._wanted(pattern))
+
+    def page(self, image: Source) -> list[Number]:
+        """Every number found on each page of a picture or document, in reading order.
+
+        Boxes are in pixels of the page as given; what holds no number is left out.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+            ModelError: a model that cannot be used.
+        """
+        pages = enumerate(open_pages(image, limits=self.limits))
+        return [replace(number, page=place) for place, page in pages for number in self.page_on(page)]
+
+    def page_on(self, page: UInt8[np.ndarray, "height width"]) -> list[Number]:
+        """Every number on a page that `open_pages` gave, ink dark on light.
+
+        Raises:
+            ModelError: a model that cannot be used.
+        """
+        regions = find_lines(page)
+        crops = [page[one.crop.top : one.crop.bottom, one.crop.left : one.crop.right] for one in regions]
+        found = zip(regions, self.numbers_on(crops), strict=True)
+        return [number.moved(one.crop.left, one.crop.top) for one, number in found if number.text]
 
     def _ahead(
         self, images: Iterable[Source], prepare: Callable[[Source], Ready], *, batch: int
