@@ -180,7 +180,7 @@ def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
     """The network before its first step: weights that follow from the recipe's seed, or those of another run.
 
     Raises:
-        RunError: the other run has not ended, or trained another architecture.
+        RunError: the other run has no weights yet, or trained another architecture.
     """
     torch.manual_seed(recipe.seed)
     model = build(recipe.model)
@@ -190,7 +190,7 @@ def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
                 f"{from_run.path} holds a {from_run.recipe.model}, and the recipe asks for a {recipe.model}; "
                 f"give --model {from_run.recipe.model}"
             )
-        model.load_state_dict(from_run.weights())
+        model.load_state_dict(from_run.latest_weights())
     return model
 
 

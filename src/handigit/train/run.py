@@ -143,6 +143,21 @@ class Run:
         put_in_place(part, self.path / "weights.safetensors")
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
+    def latest_weights(self) -> dict[str, Tensor]:
+        """The trained weights; of a run that has not ended, those that its last checkpoint would keep.
+
+        Raises:
+            RunError: it has no checkpoint yet, or the file is damaged.
+        """
+        if self.finished:
+            return self.weights()
+        stored = self.load_checkpoint()
+        if stored is None:
+            raise RunError(f"the run in {self.path} has not come to its first checkpoint; let it train on")
+        tensors = stored[0]
+        kept = "average." if any(name.startswith("average.") for name in tensors) else "model."
+        return {name.removeprefix(kept): tensor for name, tensor in tensors.items() if name.startswith(kept)}
+
     def weights(self) -> dict[str, Tensor]:
         """The trained weights.
 
