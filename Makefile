@@ -13,7 +13,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .PHONY: run test check format bench notebooks clean
 
 run: $(VENV)/.base
-	$(BIN)/handigit read samples --as digit --annotate out/samples
+	$(BIN)/handigit read samples/digits samples/blank samples/not_digits --as digit --annotate out/samples
+	$(BIN)/handigit read samples/numbers --as number --annotate out/samples
+	$(BIN)/handigit read samples/pages --as page --annotate out/samples
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from handigit.augment.jitter import jitter
 from handigit.card import METADATA_KEY, Card
 from handigit.cli.numbers import judge
-from handigit.errors import DataError
+from handigit.data.strings import load_strings
+from handigit.errors import BadDataFile, DataError
 from handigit.images.line import Line
 from handigit.models import build
 from handigit.read.line_engine import LineEngine
@@ -22,7 +25,7 @@ from handigit.train.ctc import count_frames, ctc_loss, greedy
 from handigit.train.export_numbers import compare_with_torch, to_onnx
 from handigit.train.fit import Watch
 from handigit.train.fit_numbers import LineLearner, score_lines
-from handigit.train.lines import LineSet
+from handigit.train.lines import LineSet, Source
 
 RECIPE = Recipe(
     model="numbernet", lines=96, epochs=3, batch_size=16, optimizer="adamw", learning_rate=3e-3, ema=0.9, validation=0
@@ -157,10 +160,48 @@ def test_calibration_follows_the_truth() -> None:
 
 @pytest.mark.data
 def test_the_data_folder_gives_hands(data_folder: Path) -> None:
-    from handigit.train.lines import Source
-
     source = Source(Recipe(model="numbernet", data=("hwd1000",), validation=100, lines=5), data_folder)
     learnt, held_out = source.hands(held_out=False)[0], source.hands(held_out=True)[0]
     count = [sum(map(len, one.digits)) for one in (learnt, held_out)]
     assert count[1] <= 100 < count[0]
     assert len(source.draw(0)) == 5
+
+
+def labelled_pictures(folder: Path, header: str = "file,text") -> Path:
+    (folder / "images").mkdir()
+    rows = [header]
+    for number, text in enumerate(("407", "9.5")):
+        page = np.full((60, 160), 255, np.uint8)
+        cv2.putText(page, text, (20, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 0, 2)
+        Image.fromarray(page).save(folder / "images" / f"{number}.png")
+        rows.append(f"{number}.png,{text}")
+    (folder / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    return folder / "labels.csv"
+
+
+@pytest.mark.parametrize("header", ["file,text", "file,label"])
+def test_strings_named_in_a_table_become_lines(tmp_path, header) -> None:
+    table = labelled_pictures(tmp_path, header)
+    found = Source(RECIPE.replace(strings=(str(table),)), tmp_path).strings()
+    assert found is not None
+    assert found.texts == ("407", "9.5")
+
+
+def test_a_table_without_its_columns_is_named(tmp_path) -> None:
+    with pytest.raises(BadDataFile, match="name the columns file and text"):
+        list(load_strings(labelled_pictures(tmp_path, "picture,number")))
+
+
+def test_a_picture_that_is_missing_is_named(tmp_path) -> None:
+    table = labelled_pictures(tmp_path)
+    (tmp_path / "images" / "1.png").unlink()
+    with pytest.raises(DataError, match=r"1\.png: is not there"):
+        list(load_strings(table))
+
+
+def test_strings_take_their_share(lines) -> None:
+    few = LineSet.of([(line(20), "1"), (line(24), "2")])
+    both = lines.with_share_of(few, 0.5)
+    assert len(both) == 2 * len(lines)
+    assert both.texts.count("2") >= 40
+    assert both.pixels(len(lines) + 1).shape == (32, 24)

@@ -42,6 +42,11 @@ class Recipe:
     line_sets: int = 1
     """Number models: so many sets of lines are drawn; later epochs take them again, from the first on."""
 
+    strings: tuple[str, ...] = ()
+    """Number models: CSV files that name pictures of numbers and their texts, learnt beside what is drawn."""
+    string_share: float = 0.5
+    """Number models: share of an epoch's lines that are such pictures, each as often as that takes."""
+
     teachers: tuple[str, ...] = ()
     """Finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""
     teaching: float = 0.8
@@ -175,6 +180,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lessons": (1, 1000),
     "lines": (0, 10**8),
     "line_sets": (1, 10_000),
+    "string_share": (0.0, 0.95),
     "validation": (0, 10**9),
     "epochs": (1, 100_000),
     "epoch_share": (1e-6, 1.0),

@@ -60,9 +60,9 @@ def _pattern(height: int, width: int, rng: np.random.Generator) -> Float32[np.nd
     y = np.arange(height, dtype=np.float32)[:, None]
     strength, kind = np.float32(rng.uniform(0.04, 0.3)), rng.random()
     if kind < 0.55:
-        pattern = _waves(x, y, rng)
+        pattern = waves(x, y, rng)
         if rng.random() < 0.5:
-            pattern = np.maximum(pattern, _waves(x, y, rng))
+            pattern = np.maximum(pattern, waves(x, y, rng))
     elif kind < 0.8:
         period = rng.uniform(3, 9)
         pattern = np.maximum(np.sin(x * 2 * np.pi / period), 0) * np.maximum(np.sin(y * 2 * np.pi / period), 0)
@@ -71,7 +71,7 @@ def _pattern(height: int, width: int, rng: np.random.Generator) -> Float32[np.nd
     return np.asarray(pattern * strength, np.float32)
 
 
-def _waves(
+def waves(
     x: Float32[np.ndarray, "1 w"], y: Float32[np.ndarray, "h 1"], rng: np.random.Generator
 ) -> Float32[np.ndarray, "h w"]:
     """Fine parallel lines that wave."""

@@ -77,10 +77,16 @@ class Manner:
 
 
 def write_number(
-    text: str, rng: np.random.Generator, *, height_px: float, manner: Manner, hand: Hand | None = None
+    text: str,
+    rng: np.random.Generator,
+    *,
+    height_px: float,
+    manner: Manner,
+    hand: Hand | None = None,
+    by: tuple[Writer, Pen] | None = None,
 ) -> Writing:
-    """The text (characters of `texts.ALPHABET` and gaps) by one writer with one pen."""
-    writer, pen = Writer.draw(rng), Pen.draw(rng)
+    """The text (characters of `texts.ALPHABET` and gaps) by one writer with one pen: these, or any."""
+    writer, pen = by or (Writer.draw(rng), Pen.draw(rng))
     parts = [_part(character, rng, height_px, (writer, pen, hand)) for character in text]
     room = round(_ROOM * height_px)
     placed, width, cells = _places(parts, rng, height_px, manner)

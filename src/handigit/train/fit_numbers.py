@@ -42,11 +42,13 @@ def fit_numbers(run: Run, *, folder: Path, start: nn.Module, watch: Watch) -> No
     drawn = DrawnAhead(source, run.path / "lines")
     try:
         learner = LineLearner(run.recipe, to_device(start, torch.device("cpu")))
-        held_out = source.draw_held_out(_HELD_OUT)
+        held_out, strings = source.draw_held_out(_HELD_OUT), source.strings()
         rows = learner.resume(run)
         for epoch in range(len(rows), run.recipe.epochs):
             began = time.perf_counter()
             lines = drawn.set_for(epoch)
+            if strings is not None:
+                lines = lines.with_share_of(strings, run.recipe.string_share)
             loss = learner.train_epoch(epoch, lines, watch)
             model = learner.final_model(epoch, lines)
             row: Row = {"epoch": epoch + 1, "learning_rate": learner.learning_rate, "train_loss": loss}

@@ -18,8 +18,9 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Generator, Tensor
 
 from handigit.data import Dataset, split
+from handigit.data.strings import load_strings
 from handigit.errors import DataError
-from handigit.images.line import LINE_PX, Line
+from handigit.images.line import LINE_PX, Line, find_line
 from handigit.recipe import Recipe
 from handigit.synth.crops import draw_lines
 from handigit.synth.hands import Hands
@@ -72,6 +73,13 @@ class LineSet:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             return cls(stored["columns"], stored["starts"], tuple(str(stored["texts"]).split("\n")))
+
+    def with_share_of(self, other: "LineSet", share: float) -> "LineSet":
+        """These lines and the other ones, repeated until they are that share of all."""
+        times = max(1, round(share / (1 - share) * len(self) / len(other)))
+        columns = np.concatenate([self.columns, *[other.columns] * times])
+        widths = np.concatenate([np.diff(self.starts), *[np.diff(other.starts)] * times])
+        return LineSet(columns, np.concatenate([[0], np.cumsum(widths)]), self.texts + other.texts * times)
 
     def pixels(self, index: int) -> Float32[np.ndarray, "32 width"]:
         """One line as models take it, 0..1."""
@@ -134,6 +142,21 @@ class Source:
         """The set of that number."""
         seed = self.recipe.drawn_from * 1_000_003 + number
         return LineSet.of(list(draw_lines(self.recipe.lines, seed=seed, hands=self.hands(held_out=False))))
+
+    def strings(self) -> LineSet | None:
+        """The lines in the pictures that the recipe's tables name; None if it names none.
+
+        Raises:
+            DataError: as `load_strings`, or no picture has a line in it.
+        """
+        if not self.recipe.strings:
+            return None
+        named = [one for table in self.recipe.strings for one in load_strings(Path(table))]
+        found = [(find_line(one.page), one.text) for one in named]
+        lines = [(line, text) for line, text in found if line is not None]
+        if not lines:
+            raise DataError(f"{', '.join(self.recipe.strings)}: no writing found in {len(named)} pictures")
+        return LineSet.of(lines)
 
     def draw_held_out(self, count: int) -> LineSet:
         """Lines of digits that no set of the training holds, to choose and to calibrate by."""
