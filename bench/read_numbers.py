@@ -3,8 +3,8 @@
     python bench/read_numbers.py [--model number.onnx] [--peers] [--limit N]
 
 Sets: MNIST test digits made into strings by a fixed seed, cheque amounts (orand_car_a), tablet numbers of two digits
-and more (unipen), fields of vote-count forms (c1), and lines that hold no number. A string counts when all of it is
-right. Also: the share read at a wanted error of 1 % and 0.1 % with the error among those and its bound, how far
+and more (unipen), fields of vote-count forms (c1), whole pages of these, and lines that hold no number. A string counts
+when all of it is right. Also: the share read at a wanted error of 1 % and 0.1 % with the error among those and its bound, how far
 confidence is from truth, milliseconds a crop on one core, numbers a second on two. `--peers` sets up RapidOCR in an
 environment of its own under out/ and runs it, and Tesseract where it is installed (Debian: tesseract-ocr), on at most
 `PEER_CROPS` crops of each set. Writes bench/results/numbers.json.
@@ -29,7 +29,7 @@ from handigit.read import Reader
 from handigit.records import Number, Outcome
 from handigit.settings import Settings
 from kept import RESULTS, keep, kept
-from strings import Crop, drawn_nothing, fields, labelled, letters_in_words, mnist_strings
+from strings import Crop, Field, drawn_nothing, fields, forms, labelled, letters_in_words, mnist_strings
 from timing import median_seconds, seconds
 
 PEER_CROPS = 300
@@ -77,9 +77,10 @@ def main() -> None:
     result["strangers"] = {
         name: not_read(list(crops())[: arguments.limit], arguments.model) for name, crops in strangers(folder).items()
     }
+    result["c1_pages"] = pages(folder, arguments.model)
     result["speed"] = speed(list(labelled(folder, "orand_car_a")), arguments.model)
     result["memory"] = memory(list(labelled(folder, "orand_car_a")), arguments.model)
-    print(json.dumps({name: result[name] for name in ("strangers", "speed", "memory")}))
+    print(json.dumps({name: result[name] for name in ("strangers", "c1_pages", "speed", "memory")}))
     if not arguments.limit and not arguments.model:
         keep(RESULTS / "numbers.json", result)
 
@@ -99,6 +100,32 @@ def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:
         "at_0.1_percent": read_share(strict.numbers(crop.pixels for crop in crops), right),
         "calibration_error": calibration_error(numbers, right),
     }
+
+
+def pages(folder: Path, model: Path | None) -> dict[str, float]:
+    """Whole forms: fields whose number was found with the right text, and how many other numbers were read."""
+    reader = Reader(model)
+    right = fields_in_all = found = elsewhere = 0
+    for _, page, boxes in forms(folder):
+        numbers = reader.page(page)
+        for field in boxes:
+            there = [number for number in numbers if _is_within(number, field)]
+            fields_in_all += bool(field.text)
+            found += bool(field.text and there)
+            right += bool(field.text) and any(number.text == field.text for number in there)
+        read = [number for number in numbers if number.outcome is Outcome.READ]
+        elsewhere += sum(not any(_is_within(number, field) for field in boxes) for number in read)
+    share = right / fields_in_all
+    return {"fields": fields_in_all, "found": found / fields_in_all, "right": share, "read_elsewhere": elsewhere}
+
+
+def _is_within(number: Number, field: Field) -> bool:
+    """Whether the middle of a number lies in a field's box."""
+    left, top, right, bottom = field.box
+    box = number.box
+    return (
+        box is not None and left <= (box.left + box.right) / 2 <= right and top <= (box.top + box.bottom) / 2 <= bottom
+    )
 
 
 def read_share(numbers: list[Number], right: list[bool]) -> dict[str, float]:

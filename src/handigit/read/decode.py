@@ -21,7 +21,7 @@ UNKNOWN: Final = "?"
 _BEAM: Final = 16
 """Prefixes that are followed at a time."""
 _LEAST: Final = 1e-4
-"""Probability below which a character is not tried in a frame."""
+"""Probability below which a character is not tried, and share of the best prefix's below which one is left."""
 _CERTAIN: Final = 0.9999
 """Probability of the blank above which a frame holds nothing."""
 _PLACEHOLDERS: Final = frozenset("YMDHSN#9")
@@ -119,9 +119,18 @@ def _extended(
             if weight and (within is None or _may_begin(longer, within)):
                 ended, going = after.get(longer, (0.0, 0.0))
                 after[longer] = (ended, going + weight)
-    best = sorted(after.items(), key=lambda item: -(item[1][0] + item[1][1]))[:_BEAM]
-    scale = max(sum(pair) for _, pair in best) if within else 1.0  # a constraint may leave very little
-    return {prefix: (by_blank / scale, by_itself / scale) for prefix, (by_blank, by_itself) in best}
+    return _best(after, within)
+
+
+def _best(beams: dict[str, tuple[float, float]], within: Constraint | None) -> dict[str, tuple[float, float]]:
+    """The prefixes that are followed on."""
+    most = max(pair[0] + pair[1] for pair in beams.values())
+    kept = [(prefix, pair) for prefix, pair in beams.items() if pair[0] + pair[1] >= _LEAST * most]
+    if len(kept) > _BEAM:
+        kept = sorted(kept, key=lambda item: -(item[1][0] + item[1][1]))[:_BEAM]
+    if within is None or not most:
+        return dict(kept)
+    return {prefix: (by_blank / most, by_itself / most) for prefix, (by_blank, by_itself) in kept}  # little may be left
 
 
 def _may_begin(raw: str, within: Constraint) -> bool:

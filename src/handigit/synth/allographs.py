@@ -50,8 +50,8 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("long flag and foot", "-4,38 30,0! 30,50 30,99 / 6,99 56,98", 0.3),
         Allograph("hooked foot", "6,14 16,0! 16,50 16,98! 34,80", 0.25),
         Allograph("long diagonal", "0,30 60,0! 36,50 8,100", 0.2),
-        Allograph("looped at the top", "-8,72 16,30 28,6 22,0 14,16 13,60 15,100", 0.4),
-        Allograph("looped, curled foot", "-4,60 18,28 28,6 20,0 12,18 12,70 18,98 36,90", 0.2),
+        Allograph("looped at the top", "-8,72 16,30 28,6 22,0 14,16 13,60 15,100", 0.9),
+        Allograph("looped, curled foot", "-4,60 18,28 28,6 20,0 12,18 12,70 18,98 36,90", 0.5),
         Allograph("upstroke from the line", "-34,94 26,0! 26,50 24,100", 0.5),
     ),
     2: (
@@ -129,9 +129,9 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("wide, flat", "90,4 30,4! 22,36! 54,32 76,52 70,82 36,100 -6,92", 0.7),
         Allograph("bar crossing", "12,2 8,44! 32,36 56,48 58,72 40,98 2,92 / 2,4 60,2", 0.8),
         Allograph("round belly, bar apart", "16,14 10,36! 30,26 60,40 66,70 40,98 4,94 / 24,2 56,0", 1),
-        Allograph("like a tick", "0,44 10,42 20,100! 30,10 40,2 84,0", 0.4),
-        Allograph("like a tick, plain", "6,28 15,100! 26,8 74,2", 0.35),
-        Allograph("like an r", "8,12 14,100! 22,34 40,10 66,8", 0.2),
+        Allograph("like a tick", "0,44 10,42 20,100! 30,10 40,2 84,0", 1.2),
+        Allograph("like a tick, plain", "6,28 15,100! 26,8 74,2", 1),
+        Allograph("like an r", "8,12 14,100! 22,34 40,10 66,8", 0.5),
         Allograph("tail to the neck", "56,2 18,6! 12,42! 36,34 58,50 56,80 32,100 6,88 8,66 24,60", 0.6),
     ),
     6: (
@@ -216,8 +216,8 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("wide hook", "54,14 30,2 8,16 8,38 30,46 52,20! 62,60 56,86 34,100 8,98 -12,84", 0.5),
         Allograph("round hook", "52,16 32,0 8,10 4,30 24,46 48,36 56,18 60,56 48,90 22,100 2,86 8,74", 0.8),
         Allograph("short stem", "64,18 36,0 6,16 4,46 28,60 56,44 66,14! 64,60 54,100", 0.8),
-        Allograph("bowl over the stem", "20,46 2,30 12,6 42,0 60,16 46,40 28,50 27,100", 0.4),
-        Allograph("stem from the bowl", "34,46 10,40 10,10 40,0 62,14 52,38 34,46 30,72 26,100", 0.4),
+        Allograph("bowl over the stem", "20,46 2,30 12,6 42,0 60,16 46,40 28,50 27,100", 1),
+        Allograph("stem from the bowl", "34,46 10,40 10,10 40,0 62,14 52,38 34,46 30,72 26,100", 1),
     ),
 }
 """Every digit's allographs."""

@@ -12,6 +12,8 @@ from jaxtyping import Float32, Int64, UInt8
 
 _LOOKED_THROUGH = 384
 """Digits of a value among which the likest are looked for, drawn anew each time."""
+_MIXED = 0.25
+"""Share of numbers to which each digit comes from anybody, as in numbers that are put together for tests."""
 _LIKEST = 8
 """Of so many likest ones any may come, so that a hand does not repeat itself."""
 
@@ -42,21 +44,25 @@ class Hands:
         value = int(rng.integers(10))
         while not len(self.manners[value]):
             value = (value + 1) % 10
-        return Hand(self, self.manners[value][rng.integers(len(self.manners[value]))])
+        manner = self.manners[value][rng.integers(len(self.manners[value]))]
+        return Hand(self, manner, mixed=bool(rng.random() < _MIXED))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hand:
-    """One person's way to write."""
+    """One person's way to write; `mixed`: as many people as there are digits."""
 
     hands: Hands
     manner: Float32[np.ndarray, "2"]
+    mixed: bool = False
 
     def digit(self, value: int, rng: np.random.Generator) -> UInt8[np.ndarray, "_ _"] | None:
         """A digit of this value, its ink bright and cut to its box; None if nobody wrote one."""
         manners = self.hands.manners[value]
         if not len(manners):
             return None
+        if self.mixed:
+            return self.hands.digits[value][int(rng.integers(len(manners)))]
         some = rng.integers(len(manners), size=min(len(manners), _LOOKED_THROUGH))
         off = np.abs(manners[some] - self.manner).sum(axis=1)
         nearest = np.argpartition(off, min(_LIKEST, len(off)) - 1)[:_LIKEST]

@@ -53,14 +53,14 @@ def _year(rng: np.random.Generator) -> str:
 
 def _date(rng: np.random.Generator) -> str:
     day, month, year = rng.integers(1, 32), rng.integers(1, 13), rng.integers(0, 100)
-    mark = str(rng.choice(["/", ".", "-"]))
+    mark = str(rng.choice(["/", ".", ".", "-", "-"]))
     full = f"20{year:02d}" if rng.random() < 0.5 else f"{year:02d}"
     return mark.join([f"{day:02d}" if rng.random() < 0.6 else str(day), f"{month:02d}", full])
 
 
 def _telephone(rng: np.random.Generator) -> str:
     text = digits_only(rng, shortest=6, longest=LONGEST)
-    mark = str(rng.choice(["-", " ", "/", ""]))
+    mark = str(rng.choice(["-", " ", ""]))
     cut = int(rng.integers(2, 5))
     return text[:cut] + mark + text[cut:]
 
@@ -72,7 +72,7 @@ def _padded(rng: np.random.Generator) -> str:
 
 
 def _fraction(rng: np.random.Generator) -> str:
-    return f"{rng.integers(100)}{rng.choice(['/', ',', '.', ',5/'])}{rng.integers(100)}"
+    return f"{rng.integers(100)}{rng.choice(['/', ',', '.', '.', ','])}{rng.integers(100)}"
 
 
 def _framed(text: str, rng: np.random.Generator) -> str:
@@ -88,11 +88,11 @@ def _framed(text: str, rng: np.random.Generator) -> str:
 
 
 _KINDS: Final[tuple[tuple[Maker, float], ...]] = (
-    (digits_only, 0.42),
+    (digits_only, 0.45),
     (_amount, 0.26),
     (_padded, 0.1),
     (_year, 0.06),
     (_telephone, 0.06),
-    (_date, 0.05),
-    (_fraction, 0.05),
+    (_date, 0.04),
+    (_fraction, 0.03),
 )

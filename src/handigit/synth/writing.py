@@ -59,12 +59,12 @@ class Manner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Manner":
-        """Any manner: a third writes tightly, one in five into cells."""
+        """Any manner: a third writes tightly, one in four into cells."""
         kind = rng.random()
         gap = (
             rng.normal(-0.02, 0.07) if kind < 0.35 else rng.uniform(0.05, 0.3) if kind < 0.8 else rng.uniform(0.3, 0.9)
         )
-        in_cells = rng.random() < 0.2
+        in_cells = rng.random() < 0.25
         return cls(
             gap=float(gap),
             gap_sd=float(rng.uniform(0.02, 0.12)),
@@ -191,7 +191,7 @@ def _dash(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 def _slash(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    lean, over = rng.uniform(0.25, 0.7), rng.uniform(-0.05, 0.25)
+    lean, over = rng.uniform(0.25, 0.8), rng.uniform(0.08, 0.35)  # longer than a digit: a leaning 1 is none
     return (np.array([[lean, -over], [lean / 2 + rng.normal(0, 0.02), 0.5], [0.0, 1 + over]]),)
 
 
