@@ -1,0 +1,146 @@
+"""What the store withstands: kill -9 while four clients correct, and sixteen writers at once.
+
+    python bench/store.py                                     # 200 kills, 60 s of 16 writers, a queue of 100,000
+    python bench/store.py --kills 5 --seconds 5 --queue 2000
+    python bench/store.py --url postgresql://user@host/empty  # into a PostgreSQL database that has nothing in it
+
+Kills: after each the database is checked as `handigit store check` does; every acknowledged correction must be there
+exactly once, and every one that was tried must be exactly once after it was tried again. Writers: four processes of
+four threads each, three corrections for each new reading; wanted are no error and a p99 of at most 250 ms. Queue: how
+long a reviewer waits for the next item when so many wait and as many are settled.
+
+The figures go to bench/results/store.json.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+import store_hammer
+from handigit.records import Number, Outcome
+from handigit.store import Store, Truth
+from handigit.store.check import check
+from handigit.store.tables import corrections
+from kept import RESULTS, keep, kept
+from timing import seconds as seconds_of
+
+PROCESSES = 4
+WANTED_P99_MS = 250
+
+
+def kill_often(url: str, files: Path, *, kills: int, seed: int = 0) -> dict[str, Any]:
+    """Kill a correcting program again and again; what was lost or doubled, of how much."""
+    chance = random.Random(seed)  # noqa: S311 - nobody guesses these
+    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+        store_hammer.seed_readings(store)
+    totals: Counter[str] = Counter(acknowledged=0, in_doubt=0, lost=0, doubled=0, findings=0)
+    for number in range(kills):
+        after_s = chance.uniform(0, 0.1)
+        killed = store_hammer.correct_and_be_killed(url, files, name=f"kill{number}", after_s=after_s)
+        with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+            totals.update(_look(store, killed))
+    return {"kills": kills, **totals}
+
+
+def _look(store: Store, killed: store_hammer.Killed) -> dict[str, int]:
+    found = _copies(store)
+    lost = sum(key not in found for key in killed.acknowledged)
+    for key in killed.tried:
+        reading, truth = store_hammer.correction_of(key)
+        store.decide(reading, truth, by="hammer", key=key)
+    again = _copies(store)
+    return {
+        "acknowledged": len(killed.acknowledged),
+        "in_doubt": len(killed.tried - killed.acknowledged),
+        "lost": lost + sum(key not in again for key in killed.tried),
+        "doubled": sum(count > 1 for count in again.values()),
+        "findings": len(check(store)),
+    }
+
+
+def _copies(store: Store) -> dict[str, int]:
+    """How often each key is there."""
+    counted = select(corrections.c.key, func.count()).group_by(corrections.c.key)
+    with store.database.reading() as connection:
+        return {row[0]: row[1] for row in connection.execute(counted)}
+
+
+def write_together(url: str, files: Path, *, seconds: float, threads: int = 4) -> dict[str, Any]:
+    """Sixteen writers in four processes; how many writes a second, how long they took, what went wrong."""
+    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+        store_hammer.seed_readings(store)
+    command = [sys.executable, store_hammer.__file__, "write", url, str(files), "--threads", str(threads)]
+    started = [
+        subprocess.Popen([*command, "--seconds", str(seconds), "--name", str(i)], stdout=subprocess.PIPE, text=True)
+        for i in range(PROCESSES)
+    ]
+    said = [json.loads(child.communicate()[0]) for child in started]
+    taken = [one for part in said for one in part["ms"]]
+    cuts = statistics.quantiles(taken, n=100, method="inclusive")
+    return {
+        "writers": PROCESSES * threads,
+        "writes": len(taken),
+        "per_second": round(len(taken) / seconds, 1),
+        "p50_ms": round(cuts[49], 1),
+        "p99_ms": round(cuts[98], 1),
+        "max_ms": round(max(taken), 1),
+        "errors": dict(sum((Counter(part["errors"]) for part in said), Counter())),
+    }
+
+
+def review_long_queue(url: str, files: Path, *, queue: int) -> dict[str, Any]:
+    """How long leasing and deciding take with a long queue, and the list and the figures over all of it."""
+    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+        for start in range(0, queue, 1000):
+            size = min(1000, queue - start)
+            store.add([Number(Outcome.DOUBT, str(i), 0.5 + i / 4000) for i in range(size)], store_hammer.ORIGIN)
+        settled = store.readings(limit=1000).readings
+        for reading in settled:
+            store.decide(reading.id, Truth("1"), by="bench", key=f"settled{reading.id}")
+        leasing = [seconds_of(lambda: store.lease("bench")) * 1e3 for _ in range(100)]
+        return {
+            "queue": queue,
+            "lease_p50_ms": round(statistics.median(leasing), 2),
+            "lease_max_ms": round(max(leasing), 2),
+            "list_ms": round(seconds_of(lambda: store.readings(limit=100)) * 1e3, 1),
+            "figures_ms": round(seconds_of(store.figures) * 1e3, 1),
+            "check_s": round(seconds_of(lambda: check(store)), 2),
+        }
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--queue", type=int, default=100_000)
+    parser.add_argument("--url", help="none: a new SQLite file for each part")
+    asked = parser.parse_args()
+    kind = "sqlite" if asked.url is None else asked.url.partition(":")[0]
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder)
+        parts: dict[str, Callable[[str], dict[str, Any]]] = {
+            "kills": partial(kill_often, files=files, kills=asked.kills),
+            "writers": partial(write_together, files=files, seconds=asked.seconds),
+            "review": partial(review_long_queue, files=files, queue=asked.queue),
+        }
+        for name, part in parts.items():
+            figures[name] = part(asked.url or f"sqlite:///{files / name}.db")
+            print(name, json.dumps(figures[name]))
+    keep(RESULTS / "store.json", kept(RESULTS / "store.json") | {kind: figures})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""The store: what is put into it, what people say of it, and what is gone when it is deleted."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handigit.records import Outcome
+from handigit.store import BadTruth, Filter, KeyReused, NotInStore, Store, StoreError, Truth
+from store_cases import ORIGIN, doubt, number, page
+
+pytest_plugins = ("store_server",)
+
+
+def texts(store: Store, **filters: object) -> list[str]:
+    return [reading.text for reading in store.readings(Filter(**filters)).readings]  # type: ignore[arg-type]
+
+
+def test_what_was_read_comes_back_as_it_was(store: Store) -> None:
+    read = number("007")
+    (added,) = store.add([read], ORIGIN, page=page())
+    reading = store.reading(added)
+    assert reading.number.as_dict(source="s", model="m") == read.as_dict(source="s", model="m")
+    assert (reading.origin, reading.truth, reading.text, reading.disputed) == (ORIGIN, None, "007", False)
+    assert abs(datetime.now(UTC) - reading.at) < timedelta(minutes=1)
+    assert reading.number.digits[0].probabilities == read.digits[0].probabilities
+
+
+def test_a_picture_is_kept_once_and_without_metadata(store: Store) -> None:
+    first, second = (store.reading(store.add([number("1")], ORIGIN, page=page())[0]) for _ in range(2))
+    assert first.picture
+    assert first.picture == second.picture
+    kept = Image.open(io.BytesIO(store.picture(first.picture)))
+    np.testing.assert_array_equal(np.asarray(kept), page())
+    assert kept.info == {}
+    assert len(list(store.pictures.all())) == 1
+
+
+def test_a_page_that_nothing_was_read_from_is_not_kept(store: Store) -> None:
+    assert store.add([], ORIGIN, page=page()) == ()
+    assert not list(store.pictures.all())
+    with pytest.raises(StoreError, match=r"shape \(3, 3, 4\)"):
+        store.add([number("1")], ORIGIN, page=np.zeros((3, 3, 4), np.uint8))
+
+
+def test_a_correction_is_the_value_until_it_is_undone(store: Store) -> None:
+    (added,) = store.add([doubt("15")], ORIGIN)
+    said = store.decide(added, Truth("16"), by="ann", key="k1")
+    assert (said.raw, said.truth.text, said.model, said.model_digest) == ("15", "16", "digit", "d" * 64)
+    assert store.reading(added).text == "16"
+    assert store.reading(added).number.text == "15"
+    store.decide(added, Truth("18"), by="ann", key="k2")
+    assert store.reading(added).text == "18"
+    undone = store.undo(store.history(added)[1].id, by="bob")
+    assert undone.undone_by == "bob"
+    assert store.undo(undone.id, by="ann") == undone  # once is enough
+    assert store.reading(added).text == "16"
+    store.undo(said.id, by="ann")
+    assert store.reading(added).truth is None
+    assert len(store.history(added)) == 2
+
+
+def test_most_people_are_right_and_a_draw_is_disputed(store: Store) -> None:
+    (added,) = store.add([doubt("15")], ORIGIN)
+    store.decide(added, Truth("16"), by="ann", key="1")
+    store.decide(added, Truth("19"), by="bob", key="1")
+    assert (store.reading(added).text, store.reading(added).disputed) == ("19", True)
+    store.decide(added, Truth("16"), by="cem", key="1")
+    assert (store.reading(added).text, store.reading(added).disputed) == ("16", False)
+
+
+def test_a_key_lands_once_and_stands_for_one_decision(store: Store) -> None:
+    first, second = store.add([doubt("15"), doubt("17")], ORIGIN)
+    said = store.decide(first, Truth("16"), by="ann", key="k")
+    assert store.decide(first, Truth("16"), by="ann", key="k") == said
+    assert len(store.history(first)) == 1
+    for reading, truth in ((first, "17"), (second, "16")):
+        with pytest.raises(KeyReused, match="another decision"):
+            store.decide(reading, Truth(truth), by="ann", key="k")
+    assert store.decide(first, Truth("17"), by="bob", key="k").by == "bob"
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "-3", "٣", "1 2", "1" * 65, "=1+1"])
+def test_only_digits_are_a_correction(text: str) -> None:
+    with pytest.raises(BadTruth, match="1 to 64 digits"):
+        Truth(text)
+
+
+def test_there_may_be_no_number(store: Store) -> None:
+    (added,) = store.add([doubt("15")], ORIGIN)
+    store.decide(added, Truth(outcome=Outcome.BLANK), by="ann", key="k")
+    assert (store.reading(added).outcome, store.reading(added).text) == (Outcome.BLANK, "")
+    with pytest.raises(BadTruth, match="must be empty"):
+        Truth("1", Outcome.NOT_A_NUMBER)
+    with pytest.raises(BadTruth, match="doubt"):
+        Truth("", Outcome.DOUBT)
+
+
+@pytest.mark.parametrize("number_of", [0, -1, 99, 2**63, 2**70])
+def test_what_is_not_there_is_named(store: Store, number_of: int) -> None:
+    for ask in (store.reading, store.history):
+        with pytest.raises(NotInStore, match=str(number_of)):
+            ask(number_of)
+    with pytest.raises(NotInStore):
+        store.decide(number_of, Truth("1"), by="ann", key="k")
+    with pytest.raises(NotInStore):
+        store.undo(number_of, by="ann")
+    with pytest.raises(NotInStore):
+        store.release(number_of, by="ann")
+    with pytest.raises(NotInStore, match="picture"):
+        store.picture("0" * 64)
+    assert store.delete([number_of]).readings == 0
+
+
+def test_lists_are_narrowed_by_every_filter(store: Store) -> None:
+    store.add([number("123"), doubt("456")], ORIGIN)
+    middle = datetime.now(UTC)
+    third, fourth = store.add([number("789"), doubt("100%_")], ORIGIN.__class__("b", "other", "e" * 64))
+    store.decide(third, Truth("12"), by="ann", key="k")
+    assert texts(store) == ["100%_", "12", "456", "123"]
+    assert texts(store, outcome=Outcome.DOUBT) == ["100%_", "456"]
+    assert texts(store, model="other") == ["100%_", "12"]
+    assert texts(store, since=middle) == ["100%_", "12"]
+    assert texts(store, until=middle) == ["456", "123"]
+    assert texts(store, contains="12") == ["12", "123"]
+    assert texts(store, contains="789") == []  # not what it says any more
+    assert texts(store, contains="%_") == ["100%_"]
+    assert texts(store, corrected=True) == ["12"]
+    assert texts(store, corrected=False, outcome=Outcome.READ) == ["123"]
+    assert store.reading(fourth).corrected is False
+
+
+def test_pages_stay_put_while_readings_arrive(store: Store) -> None:
+    store.add([number(str(i)) for i in range(5)], ORIGIN)
+    first = store.readings(limit=2)
+    store.add([number("9")], ORIGIN)
+    second = store.readings(after=first.after, limit=2)
+    last = store.readings(after=second.after, limit=2)
+    assert [r.text for page in (first, second, last) for r in page.readings] == ["4", "3", "2", "1", "0"]
+    assert last.after is None
+    assert store.readings(after=2**70, limit=10**9).after is None
+
+
+def test_hostile_names_are_only_text(store: Store) -> None:
+    for source in ("../../etc/passwd", "a\0b", "\ud800.png", "'); DROP TABLE readings; --", "x" * 5000):
+        (added,) = store.add([number("1")], ORIGIN.__class__(source, "m", "d"))
+        assert store.reading(added).origin.source.startswith(source[:1].replace("\ud800", "?"))
+    assert store.decide(1, Truth("2"), by="a\0", key="\udfff").by == "a\ufffd"
+    store.readings(Filter(contains="\ud800\0", model="\0"))
+
+
+def test_jsonl_has_one_reading_a_line(store: Store) -> None:
+    first, second = store.add([number("007"), doubt("15")], ORIGIN, page=page())
+    store.decide(second, Truth("16"), by="ann", key="k")
+    lines = [json.loads(line) for line in store.export(format="jsonl")]
+    assert [line["id"] for line in lines] == [second, first]
+    assert lines[0]["truth"] == {"text": "16", "outcome": "read"}
+    assert (lines[1]["text"], lines[1]["truth"], lines[1]["box"]) == ("007", None, [0, 0, 30, 12])
+
+
+def test_deletion_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    secret = "8675309" * 3
+    kept, doomed = store.add([number("1")], ORIGIN, page=page(1)) + store.add([doubt(secret)], ORIGIN, page=page(2))
+    lease = store.lease("ann")
+    assert lease
+    said = store.decide(doomed, Truth("7" * 21), by="ann", key="k", lease=lease.id)
+    store.undo(said.id, by="ann")
+    gone = store.delete([doomed, doomed])
+    assert (gone.readings, gone.pictures) == (1, 1)
+    with pytest.raises(NotInStore):
+        store.reading(doomed)
+    assert [reading.id for reading in store.readings().readings] == [kept]
+    assert len(list(store.pictures.all())) == 1
+    assert store.lease("ann") is None
+    if store.database.is_sqlite:
+        for file in tmp_path.glob("*.db*"):
+            assert secret.encode() not in file.read_bytes()
+            assert b"7" * 21 not in file.read_bytes()
+
+
+def test_a_picture_goes_with_the_last_that_was_read_from_it(store: Store) -> None:
+    first, second = (store.add([number("1")], ORIGIN, page=page())[0] for _ in range(2))
+    assert store.delete([first]).pictures == 0
+    assert store.picture(store.reading(second).picture or "")
+    assert store.delete([second]).pictures == 1
+
+
+def test_retention_forgets_what_is_old(store: Store) -> None:
+    store.add([number("1")], ORIGIN, page=page(1))
+    moment = datetime.now(UTC)
+    store.add([number("2")], ORIGIN, page=page(2))
+    gone = store.forget(before=moment)
+    assert (gone.readings, gone.pictures) == (1, 1)
+    assert texts(store) == ["2"]
+
+
+def test_a_new_reading_never_gets_a_deleted_ones_number(store: Store) -> None:
+    (first,) = store.add([number("1")], ORIGIN)
+    store.delete([first])
+    assert store.add([number("2")], ORIGIN)[0] > first
+
+
+def test_a_store_opened_again_has_everything(url: str, tmp_path: Path) -> None:
+    with Store.open(url, files=tmp_path / "p") as first:
+        (added,) = first.add([number("12")], ORIGIN, page=page())
+        first.ping()
+    with Store.open(url, files=tmp_path / "p") as again:
+        assert again.reading(added).text == "12"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("mysql://root:secret@host/x", "'mysql'"),
+        ("nonsense", "no database"),
+        ("postgresql://handigit:secret@127.0.0.1:1/none", "refused"),
+    ],
+)
+def test_a_url_that_will_not_do_is_explained_without_its_password(where: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=said) as caught:
+        Store.open(where, files=tmp_path)
+    assert "secret" not in str(caught.value)

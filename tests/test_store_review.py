@@ -1,0 +1,186 @@
+"""Review: who is shown what, and what the figures make of it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handigit.records import Outcome
+from handigit.store import Confusion, Filter, Lease, LeaseLost, NotInStore, Policy, Purpose, Store, Truth
+from handigit.store.sampling import Opinions, draw, want
+from store_cases import EVERY_READ, NO_SAMPLES, ORIGIN, doubt, number
+
+pytest_plugins = ("store_server",)
+
+Opener = Callable[..., Store]
+
+
+@pytest.fixture
+def opened(url: str, tmp_path: Path) -> Opener:
+    """What opens the same database under another policy."""
+    return lambda **policy: Store.open(url, files=tmp_path, policy=Policy(**policy))
+
+
+def taken(store: Store, reviewer: str) -> Lease:
+    lease = store.lease(reviewer)
+    assert lease is not None
+    return lease
+
+
+def test_the_doubt_that_teaches_most_comes_first(store: Store) -> None:
+    store.add([doubt("1", margin=0.3), number("2"), doubt("3", margin=0.02), doubt("4", margin=0.2)], ORIGIN)
+    assert [taken(store, "ann").reading.text for _ in range(3)] == ["3", "4", "1"]
+    assert store.lease("ann") is None
+    assert (store.waiting().doubts, store.waiting().held) == (3, 3)
+
+
+def test_two_reviewers_never_hold_the_same_item(store: Store) -> None:
+    store.add([doubt(str(i)) for i in range(40)], ORIGIN)
+    with ThreadPoolExecutor(8) as pool:
+        leases = list(pool.map(lambda i: taken(store, f"reviewer {i % 8}"), range(40)))
+    assert len({lease.reading.id for lease in leases}) == 40
+    assert store.lease("late") is None
+
+
+def test_a_lease_ends_with_its_time_and_with_its_decision(opened: Opener) -> None:
+    with opened(lease_seconds=0, second_share=0) as hasty, opened(second_share=0) as usual:
+        (reading,) = hasty.add([doubt("15")], ORIGIN)
+        late = taken(hasty, "ann")
+        mine = taken(usual, "bob")
+        assert (mine.reading.id, mine.purpose, mine.until > datetime.now(UTC)) == (reading, Purpose.DOUBT, True)
+        with pytest.raises(LeaseLost, match="another reviewer"):
+            usual.decide(reading, Truth("16"), by="ann", key="a", lease=late.id)
+        said = usual.decide(reading, Truth("16"), by="bob", key="b", lease=mine.id)
+        assert said.purpose is Purpose.DOUBT
+        assert usual.lease("ann") is None
+        assert usual.waiting().doubts == 0
+        assert usual.decide(reading, Truth("16"), by="ann", key="a", lease=late.id).by == "ann"  # no longer held
+
+
+def test_a_lease_is_of_one_reviewer_and_one_item(store: Store) -> None:
+    first, second = store.add([doubt("1"), doubt("2")], ORIGIN)
+    lease = taken(store, "ann")
+    other = second if lease.reading.id == first else first
+    with pytest.raises(LeaseLost, match="decide what was leased"):
+        store.decide(other, Truth("1"), by="ann", key="a", lease=lease.id)
+    with pytest.raises(NotInStore, match="bob has no lease"):
+        store.decide(lease.reading.id, Truth("1"), by="bob", key="b", lease=lease.id)
+
+
+def test_what_is_given_back_is_free_at_once(store: Store) -> None:
+    store.add([doubt("1")], ORIGIN)
+    lease = taken(store, "ann")
+    assert store.lease("bob") is None
+    store.release(lease.id, by="ann")
+    again = taken(store, "bob")
+    store.release(lease.id, by="ann")  # long over: it does not end bob's
+    assert store.lease("ann") is None
+    assert again.reading.id == lease.reading.id
+
+
+def test_an_undone_decision_waits_again(store: Store) -> None:
+    (reading,) = store.add([doubt("1")], ORIGIN)
+    lease = taken(store, "ann")
+    said = store.decide(reading, Truth("7"), by="ann", key="a", lease=lease.id)
+    assert store.lease("ann") is None
+    store.undo(said.id, by="ann")
+    assert taken(store, "ann").reading.id == reading
+
+
+def test_a_disagreement_asks_a_third(store: Store) -> None:
+    reading, _ = store.add([doubt("15", margin=0.3), doubt("1", margin=0)], ORIGIN)
+    store.decide(reading, Truth("16"), by="ann", key="a")
+    store.decide(reading, Truth("18"), by="bob", key="b")
+    assert store.waiting().thirds == 1
+    assert taken(store, "ann").reading.text == "1"  # not what she has decided
+    third = taken(store, "cem")
+    assert (third.reading.id, third.purpose) == (reading, Purpose.THIRD)
+    store.decide(reading, Truth("16"), by="cem", key="c", lease=third.id)
+    assert (store.reading(reading).text, store.reading(reading).disputed) == ("16", False)
+    assert store.waiting().thirds == 0
+
+
+def test_a_second_look_is_somebody_elses(opened: Opener) -> None:
+    with opened(second_share=1) as store:
+        (reading,) = store.add([doubt("15")], ORIGIN)
+        store.decide(reading, Truth("16"), by="ann", key="a", lease=taken(store, "ann").id)
+        assert store.lease("ann") is None
+        second = taken(store, "bob")
+        assert second.purpose is Purpose.SECOND
+        store.decide(reading, Truth("16"), by="bob", key="b", lease=second.id)
+        assert store.lease("cem") is None
+
+
+def test_the_control_sample_is_a_share_that_the_seed_decides(opened: Opener) -> None:
+    with opened(control_share=0.25, seed=7) as store:
+        store.add([number(str(i)) for i in range(400)], ORIGIN)
+        assert 60 < store.waiting().controls < 140  # 400 draws of 1/4: 100 ± 4.6 deviations
+        sample = {lease.reading.id for _ in range(20) if (lease := store.lease("ann"))}
+        policy = Policy(control_share=0.25, seed=7)
+        assert all(draw(policy, "control", reading) < 0.25 for reading in sample)
+
+
+def test_control_items_come_between_doubts(opened: Opener) -> None:
+    with opened(control_share=1, control_turn=0.3, second_share=0) as store:
+        store.add([number("1")] * 40 + [doubt("2")] * 40, ORIGIN)
+        purposes = [taken(store, "ann").purpose for _ in range(40)]
+        assert 3 < purposes.count(Purpose.CONTROL) < 25  # 40 draws of 0.3: 12 ± 3.5 deviations
+
+
+def test_the_error_is_measured_on_the_control_sample_alone(opened: Opener) -> None:
+    with opened(control_share=EVERY_READ.control_share, control_turn=1, second_share=0) as store:
+        readings = store.add([number("15"), number("27"), number("38"), doubt("49")], ORIGIN)
+        store.decide(readings[0], Truth("16"), by="user", key="u")  # noticed by chance, no part of the sample yet
+        assert store.figures().control.checked == 0
+        for index in range(3):
+            lease = taken(store, "ann")
+            assert lease.purpose is Purpose.CONTROL
+            truth = {"15": "16", "16": "16", "27": "27", "38": "99"}[lease.reading.number.text]
+            store.decide(lease.reading.id, Truth(truth), by="ann", key=str(index), lease=lease.id)
+        store.decide(readings[3], Truth("40"), by="ann", key="doubt")
+        figures = store.figures()
+        assert (figures.control.wrong, figures.control.checked) == (2, 3)
+        assert figures.decided == 4
+        assert figures.outcomes == {Outcome.READ: 3, Outcome.DOUBT: 1, Outcome.BLANK: 0, Outcome.NOT_A_NUMBER: 0}
+
+
+def test_figures_have_confusions_and_days(store: Store) -> None:
+    first, second, third, _ = store.add([number("15"), doubt("75"), doubt("9"), number("1")], ORIGIN)
+    for reading, truth in ((first, "16"), (second, "16"), (third, "90")):
+        store.decide(reading, Truth(truth), by="ann", key=str(reading))
+    figures = store.figures()
+    assert figures.confusions[0] == Confusion("5", "6", 2)
+    assert set(figures.confusions[1:]) == {Confusion("7", "1", 1)}
+    assert figures.wrong_length == 1
+    (day,) = figures.days
+    assert day.day == datetime.now(UTC).date()
+    assert (day.outcomes, day.decided) == ({Outcome.READ: 2, Outcome.DOUBT: 2}, 3)
+    assert day.confidence == pytest.approx(0.99)
+    assert store.figures(Filter(model="another")).days == ()
+    assert sum(store.figures(Filter(since=datetime.now(UTC))).outcomes.values()) == 0
+
+
+SAID = st.builds(Opinions, count=st.integers(0, 4), disputed=st.booleans(), controlled=st.booleans())
+
+
+@given(st.integers(1, 10**6), st.sampled_from(list(Outcome)), st.floats(0, 1), SAID)
+def test_what_a_reading_still_needs(reading: int, outcome: Outcome, margin: float, said: Opinions) -> None:
+    wanted = want(reading, outcome, margin, said=said, policy=NO_SAMPLES)
+    if said.disputed:
+        assert wanted
+        assert wanted.purpose is Purpose.THIRD
+    else:
+        assert (wanted is not None) == (outcome is Outcome.DOUBT and said.count == 0)
+    assert wanted is None or 0 <= wanted.worth <= 1
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_smaller_margin_is_worth_more(first: float, second: float) -> None:
+    worths = [want(1, Outcome.DOUBT, margin, policy=NO_SAMPLES) for margin in sorted((first, second))]
+    assert worths[0]
+    assert worths[1]
+    assert worths[0].worth >= worths[1].worth
