@@ -9,7 +9,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from handigit.synth.draw import FINE, paint
 from handigit.synth.groups import word
@@ -23,6 +23,8 @@ from handigit.synth.writer import Pen, Writer, write, write_digit, write_stroke
 CURRENCIES: Final = tuple(sign for sign in "$€£¥" if sign in SIGNS)
 _STRANGE: Final = tuple(sign for sign in CLEAR_MARKS if sign not in "√✓")
 """Signs that are no part of a number; a hook is a 5 in some hands."""
+_SMALL_ENDINGS: Final = 0.4
+"""Share of the numbers with zeros at their end in which these are smaller."""
 _ROOM: Final = 0.3
 """Empty height above and below the digits, in heights, for what stands out."""
 
@@ -69,7 +71,7 @@ class Manner:
             gap=float(gap),
             gap_sd=float(rng.uniform(0.02, 0.12)),
             drift_sd=float(rng.gamma(1.5, 0.025)),
-            size_sd=float(rng.uniform(0.02, 0.12)),
+            size_sd=float(rng.gamma(2, 0.05)),
             lean=0.0 if in_cells else float(np.clip(rng.normal(0.12, 0.28), -0.5, 1.0)),
             wide=float(np.exp(rng.normal(0.0, 0.14))),
             pitch=float(rng.uniform(0.95, 2.2)) if in_cells else 0.0,
@@ -87,7 +89,11 @@ def write_number(
 ) -> Writing:
     """The text (characters of `texts.ALPHABET` and gaps) by one writer with one pen: these, or any."""
     writer, pen = by or (Writer.draw(rng), Pen.draw(rng))
-    parts = [_part(character, rng, height_px, (writer, pen, hand)) for character in text]
+    sizes = _sizes(text, rng, manner) * height_px
+    parts = [
+        _on_line(_part(character, rng, float(size), (writer, pen, hand)), height_px - float(size))
+        for character, size in zip(text, sizes, strict=True)
+    ]
     room = round(_ROOM * height_px)
     placed, width, cells = _places(parts, rng, height_px, manner)
     sheet = np.zeros((round(height_px) + 2 * room, width), np.uint8)
@@ -98,6 +104,20 @@ def write_number(
     if manner.lean or manner.wide != 1:
         sheet = _leaning(sheet, manner, base)
     return Writing(sheet, height_px, base, cells)
+
+
+def _sizes(text: str, rng: np.random.Generator, manner: Manner) -> Float64[np.ndarray, " n"]:
+    """The height of each character, in heights; the zeros that end a number are often smaller, as are its cents."""
+    sizes = np.clip(rng.normal(1, manner.size_sd, len(text)), 0.6, 1.5)
+    ending = len(text) - len(text.rstrip("0 .,-="))
+    if ending > 1 and rng.random() < _SMALL_ENDINGS:
+        sizes[-ending:] *= rng.uniform(0.5, 0.9)
+    return np.asarray(sizes)
+
+
+def _on_line(part: "_Part | None", lower_px: float) -> "_Part | None":
+    """A character of another height, its foot where the others have theirs."""
+    return None if part is None else _Part(part.cover, part.top + lower_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
