@@ -4,10 +4,10 @@
 
 Sets: MNIST test digits made into strings by a fixed seed, cheque amounts (orand_car_a), tablet numbers of two digits
 and more (unipen), fields of vote-count forms (c1), whole pages of these, and lines that hold no number. A string counts
-when all of it is right. Also: the share read at a wanted error of 1 % and 0.1 % with the error among those and its bound, how far
-confidence is from truth, milliseconds a crop on one core, numbers a second on two. `--peers` sets up RapidOCR in an
-environment of its own under out/ and runs it, and Tesseract where it is installed (Debian: tesseract-ocr), on at most
-`PEER_CROPS` crops of each set. Writes bench/results/numbers.json.
+when all of it is right. Also: the share read at a wanted error of 1 % and 0.1 % with the error among those and its
+bound, how far confidence is from truth, milliseconds a crop on one core, numbers a second on two. `--peers` sets up
+RapidOCR in an environment of its own under out/ and runs it, and Tesseract where it is installed (Debian:
+tesseract-ocr), on at most `PEER_CROPS` crops of each set. Writes bench/results/numbers.json.
 """
 
 import argparse

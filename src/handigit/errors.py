@@ -10,7 +10,8 @@ HandigitError
 ├── ModelError              a model file, or a model's name
 ├── PatternError            a pattern for numbers that is no regular expression
 ├── RecipeError             a recipe: an unknown field, a value out of range
-└── RunError                a run on disk: missing, of another recipe, already there
+├── RunError                a run on disk: missing, of another recipe, already there
+└── StoreError              the service's store; with its children in `handigit.store.errors`
 
 Each message says what is wrong, the value, and what to do about it. An error is raised where it is found and caught
 once, at the edge (the command line, the server); nothing logs and raises.

@@ -1,0 +1,135 @@
+"""From looks at a line to a number: outcomes, boxes, alternatives, second looks, cells. Models are written by hand."""
+
+import cv2
+import numpy as np
+import pytest
+
+from handigit.card import Card, Threshold
+from handigit.read.decode import Hypothesis, constraint
+from handigit.read.line_engine import LineEngine
+from handigit.read.looks import Looked, look
+from handigit.read.numbers import BLANK, Seen, Wanted, best_number, in_cells, number_on, surer
+from handigit.records import Box, Number, Outcome
+
+ALPHABET = "0123456789.,-/=$x?"
+CARD = Card(
+    task="number",
+    name="by hand",
+    architecture="none",
+    alphabet=ALPHABET,
+    thresholds=(Threshold(target_error=0.01, confidence=0.9),),
+)
+
+
+def frames(path: str, *, sure: float = 0.999) -> np.ndarray:
+    shares = np.full((len(path), len(ALPHABET) + 1), (1 - sure) / len(ALPHABET))
+    for row, character in zip(shares, path, strict=True):
+        row[0 if character == "_" else 1 + ALPHABET.index(character)] = sure
+    return shares
+
+
+class Spoken(LineEngine):
+    """A model that says one text at each look, the last for ever, and counts what it is shown."""
+
+    def __init__(self, *paths: str, sure: float) -> None:
+        self.card, self.paths, self.sure, self.shown = CARD, list(paths), sure, 0
+
+    def shares(self, lines):
+        """Its frames for each line."""
+        self.shown += len(lines)
+        return [frames(self.paths.pop(0) if len(self.paths) > 1 else self.paths[0], sure=self.sure) for _ in lines]
+
+
+def looked(path: str, *, sure: float = 0.999) -> Looked:
+    return look(Spoken(path, sure=sure), [np.zeros((32, 40), np.float32)])[0]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    page = np.full((60, 200), 230, np.uint8)
+    cv2.putText(page, "12.7", (40, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 30, 2, cv2.LINE_AA)
+    return Seen.on(page)
+
+
+def test_a_sure_number_is_read_with_its_separators_kept_apart(seen) -> None:
+    number = number_on(seen, looked("__1__2_._7__"), CARD, Wanted())
+    assert (number.outcome, number.text, number.raw) == (Outcome.READ, "127", "12.7")
+    assert [digit.value for digit in number.digits] == [1, 2, 7]
+    lefts = [digit.box.left for digit in number.digits if digit.box]
+    assert lefts == sorted(lefts)
+    assert len(lefts) == 3
+    assert all(sum(digit.probabilities) == pytest.approx(1) for digit in number.digits)
+
+
+def test_an_unsure_number_is_a_doubt_with_its_text(seen) -> None:
+    number = number_on(seen, looked("__1__2_", sure=0.8), CARD, Wanted())
+    assert (number.outcome, number.text) == (Outcome.DOUBT, "12")
+
+
+@pytest.mark.parametrize("path", ["__?__", "__x_-_", "_1_?_"])
+def test_what_is_likelier_no_number_is_told_so(seen, path) -> None:
+    number = number_on(seen, looked(path), CARD, Wanted())
+    assert (number.outcome, number.text, number.digits) == (Outcome.NOT_A_NUMBER, "", ())
+
+
+def test_ink_that_the_model_sees_nothing_in_is_blank(seen) -> None:
+    assert number_on(seen, looked("______"), CARD, Wanted()) is BLANK
+
+
+def test_texts_that_differ_in_separators_only_are_one(seen) -> None:
+    both = Looked([Hypothesis("1.2", 0.5), Hypothesis("12", 0.45), Hypothesis("1", 0.05)], frames("_1._2_"))
+    number = number_on(seen, both, CARD, Wanted())
+    assert (number.text, number.raw, number.confidence) == ("12", "1.2", pytest.approx(0.95))
+    assert number.alternatives == (("1", 0.05),)
+    best = best_number(both.found)
+    assert best is not None
+    assert best.probability == pytest.approx(0.95)
+
+
+def test_a_sure_line_is_looked_at_once() -> None:
+    engine = Spoken("_7_", sure=0.9999)
+    assert look(engine, [np.zeros((32, 40), np.float32)])[0].found[0].text == "7"
+    assert engine.shown == 1
+
+
+def test_an_unsure_line_is_looked_at_again_and_outvoted() -> None:
+    engine = Spoken("_7_", "_1_", "_1_", sure=0.9)
+    assert look(engine, [np.zeros((32, 40), np.float32)])[0].found[0].text == "1"
+    assert engine.shown == 3
+
+
+def part(text: str, left: int, confidence: float = 0.9, raw: str | None = None) -> Number:
+    outcome = Outcome.READ if text else Outcome.NOT_A_NUMBER
+    return Number(outcome, text, confidence, raw=text if raw is None else raw, box=Box(left, 0, left + 10, 20))
+
+
+def test_cells_stand_in_their_order_and_fillers_are_left_out() -> None:
+    number = in_cells([part("7", 80), part("", 0, raw="x"), part("4", 40)])
+    assert number is not None
+    assert (number.text, number.outcome) == ("47", Outcome.DOUBT)
+    assert number.confidence == pytest.approx(0.81)
+    assert number.box == Box(40, 0, 90, 20)
+
+
+def test_a_word_in_the_cells_is_no_number() -> None:
+    assert in_cells([part("7", 0), part("", 40, raw="?")]) is None
+    assert in_cells([part("", 0, raw="x")]) is None
+
+
+def test_the_surer_of_line_and_cells_stands_and_a_difference_is_a_doubt() -> None:
+    line = Number(Outcome.READ, "127", 0.95, box=Box(0, 0, 100, 20))
+    same = surer(line, Number(Outcome.DOUBT, "127", 0.5), Wanted(), CARD)
+    assert (same.text, same.outcome, same.confidence) == ("127", Outcome.READ, 0.95)
+    weaker = surer(line, Number(Outcome.DOUBT, "27", 0.5), Wanted(), CARD)
+    assert (weaker.text, weaker.outcome) == ("127", Outcome.DOUBT)
+    stronger = surer(line, Number(Outcome.DOUBT, "1127", 0.99), Wanted(), CARD)
+    assert (stronger.text, stronger.outcome) == ("1127", Outcome.DOUBT)
+    assert surer(line, Number(Outcome.DOUBT, "1127", 0.99), Wanted(within=constraint(r"\d{3}")), CARD) is line
+    assert surer(line, None, Wanted(), CARD) is line
+
+
+def test_boxes_go_with_the_number_when_it_is_placed() -> None:
+    moved = Number(Outcome.READ, "1", 1.0, box=Box(0, 0, 5, 9)).placed(
+        lambda box: Box(box.left + 10, box.top + 20, box.right + 10, box.bottom + 20)
+    )
+    assert moved.box == Box(10, 20, 15, 29)
