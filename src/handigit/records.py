@@ -3,6 +3,7 @@
 Frozen, without I/O. They know nothing of pictures' formats, of models, or of how a confidence came about.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -43,10 +44,6 @@ class Box:
     def height(self) -> int:
         """Pixels from top to bottom."""
         return self.bottom - self.top
-
-    def moved(self, right: int, down: int) -> "Box":
-        """The same rectangle so many pixels further."""
-        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
     def as_list(self) -> list[int]:
         """`[left, top, right, bottom]`, as every JSON answer has it."""
@@ -102,10 +99,10 @@ class Number:
     box: Box | None = None
     page: int = 0
 
-    def moved(self, right: int, down: int) -> "Number":
-        """The same number found in a crop that begins so many pixels from the page's corner."""
-        digits = tuple(replace(d, box=d.box.moved(right, down) if d.box else None) for d in self.digits)
-        return replace(self, digits=digits, box=self.box.moved(right, down) if self.box else None)
+    def placed(self, where: Callable[[Box], Box]) -> "Number":
+        """The same number with each of its boxes where `where` puts it: a crop's places as places on its page."""
+        digits = tuple(replace(digit, box=where(digit.box) if digit.box else None) for digit in self.digits)
+        return replace(self, digits=digits, box=where(self.box) if self.box else None)
 
     def as_dict(self, *, source: str, model: str) -> dict[str, Any]:
         """The one JSON shape of an answer, on the command line and over HTTP."""

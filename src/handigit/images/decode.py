@@ -1,23 +1,26 @@
 """Bytes, files, Pillow images and arrays -> pages: grey, upright, ink dark on light.
 
-It knows formats, colour modes, orientation and limits; it does not know what is written on a page.
-The format is told from the first bytes, never from a file's name, and a picture too large is refused from its header.
+It knows formats and orientation; it does not know what is written on a page. Documents, which may have many pages, are
+another room's (`documents`). The format is told from the first bytes, never from a file's name, and a picture too large
+is refused from its header.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
+from handigit.images.documents import ALLOWED, Kind, document_frames
+from handigit.images.grey import grey_of_array, grey_of_picture
+from handigit.images.limits import USUAL as USUAL
+from handigit.images.limits import Limits as Limits
 from handigit.images.paper import dark_on_light
 
 
@@ -33,10 +36,9 @@ class Stream(Protocol):
 Source = str | Path | bytes | bytearray | memoryview | Stream | Image.Image | np.ndarray
 """Whatever a picture may be given as."""
 
-ALLOWED = "PNG, JPEG, TIFF, WebP or BMP"
-
+Plugin = Callable[[Any, str], ImageFile]
 # The plugins are called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
-_PLUGINS: dict[bytes, Callable[[Any, str], ImageFile]] = {
+_PLUGINS: dict[bytes, Plugin] = {
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,
@@ -46,8 +48,8 @@ _PLUGINS: dict[bytes, Callable[[Any, str], ImageFile]] = {
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
-_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_PDF_WITHIN = 1024
+"""Bytes within which a PDF's mark may stand, after what mailers and printers put before it."""
 _EXIF_ORIENTATION = 0x0112
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: np.fliplr,
@@ -61,34 +63,45 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 """What undoes each EXIF orientation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest pictures that are decoded, in millions of pixels."""
-
-    max_grey_mpx: float = 100
-    max_colour_mpx: float = 40
-
-
-def open_pages(source: Source, *, limits: Limits = Limits()) -> Iterator[UInt8[np.ndarray, "height width"]]:
-    """The pages of a picture: one, or each of a TIFF with many; read one at a time.
+def open_pages(source: Source, *, limits: Limits = USUAL) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    """The pages of a picture or document: one, or each of a PDF or a TIFF with many; read one at a time.
 
     A Pillow image gives the frame it stands at, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB
-    or (H, W, 4) RGBA.
+    or (H, W, 4) RGBA. Documents are read by a process of their own, which ends with the iterator.
 
     Raises:
-        UnreadableImage: empty, truncated, or not a picture in one of the allowed formats.
-        ImageTooLarge: more pixels than `limits` allow; known from the header.
+        UnreadableImage: empty, truncated, locked with a password, or not a picture in one of the allowed formats.
+        ImageTooLarge: more pixels, or more pages, than `limits` allow; known before they are decoded.
         ImageError: an array of another type or shape.
     """
     if isinstance(source, np.ndarray):
-        yield dark_on_light(_grey_of_array(source))
+        yield dark_on_light(grey_of_array(source))
     elif isinstance(source, Image.Image):
         yield _page(source, "the Pillow image", limits)
     else:
         with _opened(source) as (file, name):
-            picture = _recognise(file, name)
-            for number in range(_count(picture, name)):
-                yield _page(_turn_to(picture, number, name), name, limits)
+            yield from _pages_of_file(file, name, limits)
+
+
+def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    start = file.tell()
+    head = file.read(_PDF_WITHIN)
+    file.seek(start)
+    plugin = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
+    if plugin is None and b"%PDF-" in head:
+        yield from _pages_of_document(file, "pdf", name, limits)
+        return
+    picture = _recognise(file, plugin, head, name)
+    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.is_animated:
+        file.seek(start)
+        yield from _pages_of_document(file, "tiff", name, limits)
+    else:
+        yield _page(picture, name, limits)
+
+
+def _pages_of_document(file: Any, kind: Kind, name: str, limits: Limits) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    for frame in document_frames(file, kind=kind, name=name, limits=limits):
+        yield dark_on_light(grey_of_picture(frame))
 
 
 @contextmanager
@@ -98,7 +111,7 @@ def _opened(source: str | Path | bytes | bytearray | memoryview | Stream) -> Ite
         yield BytesIO(source), f"the picture given as {len(source)} bytes"
     elif isinstance(source, str | Path):
         with _file(Path(source)) as file:
-            yield file, str(source)
+            yield (file if file.seekable() else BytesIO(file.read())), str(source)
     elif isinstance(source, Stream):
         name = str(getattr(source, "name", "the picture given as a file object"))
         seekable = getattr(source, "seekable", None)
@@ -117,15 +130,14 @@ def _file(path: Path) -> BufferedReader:
         raise UnreadableImage(f"{path}: cannot be opened: {problem.strerror}; check the path") from None
 
 
-def _recognise(file: Any, name: str) -> ImageFile:
+def _recognise(file: Any, plugin: Plugin | None, head: bytes, name: str) -> ImageFile:
     """The picture with its header read and nothing decoded."""
-    head = file.read(16)
-    file.seek(-len(head), 1)
     if not head:
-        raise UnreadableImage(f"{name}: is empty; give a {ALLOWED} picture")
-    plugin = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
+        raise UnreadableImage(f"{name}: is empty; give a PDF or a {ALLOWED} picture")
     if plugin is None:
-        raise UnreadableImage(f"{name}: is not a {ALLOWED} picture (it starts {head[:8]!r}); save it as one of these")
+        raise UnreadableImage(
+            f"{name}: is not a PDF or a {ALLOWED} picture (it starts {head[:8]!r}); save it as one of these"
+        )
     with _named_errors(name):
         return plugin(file, name)
 
@@ -143,25 +155,9 @@ def _named_errors(name: str) -> Iterator[None]:
         raise UnreadableImage(f"{name}: is truncated or damaged ({problem}); get or save the picture again") from None
 
 
-def _count(picture: ImageFile, name: str) -> int:
-    """Pages to read: only in TIFF do frames mean pages."""
-    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return 1
-    with _named_errors(name):
-        return picture.n_frames
-
-
-def _turn_to(picture: ImageFile, number: int, name: str) -> ImageFile:
-    """The picture at its page of that number."""
-    if number:
-        with _named_errors(name):
-            picture.seek(number)
-    return picture
-
-
 def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
     """Decode one frame."""
-    _check_size(picture, name, limits)
+    limits.check_size(picture.size, mode=picture.mode, name=name)
     with _named_errors(name):
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
             # Room for the pixels, made here: Pillow's plugin would measure it against its own limit, not ours.
@@ -170,19 +166,8 @@ def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, 
             picture.draft("L", picture.size)  # takes the brightness as stored: twice as fast, and less memory
         picture.load()
         turn = _TURNS.get(_orientation(picture))
-        grey = _grey(picture)
+        grey = grey_of_picture(picture)
     return dark_on_light(np.ascontiguousarray(turn(grey)) if turn else grey)
-
-
-def _check_size(picture: Image.Image, name: str, limits: Limits) -> None:
-    kind = "grey" if picture.mode in _GREY_MODES else "colour"
-    allowed = limits.max_grey_mpx if kind == "grey" else limits.max_colour_mpx
-    width, height = picture.size
-    if width * height > allowed * 1e6:
-        raise ImageTooLarge(
-            f"{name}: {width} x {height} = {width * height / 1e6:.1f} Mpx is more than the {allowed:g} Mpx allowed "
-            f"for {kind} pictures; scale it down, or raise HANDIGIT_MAX_{kind.upper()}_MPX"
-        )
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -191,63 +176,3 @@ def _orientation(picture: Image.Image) -> int:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF raises nearly anything, and the pixels are fine without it
         return 1
-
-
-def _grey(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
-    """The frame as 8-bit grey, whatever its mode."""
-    if picture.mode in _DEEP_MODES:
-        return _eight_bits(np.asarray(picture))
-    if picture.has_transparency_data:
-        if picture.mode not in ("LA", "RGBA"):
-            picture = picture.convert("RGBA")
-        layers = np.asarray(picture.convert("LA"))
-        return _without_alpha(layers[..., 0], layers[..., 1])
-    if picture.mode not in ("1", "L", "RGB"):
-        picture = picture.convert("RGB")
-    return np.array(picture.convert("L"))
-
-
-def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Values of 16 or 32 bits, or floats, on 0..255.
-
-    The white level is the least of the usual full scales that holds the brightest value (scanners write 10 or 12 bits
-    into 16), so that a dark page stays dark.
-    """
-    values = np.nan_to_num(deep.astype(np.float32), posinf=0, neginf=0)
-    values -= min(float(values.min()), 0.0)
-    brightest = float(values.max())
-    scales = [1.0] if deep.dtype.kind == "f" else []
-    scales += [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
-    white = next((scale for scale in scales if brightest <= scale), brightest)
-    return (values * (255 / white)).round().astype(np.uint8)
-
-
-def _grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """An array as grey.
-
-    Raises:
-        ImageError: another type or shape than those accepted, or no pixels.
-    """
-    colours = pixels.shape[2:]
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or colours not in ((), (3,), (4,)) or not pixels.size:
-        raise ImageError(
-            f"cannot read a picture from an array of {pixels.dtype} with shape {pixels.shape}; give uint8 of shape "
-            "(H, W), (H, W, 3) RGB or (H, W, 4) RGBA, values 0..255"
-        )
-    if pixels.ndim == 2:
-        return np.ascontiguousarray(pixels)
-    rgb = np.ascontiguousarray(pixels[..., :3])
-    grey = cast("np.ndarray", cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-    return grey if colours == (3,) else _without_alpha(grey, pixels[..., 3])
-
-
-def _without_alpha(
-    grey: UInt8[np.ndarray, "height width"], alpha: UInt8[np.ndarray, "height width"]
-) -> UInt8[np.ndarray, "height width"]:
-    """Lay a transparent picture on white paper, or on black where white would swallow the drawing."""
-    if alpha.min() == 255:
-        return np.ascontiguousarray(grey)
-    on_black = cv2.multiply(grey, alpha, scale=1 / 255)
-    on_white = cv2.add(on_black, 255 - alpha)
-    faint = 32  # grey levels: less than this on white, and more on black, is a drawing in white
-    return on_black if np.ptp(on_white) < faint < np.ptp(on_black) else on_white

@@ -6,7 +6,7 @@ patterns, stamps and neighbours is for the model to see through: it was trained 
 of models and characters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import cv2
@@ -52,11 +52,13 @@ _SHEARS: Final = (-0.5, -0.3, -0.1, 0.1, 0.3, 0.5, 0.7, 0.9, 1.1)
 class Line:
     """One number as a model sees it.
 
-    `pixels`: 0..1, ink bright on 0. `to_crop`: the affine map from (x, y) in the line to (x, y) in the crop.
+    `pixels`: 0..1, ink bright on 0. `to_crop`: the affine map from (x, y) in the line to (x, y) in the crop. `boxed`:
+    whether it may have been written into cells.
     """
 
     pixels: Float32[np.ndarray, "32 width"]
     to_crop: Float64[np.ndarray, "2 3"]
+    boxed: bool = False
 
     @property
     def width(self) -> int:
@@ -65,7 +67,7 @@ class Line:
 
     def moved(self, right_px: int) -> "Line":
         """The same line, found in a crop that began so many pixels further right."""
-        return Line(self.pixels, self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))
+        return replace(self, to_crop=self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))
 
     def box_of(self, part: tuple[float, float, float, float], *, within: tuple[int, int]) -> Box:
         """The box in the crop, which is (height, width) large, around a part (left, top, right, bottom) of the line."""
@@ -88,7 +90,7 @@ def find_line(crop: UInt8[np.ndarray, "height width"]) -> Line | None:
     written = _written(shaded) if shaded else None
     if written is None:
         return None
-    ink, parts = written
+    ink, parts = written.ink, written.parts
     slope = _slope(parts)
     top, bottom = _band(parts, slope)
     least = max(_LEAST_BAND * small.shape[0], _LEAST_BAND_PX)
@@ -96,7 +98,8 @@ def find_line(crop: UInt8[np.ndarray, "height width"]) -> Line | None:
         top, bottom = (top + bottom - least) / 2, (top + bottom + least) / 2
     middle = slope * ink.shape[1] / 2
     slant = _slant(ink, top + middle, bottom + middle)
-    return _line_through(ink, parts, _Frame(slope, slant, top, bottom), crop.shape[1] / small.shape[1])
+    line = _line_through(ink, parts, _Frame(slope, slant, top, bottom), crop.shape[1] / small.shape[1])
+    return replace(line, boxed=written.boxed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +126,34 @@ Parts = Int32[np.ndarray, "n 5"]
 Ink = Float32[np.ndarray, "height width"]
 
 
-def _written(shaded: Shade) -> tuple[Ink, Parts] | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
     """The ink's strength, 0..1, without print, and the parts (left, top, width, height, area) of what is written."""
+
+    ink: Ink
+    parts: Parts
+    boxed: bool
+
+
+def _written(shaded: Shade) -> _Written | None:
+    """What is written on a crop; None for bare paper."""
     pen = _pen_darkness(shaded, np.ones_like(shaded.page))
     if pen is None:
         return None
     mask = _inked(shaded, pen)
     bare = without_print(mask)
-    if bare is not mask:
-        elsewhere = 1 - cv2.dilate(cv2.subtract(mask, bare), np.ones((3, 3), np.uint8))
+    if bare.mask is not mask:
+        elsewhere = 1 - cv2.dilate(cv2.subtract(mask, bare.mask), np.ones((3, 3), np.uint8))
         pen = _pen_darkness(shaded, elsewhere) or pen  # print may be far darker than the pen
         mask = _inked(shaded, pen)
         bare = without_print(mask)
     ink = np.minimum(shaded.darkness * np.float32(1 / pen), 1)
-    if bare is not mask:
-        ink = ink * (1 - cv2.subtract(mask, bare))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(bare, connectivity=8)
+    if bare.mask is not mask:
+        ink = ink * (1 - cv2.subtract(mask, bare.mask))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(bare.mask, connectivity=8)
     parts = stats[1:]
-    kept = _kept(parts, bare.shape)
-    return (ink, parts[kept]) if kept.any() else None
+    kept = _kept(parts, bare.mask.shape)
+    return _Written(ink, parts[kept], bare.boxed) if kept.any() else None
 
 
 def _inked(shaded: Shade, pen: float) -> UInt8[np.ndarray, "height width"]:

@@ -19,6 +19,8 @@ _DOUBTFUL: Final = 0.7
 our drawn non-digits one in 200; of MNIST's with both sides inverted all but 0.3 %, of those in fog one in five."""
 _FAINT_SHARE: Final = 0.12
 """Share of a picture's range of brightness below which nothing is said to stand out."""
+_EXPOSED: Final = 0.5
+"""Share of a picture that must not be overexposed for its paper's noise to be seen there."""
 _DEEPEST: Final = 0.4
 """Paper in the deepest shadow, as a share of the brightest: what is darker is no paper, nor its grain worth a look."""
 
@@ -122,7 +124,7 @@ def shade(page: UInt8[np.ndarray, "height width"]) -> Shade | None:
     paper = _paper_under(page)
     darkness = cv2.GaussianBlur(1 - page / paper, (3, 3), 0) if max(page.shape) > _SMALL_PX else 1 - page / paper
     exposed = darkness[page < 250]  # overexposed paper shows no noise and would hide that of the rest
-    if not exposed.size:
+    if exposed.size < _EXPOSED * page.size:  # what is exposed then is ink, not paper
         return Shade(page, np.maximum(darkness, 0), 0.0)
     bare = float(np.median(exposed))  # above 0: the closing follows the brightest grains
     noise = float(np.median(np.abs(exposed - bare))) / 0.674

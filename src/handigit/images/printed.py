@@ -5,6 +5,7 @@ do; an upright is print where it ends at rules. What could as well be a 1 stays.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -16,6 +17,8 @@ from handigit.images.runs import Line, Mask, Runs, runs_both_ways
 
 _LONG: Final = 1.6
 """Least length of a lone rule in heights of the crop: no stroke of a digit is so wide, however tightly it is cut."""
+_SIDES: Final = 2
+"""Fewest uprights of a row of boxes."""
 _WITH_SIDES: Final = 0.9
 """Least length of a rule with uprights on it, in heights of the crop."""
 _SPAN: Final = 0.45
@@ -54,21 +57,33 @@ def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
     return (first + 1 if least <= first <= most else 0), (last - 1 if least <= width - last <= most else width)
 
 
-def without_print(mask: Mask) -> Mask:
-    """The mask (0 or 1) of a crop without rules and boxes; the mask itself where there are none."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Bare:
+    """The mask (0 or 1) of a crop without rules and boxes; the mask itself where none were sure to be print.
+
+    `boxed`: whether the crop may be of cells side by side, for there are rules and uprights in it.
+    """
+
+    mask: Mask
+    boxed: bool = False
+
+
+def without_print(mask: Mask) -> Bare:
+    """Take rules and boxes out of the mask (0 or 1) of a crop."""
     height, width = mask.shape
     if height < 16 or width < height:
-        return mask
+        return Bare(mask)
     across, down = runs_both_ways(mask, thickest_px=max(2, round(_THICKEST * height)))
     level = _straight(across, mask, at_least_px=_SPAN * width)
     upright = _straight(down, mask, at_least_px=_TALL * height) if level else []
     rules = [line for line in level if _is_rule(line, upright, height=height, width=width)]
+    boxed = len(upright) >= _SIDES
     if not rules:
-        return mask
+        return Bare(mask, boxed)
     lines = np.zeros_like(mask)
     for line in rules + [line for line in upright if _is_side(line, rules, height=height)]:
         line.draw(lines, margin_px=2)
-    return _without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines)
+    return Bare(_without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines), boxed)
 
 
 def _straight(runs: Runs, mask: Mask, *, at_least_px: float) -> list[Line]:
@@ -89,7 +104,7 @@ def _is_rule(line: Line, upright: Sequence[Line], *, height: int, width: int) ->
     """Whether a level line is longer than a stroke of a digit can be, or two uprights stand on it."""
     if line.length >= min(_LONG * height, 0.97 * width):
         return True
-    return line.length >= _WITH_SIDES * height and sum(_touches(other, line, height) for other in upright) >= 2
+    return line.length >= _WITH_SIDES * height and sum(_touches(other, line, height) for other in upright) >= _SIDES
 
 
 def _is_side(line: Line, rules: Sequence[Line], *, height: int) -> bool:

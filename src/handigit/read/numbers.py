@@ -3,8 +3,9 @@
 It knows lines, frames and cards; nothing of files, and nothing of how a line was found.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -13,7 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from handigit.card import Card
 from handigit.images.line import INK_PX, LINE_PX, Line, find_line
-from handigit.read.decode import DIGITS, Constraint, Hypothesis, align, decode
+from handigit.read.decode import DIGITS, UNKNOWN, Constraint, Hypothesis, align
+from handigit.read.looks import Looked
 from handigit.records import Box, Digit, Number, Outcome
 
 _ALTERNATIVES: Final = 4
@@ -38,23 +40,27 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """The line that was found in a crop of (height, width), None where nothing is written."""
+    """A crop, ink dark on light, and the line that was found in it; None where nothing is written."""
 
     line: Line | None
-    crop: tuple[int, int]
+    crop: UInt8[np.ndarray, "height width"]
 
     @classmethod
     def on(cls, crop: UInt8[np.ndarray, "height width"]) -> "Seen":
-        """Look for the line in a crop, ink dark on light."""
-        height, width = crop.shape
-        return cls(find_line(crop), (height, width))
+        """Look for the line in a crop."""
+        return cls(find_line(crop), crop)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The crop's height and width in pixels."""
+        return self.crop.shape[0], self.crop.shape[1]
 
 
-def number_on(seen: Seen, shares: Float64[np.ndarray, "frames classes"], card: Card, wanted: Wanted) -> Number:
-    """The number on a line, whose frames these are; boxes are in pixels of the crop."""
-    line, crop = seen.line, seen.crop
+def number_on(seen: Seen, looked: Looked, card: Card, wanted: Wanted) -> Number:
+    """The number on a line that was looked at; boxes are in pixels of the crop."""
+    line, crop = seen.line, seen.size
     assert line is not None
-    found = decode(shares, card.alphabet, within=wanted.within)
+    found, shares = looked.found, looked.shares
     numbers = _by_text(found)
     if not numbers or _share_of_none(found) > numbers[0].probability:
         return _no_number(found, line, crop)
@@ -74,9 +80,59 @@ def number_on(seen: Seen, shares: Float64[np.ndarray, "frames classes"], card: C
     )
 
 
-def best_number(shares: Float64[np.ndarray, "frames classes"], card: Card) -> Hypothesis | None:
-    """The likeliest number of a line, None where it is likelier that there is none."""
-    found = decode(shares, card.alphabet)
+def in_cells(parts: Sequence[Number]) -> Number | None:
+    """The number whose digits stand in cells side by side, each read for itself; None if they hold no digit or a word.
+
+    It is as sure as all its parts together, and a doubt. Cells that are empty, or crossed out, are left out.
+    """
+    if any(UNKNOWN in part.raw for part in parts):
+        return None
+    boxes = [part.box for part in parts if part.text and part.box]
+    written = sorted((part for part in parts if part.text and part.box), key=_left)
+    if not written:
+        return None
+    text = "".join(part.text for part in written)
+    return Number(
+        outcome=Outcome.DOUBT,
+        text=text,
+        confidence=math.prod(part.confidence for part in written),
+        digits=tuple(digit for part in written for digit in part.digits),
+        raw=text,
+        box=_around_all(boxes),
+    )
+
+
+def _left(number: Number) -> int:
+    return number.box.left if number.box else 0
+
+
+def surer(line: Number, cells: Number | None, wanted: Wanted, card: Card) -> Number:
+    """Of a number read as a line and the same read cell by cell, the surer one.
+
+    Where they differ it is a doubt, for a digit may have gone with the frame of its cell.
+    """
+    if cells is None or (wanted.within is not None and not wanted.within.allows(cells.text)):
+        return line
+    if cells.text == line.text:
+        confidence = max(cells.confidence, line.confidence)
+        sure = confidence >= card.threshold(wanted.target_error)
+        return replace(line, confidence=confidence, outcome=Outcome.READ if sure else Outcome.DOUBT)
+    if line.text and line.confidence >= cells.confidence:
+        return replace(line, outcome=Outcome.DOUBT)
+    return cells
+
+
+def _around_all(boxes: Sequence[Box]) -> Box:
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
+
+
+def best_number(found: Sequence[Hypothesis]) -> Hypothesis | None:
+    """The likeliest number among the texts of a line, None where it is likelier that there is none."""
     numbers = _by_text(found)
     return numbers[0] if numbers and numbers[0].probability >= _share_of_none(found) else None
 

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.images.upright import upright
 from handigit.read.ahead import Ready, prepared_ahead
 from handigit.read.belief import Belief, beliefs
 from handigit.read.confidence import outcome
@@ -23,7 +24,8 @@ from handigit.read.decode import constraint
 from handigit.read.engine import BATCH, Engine
 from handigit.read.line_engine import LineEngine
 from handigit.read.locate import find_lines
-from handigit.read.numbers import BLANK, Seen, Wanted, number_on
+from handigit.read.looks import look
+from handigit.read.numbers import BLANK, Seen, Wanted, in_cells, number_on, surer
 from handigit.records import Digit, Number, Outcome
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
@@ -113,7 +115,7 @@ class Reader:
             ModelError: a model that cannot be used.
             PatternError: a pattern that is none.
         """
-        return self.numbers([image], pattern=pattern)[0]
+        return self._numbers([self._seen(image)], self._wanted(pattern))[0]
 
     def numbers(self, images: Iterable[Source], *, pattern: str | None = None) -> list[Number]:
         """Read many pictures of one number each; the answers stand in the same order.
@@ -151,15 +153,22 @@ class Reader:
         return [replace(number, page=place) for place, page in pages for number in self.page_on(page)]
 
     def page_on(self, page: UInt8[np.ndarray, "height width"]) -> list[Number]:
-        """Every number on a page that `open_pages` gave, ink dark on light.
+        """Every number on a page that `open_pages` gave, ink dark on light, in reading order.
+
+        A page that lies on its side, on its head or askew is read upright where it says how it lies.
 
         Raises:
             ModelError: a model that cannot be used.
         """
-        regions = find_lines(page)
-        crops = [page[one.crop.top : one.crop.bottom, one.crop.left : one.crop.right] for one in regions]
-        found = zip(regions, self.numbers_on(crops), strict=True)
-        return [number.moved(one.crop.left, one.crop.top) for one, number in found if number.text]
+        lying = upright(page)
+        regions = find_lines(lying.page)
+        numbers = self.numbers_on([region.pixels for region in regions])
+        size = page.shape[0], page.shape[1]
+        return [
+            number.placed(lambda box, region=region: lying.on_given(region.on_page(box), size=size))  # type: ignore[misc]
+            for region, number in zip(regions, numbers, strict=True)
+            if number.text
+        ]
 
     def _ahead(
         self, images: Iterable[Source], prepare: Callable[[Source], Ready], *, batch: int
@@ -174,10 +183,29 @@ class Reader:
         return Seen.on(next(iter(open_pages(image, limits=self.limits))))
 
     def _numbers(self, seen: Sequence[Seen], wanted: Wanted) -> list[Number]:
-        """What the number model and its card say to each line."""
+        """What the number model and its card say to each line; to cells, where they are surer, one by one."""
+        numbers = self._in_one(seen, wanted)
+        return [
+            self._in_cells(one, number, wanted) if one.line and one.line.boxed else number
+            for one, number in zip(seen, numbers, strict=True)
+        ]
+
+    def _in_one(self, seen: Sequence[Seen], wanted: Wanted) -> list[Number]:
+        """Each line read as a whole."""
         lines = [one.line.pixels for one in seen if one.line is not None]
-        shares = iter(self.line_engine.shares(lines) if lines else [])  # without lines the model need not be loaded
-        return [number_on(one, next(shares), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
+        if not lines:
+            return [BLANK] * len(seen)  # the model need not be loaded
+        looked = iter(look(self.line_engine, lines, within=wanted.within))
+        return [number_on(one, next(looked), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
+
+    def _in_cells(self, seen: Seen, number: Number, wanted: Wanted) -> Number:
+        """The number in a row of cells: what was read in one, or what the cells hold, whichever is surer."""
+        if number.outcome is Outcome.READ:
+            return number
+        regions = find_lines(seen.crop)
+        parts = self._in_one([Seen.on(region.pixels) for region in regions], Wanted(wanted.target_error))
+        placed = [part.placed(region.on_page) for part, region in zip(parts, regions, strict=True)]
+        return surer(number, in_cells(placed), wanted, self.line_engine.card)
 
     def _views(self, image: Source) -> Views:
         """The ways to see the first page."""

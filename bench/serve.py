@@ -1,0 +1,271 @@
+"""How much the service carries, beside LitServe and plain Flask: same machine, same run, same model, same requests.
+
+    python bench/serve.py throughput     digits a second at 1, 8 and 64 clients; goodput at five times the capacity
+    python bench/serve.py start          seconds from the command to the first answer
+    python bench/serve.py sigterm        20 times SIGTERM under load: accepted and unanswered, processes left behind
+    python bench/serve.py refusals       milliseconds in which bombs are refused
+    python bench/serve.py memory         resident memory over 100,000 requests
+
+Figures are added to bench/results/serve.json. The peers are installed below out/, never into the project.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from kept import RESULTS, keep, kept
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT / "tests"))
+from serving import Running, picture, running  # type: ignore[import-not-found]  # noqa: E402 - the tests' own server
+from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]  # noqa: E402
+
+PEERS = PROJECT / "out" / "serve-peers"
+BOUNDARY = "a-boundary"
+CLIENTS = (1, 8, 64)
+OVERLOAD = 5
+
+
+def form(content: bytes) -> bytes:
+    """A form with one file, as browsers send it."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n\r\n'
+    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def load(port: int, path: str, **how: Any) -> dict[str, Any]:
+    """Put load on a server from a process of its own."""
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    job = {"port": port, "path": path, "body": form(picture()).hex(), "kind": kind} | how
+    command = [sys.executable, str(PROJECT / "bench" / "load.py")]
+    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def ours(folder: Path, *, keeping: bool = False) -> Iterator[tuple[int, str]]:
+    """Our server, as `handigit serve` starts it."""
+    with running(folder, HANDIGIT_KEEP_READINGS=str(int(keeping)), HANDIGIT_QUEUE="128") as server:
+        yield server.port, "/v1/digit"
+
+
+@contextmanager
+def peer(name: str) -> Iterator[tuple[int, str]]:
+    """A peer's server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"PYTHONPATH": str(PEERS), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(PROJECT / "bench" / f"serve_{name}.py"), str(port)]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        wait_for_health(port)
+        yield port, "/predict"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # LitServe's children survive a SIGTERM
+        process.wait()
+
+
+def wait_for_health(port: int) -> None:
+    """Wait until a peer says that it is well."""
+    for _ in range(600):
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError("the peer does not start; see its output above")
+
+
+def install_peers() -> None:
+    """LitServe and Flask, below out/."""
+    if not PEERS.is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(PEERS), "litserve", "flask"]
+        subprocess.run(command, check=True)
+
+
+def throughput(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
+    """All servers at each number of clients, in turns; the median round of each; then the overload."""
+    install_peers()
+    servers: dict[str, Callable[[], Any]] = {
+        "handigit": lambda: ours(folder),
+        "handigit, keeping": lambda: ours(folder, keeping=True),
+        "litserve": lambda: peer("litserve"),
+        "flask": lambda: peer("flask"),
+    }
+    taken: dict[str, dict[int, list[dict[str, Any]]]] = {name: {n: [] for n in CLIENTS} for name in servers}
+    for _ in range(rounds):
+        for name, start in servers.items():
+            with start() as (port, path):
+                load(port, path, clients=8, seconds=1)  # warms caches up
+                for clients in CLIENTS:
+                    taken[name][clients].append(load(port, path, clients=clients, seconds=seconds))
+                    print(name, clients, taken[name][clients][-1], flush=True)
+    figures = {
+        name: {str(clients): middle(rows) for clients, rows in by_clients.items()} for name, by_clients in taken.items()
+    }
+    return {"clients": figures, "overload": overload(folder, figures["handigit"]["64"]["per_second"], seconds)}
+
+
+def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The round of median throughput."""
+    return sorted(rows, key=lambda row: row["per_second"])[len(rows) // 2]
+
+
+def overload(folder: Path, capacity: float, seconds: float) -> dict[str, Any]:
+    """What is still answered at five times the capacity, and how soon the rest is refused."""
+    with ours(folder) as (port, path):
+        load(port, path, clients=8, seconds=1)
+        row = load(port, path, rate=OVERLOAD * capacity, seconds=seconds)
+    return {"capacity": capacity, "offered": OVERLOAD * capacity, "goodput": row["per_second"] / capacity} | row
+
+
+def start(folder: Path, rounds: int) -> dict[str, Any]:
+    """Seconds from the command to the first answer, with a store that is new and one that is not."""
+    taken: dict[str, list[float]] = {"new store": [], "known store": []}
+    for number in range(rounds):
+        place = folder / f"start-{number}"
+        place.mkdir()
+        for kind in taken:
+            taken[kind].append(seconds_to_answer(place))
+    return {kind: round(statistics.median(seconds), 2) for kind, seconds in taken.items()}
+
+
+def seconds_to_answer(folder: Path) -> float:
+    """Start a server as a user does and ask until it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"HANDIGIT_STATE": str(folder)}
+    command = [str(Path(sys.executable).with_name("handigit")), "serve", "--port", str(port)]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        while time.perf_counter() - began < 30:
+            try:
+                if httpx.post(f"http://127.0.0.1:{port}/v1/digit", content=picture()).status_code == 200:
+                    return time.perf_counter() - began
+            except httpx.TransportError:
+                pass
+            time.sleep(0.01)
+    finally:
+        process.terminate()
+        process.wait()
+    raise RuntimeError("no answer within 30 s")
+
+
+def sigterm(folder: Path, rounds: int) -> dict[str, Any]:
+    """End a server under load, again and again; what it had begun must have come to its caller, whole."""
+    lost = orphans = accepted = 0
+    statuses = set()
+    for number in range(rounds):
+        place = folder / f"term-{number}"
+        place.mkdir()
+        with running(place) as server:
+            answers: list[int] = []
+            callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
+            for caller in callers:
+                caller.start()
+            while len(answers) < 20:
+                time.sleep(0.01)
+            children = server.children()
+            server.process.send_signal(signal.SIGTERM)
+            statuses.add(server.process.wait(30))
+            for caller in callers:
+                caller.join()
+            begun = [line for line in server.log if line.get("route") == "/v1/digit" and line["status"] == 200]
+            accepted += len(begun)
+            lost += len(begun) - answers.count(200)
+            orphans += sum(Path(f"/proc/{child}").exists() for child in children)
+        print(number, {"accepted": accepted, "lost": lost, "orphans": orphans}, flush=True)
+    return {"rounds": rounds, "accepted": accepted, "lost": lost, "orphans": orphans, "exit": sorted(statuses)}
+
+
+def ask_until_closed(url: str, answers: list[int]) -> None:
+    """Ask until nobody listens any longer."""
+    while True:
+        try:
+            with httpx.Client(base_url=url, timeout=30) as client:
+                while True:
+                    answers.append(client.post("/v1/digit", content=picture()).status_code)
+        except httpx.ConnectError:
+            return
+        except httpx.TransportError:
+            continue
+
+
+def refusals(folder: Path, rounds: int) -> dict[str, Any]:
+    """Milliseconds until a bomb is refused."""
+    bombs = {"png": png_bomb(50_000), "jpeg": jpeg_bomb(), "tiff": plain_tiff(60_000, 60_000)}
+    with running(folder, HANDIGIT_KEEP_READINGS="0") as server, server.client() as client:
+        return {name: refusal_ms(client, bomb, rounds) for name, bomb in bombs.items()}
+
+
+def refusal_ms(client: httpx.Client, bomb: bytes, rounds: int) -> float:
+    """The median of one bomb."""
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        answer = client.post("/v1/digit", content=bomb)
+        taken.append(time.perf_counter() - began)
+        if answer.status_code not in (413, 422):
+            raise RuntimeError(f"a bomb was answered {answer.status_code}")
+    return round(statistics.median(taken) * 1e3, 2)
+
+
+def memory(folder: Path, requests: int) -> dict[str, Any]:
+    """Resident memory after a tenth of the requests and after all of them."""
+    with running(folder, HANDIGIT_KEEP_READINGS="0") as server:
+        after_tenth = memory_after(server, requests // 10)
+        after_all = memory_after(server, requests - requests // 10)
+    grown = round(after_all - after_tenth, 1)
+    return {"requests": requests, "after_tenth_mb": after_tenth, "after_all_mb": after_all, "grown_mb": grown}
+
+
+def memory_after(server: Running, requests: int) -> float:
+    """Megabytes after so many requests more, of eight clients."""
+    done = 0
+    while done < requests:
+        done += sum(load(server.port, "/v1/digit", clients=8, seconds=10)["statuses"].values())
+        print(done, round(server.memory_mb(), 1), flush=True)
+    resident: float = server.memory_mb()
+    return round(resident, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["throughput", "start", "sigterm", "refusals", "memory"])
+    parser.add_argument("--seconds", type=float, default=10, help="of load at each number of clients")
+    parser.add_argument("--rounds", type=int, help="of each measurement; none: as the results page has it")
+    parser.add_argument("--requests", type=int, default=100_000, help="for memory")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        figures = {
+            "throughput": lambda: throughput(folder, given.seconds, given.rounds or 3),
+            "start": lambda: start(folder, given.rounds or 5),
+            "sigterm": lambda: sigterm(folder, given.rounds or 20),
+            "refusals": lambda: refusals(folder, given.rounds or 100),
+            "memory": lambda: memory(folder, given.requests),
+        }[given.what]()
+    print(json.dumps(figures, indent=2))
+    path = RESULTS / "serve.json"
+    keep(path, kept(path) | {given.what: figures})
+
+
+if __name__ == "__main__":
+    main()

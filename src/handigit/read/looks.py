@@ -1,0 +1,61 @@
+"""Lines read once, and twice more, a little narrower and a little larger, where the first look was not sure.
+
+What several looks say is averaged (test-time augmentation). It knows lines and hypotheses, nothing of pictures or
+outcomes. Both the reader and who calibrates a model read in this way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from handigit.read.decode import Constraint, Hypothesis, decode
+from handigit.read.line_engine import LineEngine
+
+_SURE: Final = 0.98
+"""Probability of the best text from which one look is enough."""
+_LOOKS: Final = ((0.9, 1.0), (1.1, 1.06))
+"""Width and height of the writing at each further look. Of the lines held out, read by a network in the middle of its
+training, 74.6 % came out right with one look, 76.1 with these three, 76.4 with five."""
+
+Pixels = Float32[np.ndarray, "32 _"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """The texts that a line may hold, the likeliest first, and its frames at the first look."""
+
+    found: Sequence[Hypothesis]
+    shares: Float64[np.ndarray, "frames classes"]
+
+
+def look(engine: LineEngine, lines: Sequence[Pixels], *, within: Constraint | None = None) -> list[Looked]:
+    """What may be written in each line."""
+    alphabet = engine.card.alphabet
+    firsts = engine.shares(lines)
+    found = [decode(shares, alphabet, within=within) for shares in firsts]
+    unsure = [place for place, one in enumerate(found) if not one or one[0].probability < _SURE]
+    others = engine.shares([_stretched(lines[place], *size) for place in unsure for size in _LOOKS])
+    for number, place in enumerate(unsure):
+        looks = others[number * len(_LOOKS) : (number + 1) * len(_LOOKS)]
+        found[place] = _together([found[place], *(decode(shares, alphabet, within=within) for shares in looks)])
+    return [Looked(one, shares) for one, shares in zip(found, firsts, strict=True)]
+
+
+def _stretched(pixels: Pixels, wide: float, high: float) -> Pixels:
+    """The line so many times as wide and high, its middle row where it was."""
+    height, width = pixels.shape
+    matrix = np.array([[wide, 0, 0], [0, high, (1 - high) * height / 2]])
+    return np.asarray(cv2.warpAffine(pixels, matrix, (max(8, round(width * wide)), height)))
+
+
+def _together(looks: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """The mean of what several looks say of each text."""
+    sums: dict[str, float] = {}
+    for found in looks:
+        for one in found:
+            sums[one.raw] = sums.get(one.raw, 0.0) + one.probability / len(looks)
+    return sorted((Hypothesis(raw, min(share, 1.0)) for raw, share in sums.items()), key=lambda one: -one.probability)

@@ -1,0 +1,280 @@
+"""Documents: PDF and TIFF with many pages, whole, broken and hostile."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
+from handigit.images import Limits, open_pages
+from handigit.images import child as child_program
+
+A4_POINTS = (595, 842)
+
+
+def page_with(mark: int, size: tuple[int, int] = (300, 200)) -> np.ndarray:
+    """A white page of (height, width) with a square of 40 px in a place of its own."""
+    page = np.full(size, 255, np.uint8)
+    left = 10 + 40 * mark
+    page[50:90, left : left + 40] = 0
+    return page
+
+
+def saved(pages: list[np.ndarray | Image.Image], form: str, **options: object) -> bytes:
+    first, *rest = (page if isinstance(page, Image.Image) else Image.fromarray(page) for page in pages)
+    file = io.BytesIO()
+    first.save(file, form, save_all=True, append_images=rest, **options)
+    return file.getvalue()
+
+
+def pdf(content: bytes, *, size: tuple[float, float] = (200, 100), page: str = "", trailer: str = "") -> bytes:
+    """A PDF of one page with these drawing operations, as small as PDFium still repairs it."""
+    packed = zlib.compress(content, 1)
+    return b"".join(
+        (
+            b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n",
+            f"3 0 obj<</Type/Page/Parent 2 0 R/Contents 4 0 R{page}".encode(),
+            f"/MediaBox[0 0 {size[0]} {size[1]}]>>endobj\n".encode(),
+            f"4 0 obj<</Length {len(packed)}/Filter/FlateDecode>>stream\n".encode(),
+            packed,
+            f"\nendstream endobj\ntrailer<</Root 1 0 R{trailer}>>\n%%EOF".encode(),
+        )
+    )
+
+
+SQUARE = b"20 30 40 50 re f"
+
+
+def children() -> set[int]:
+    """The processes that this one started and that are still there."""
+    listing = Path(f"/proc/{os.getpid()}/task")
+    return {int(pid) for task in listing.iterdir() for pid in (task / "children").read_text().split()}
+
+
+# ---- what is whole
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PDF"])
+def test_a_document_gives_each_page_in_order(form):
+    pages = [page_with(mark) for mark in range(4)]
+    read = list(open_pages(saved(pages, form)))
+    assert [page.shape for page in read] == [page.shape for page in pages]
+    for page, original in zip(read, pages, strict=True):
+        assert np.abs(page.astype(int) - original).mean() < 4  # Pillow writes PDFs as JPEG
+
+
+def test_a_page_is_drawn_at_the_wanted_resolution():
+    page = next(open_pages(pdf(SQUARE), limits=Limits(page_dpi=144)))
+    assert page.shape == (200, 400)
+    ink = cv2.boundingRect((page < 128).view(np.uint8))
+    assert np.allclose(ink, (40, 40, 80, 100), atol=1)
+
+
+def test_a4_has_four_megapixels_by_default():
+    page = next(open_pages(pdf(SQUARE, size=A4_POINTS)))
+    assert page.shape == (2339, 1653)
+
+
+def test_a_turned_page_is_shown_as_its_reader_sees_it():
+    upright = next(open_pages(pdf(SQUARE)))
+    turned = next(open_pages(pdf(SQUARE, page="/Rotate 90")))
+    assert np.abs(np.rot90(upright, -1).astype(int) - turned).mean() < 1
+
+
+def test_a_scan_is_rendered_no_finer_than_it_was_scanned():
+    scan = page_with(1, (300, 200))
+    assert next(open_pages(saved([scan], "PDF", resolution=50))).shape == scan.shape
+    assert next(open_pages(saved([scan], "PDF", resolution=400))).shape == (150, 100)
+
+
+def test_bright_ink_is_turned_dark_page_by_page():
+    pages = list(open_pages(saved([page_with(0), 255 - page_with(1)], "TIFF")))
+    assert [int(page[0, 0]) for page in pages] == [255, 255]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "F", "P", "RGB", "RGBA", "CMYK"])
+def test_every_mode_arrives_as_the_same_grey(mode):
+    grey = Image.fromarray(page_with(2))
+    if mode == "I;16":
+        other = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        other = grey.convert("RGB").convert(mode) if mode in ("P", "CMYK") else grey.convert(mode)
+    for page in open_pages(saved([other, other], "TIFF")):
+        assert np.array_equal(page, np.asarray(grey))
+
+
+def test_a_tiffs_orientation_is_undone_on_every_page():
+    page = page_with(0)
+    stored = [Image.fromarray(np.ascontiguousarray(np.rot90(page))) for _ in range(2)]
+    read = list(open_pages(saved(stored, "TIFF", tiffinfo={0x0112: 6})))
+    assert all(np.array_equal(one, page) for one in read)
+
+
+def test_path_bytes_and_stream_are_one(tmp_path):
+    data = saved([page_with(0), page_with(1)], "PDF")
+    path = tmp_path / "scan of a page"
+    path.write_bytes(data)
+    behind = io.BytesIO(b"before" + data)
+    behind.seek(6)
+    sources = [path, str(path), data, bytearray(data), io.BytesIO(data), behind]
+    answers = [list(open_pages(source)) for source in sources]
+    with path.open("rb") as file:
+        answers.append(list(open_pages(file)))
+    for answer in answers:
+        assert all(np.array_equal(one, other) for one, other in zip(answer, answers[0], strict=True))
+
+
+def test_a_pdf_behind_what_a_mailer_put_before_it():
+    assert next(open_pages(b"\r\n<<from the scanner>>\r\n" + pdf(SQUARE))).shape == (278, 556)
+
+
+# ---- the child
+
+
+def test_the_child_ends_with_the_iterator():
+    before = children()
+    pages = open_pages(saved([page_with(mark) for mark in range(4)], "TIFF"))
+    next(pages)
+    assert len(children() - before) == 1
+    pages.close()
+    assert children() == before
+
+
+def test_the_child_imports_nothing_of_ours():
+    program = f"import runpy, sys; runpy.run_path({child_program.__file__!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {"handigit", "numpy", "cv2", "PIL", "pypdfium2"} & set(loaded.split())
+
+
+def test_nothing_of_the_childs_is_heard(capfd):
+    with pytest.raises(UnreadableImage):
+        list(open_pages(b"%PDF-1.7 nothing more"))
+    damaged = bytearray(saved([page_with(0), page_with(1)], "TIFF", compression="tiff_lzw"))
+    damaged[20:200] = b"\xa5" * 180
+    with contextlib.suppress(ImageError):
+        list(open_pages(bytes(damaged)))
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- what is broken or hostile
+
+
+def test_a_locked_pdf_says_so(tmp_path):
+    key = "55" * 32
+    path = tmp_path / "salary.pdf"
+    path.write_bytes(pdf(SQUARE, trailer=f"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{key}>/U<{key}>>>"))
+    with pytest.raises(UnreadableImage, match=r"salary\.pdf: is locked with a password; save it without one"):
+        list(open_pages(path))
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PDF"])
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6])
+def test_a_truncated_document_is_named(tmp_path, form, share):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 90, 90), np.uint8)
+    data = saved(list(noise), form)
+    path = tmp_path / "scan"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UnreadableImage, match="scan"):
+        list(open_pages(path))
+
+
+@pytest.mark.slow
+@given(st.binary(min_size=1, max_size=60), st.sampled_from(["TIFF", "PDF"]), st.integers(10, 3000))
+@settings(max_examples=40)
+def test_damage_is_always_an_error_of_ours(noise, form, place):
+    data = bytearray(saved([page_with(0, (60, 100)), page_with(1, (60, 100))], form))
+    data[place : place + len(noise)] = noise
+    with contextlib.suppress(ImageError):
+        assert all(page.ndim == 2 for page in open_pages(bytes(data)))
+
+
+def laughing(levels: int) -> bytes:
+    """A PDF of two kB that draws a line 10^levels times: each form draws the next one ten times."""
+    forms = []
+    for level in range(levels):
+        content = b"/X Do " * 10 if level < levels - 1 else b"0 0 m 9 9 l S"
+        head = f"{5 + level} 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Length {len(content)}"
+        forms.append(f"{head}/Resources<</XObject<</X {6 + level} 0 R>>>>>>stream\n".encode() + content)
+    return pdf(b"/X Do " * 10, page="/Resources<</XObject<</X 5 0 R>>>>").replace(
+        b"trailer", b"\nendstream endobj\n".join([*forms, b"trailer"])
+    )
+
+
+def test_a_page_that_never_ends_ends_the_child():
+    assert next(open_pages(laughing(2))).min() < 128
+    before = children()
+    with pytest.raises(UnreadableImage, match=r"page 1: took more than 0\.5 s to decode.*HANDIGIT_PAGE_SECONDS"):
+        list(open_pages(laughing(12), limits=Limits(page_seconds=0.5)))
+    assert children() == before
+
+
+def test_a_child_that_dies_is_an_error_of_ours():
+    pages = open_pages(saved([np.full((2000, 2000), 255, np.uint8)] * 3, "TIFF"))  # more than a pipe holds
+    before = children()
+    next(pages)
+    (child,) = children() - before
+    os.kill(child, signal.SIGSEGV)
+    with pytest.raises(UnreadableImage, match=r"page 2: ended the process that decoded it \(status -11\)"):
+        next(pages)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's memory this way")
+def test_the_child_takes_memory_and_time_from_itself(tmp_path):
+    limits = f"limits = __import__('runpy').run_path({child_program.__file__!r}); limits['confine'](2**28)"
+    for work, last_words in (
+        ("bytes(2**29)", "MemoryError"),
+        ("limits['allow_seconds'](0)\nwhile True: pass", ""),
+        (f"__import__('pathlib').Path({str(tmp_path / 'left')!r}).write_text('here')", "File too large"),
+    ):
+        end = subprocess.run(
+            [sys.executable, "-I", "-c", f"{limits}\n{work}"], capture_output=True, text=True, timeout=300
+        )
+        assert end.returncode != 0
+        assert last_words in end.stderr
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PDF"])
+def test_too_many_pages_are_refused_before_the_first(form):
+    data = saved([page_with(0)] * 4, form)
+    with pytest.raises(ImageTooLarge, match="more than the 3 pages allowed; split it, or raise HANDIGIT_MAX_PAGES"):
+        next(open_pages(data, limits=Limits(max_pages=3)))
+    assert len(list(open_pages(data, limits=Limits(max_pages=4)))) == 4
+
+
+def test_a_giant_page_is_refused_before_it_is_drawn():
+    start = time.perf_counter()
+    with pytest.raises(ImageTooLarge, match=r"page 1: 40000 x 40000 = 1600\.0 Mpx .* 100 Mpx"):
+        list(open_pages(pdf(SQUARE, size=(14_400, 14_400))))
+    assert time.perf_counter() - start < 10
+
+
+def test_a_large_page_of_a_tiff_is_refused_and_those_before_it_are_read():
+    data = saved([page_with(0), np.full((900, 900), 255, np.uint8)], "TIFF")
+    pages = open_pages(data, limits=Limits(max_grey_mpx=0.5))
+    assert next(pages).shape == (300, 200)
+    with pytest.raises(ImageTooLarge, match=r"page 2: 900 x 900 = 0\.8 Mpx is more than the 0\.5 Mpx"):
+        next(pages)
+
+
+def test_directories_in_a_circle_end():
+    data = bytearray(saved([page_with(0), page_with(1)], "TIFF"))
+    first = int.from_bytes(data[4:8], "little")
+    entries = int.from_bytes(data[first : first + 2], "little")
+    chain = first + 2 + 12 * entries
+    second = int.from_bytes(data[chain : chain + 4], "little")
+    entries = int.from_bytes(data[second : second + 2], "little")
+    data[second + 2 + 12 * entries : second + 6 + 12 * entries] = first.to_bytes(4, "little")
+    with contextlib.suppress(ImageError):
+        assert len(list(open_pages(bytes(data)))) == 2
