@@ -1,5 +1,6 @@
 # Every target sets up what it needs, once; a second call does no set-up again.
 #   make run     read the pictures under samples/ with the embedded model
+#   make serve   the service on http://127.0.0.1:8000, with SQLite and the embedded models
 #   make test    run everything that can run here
 #   make check   format, lint, types, import rules
 #   make bench   measure speed, size and robustness
@@ -10,12 +11,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test check format bench notebooks clean
+.PHONY: run serve test check format bench notebooks clean
 
 run: $(VENV)/.base
 	$(BIN)/handigit read samples/digits samples/blank samples/not_digits --as digit --annotate out/samples
 	$(BIN)/handigit read samples/numbers --as number --annotate out/samples
 	$(BIN)/handigit read samples/pages --as page --annotate out/samples
+
+serve: $(VENV)/.app
+	$(BIN)/handigit serve
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -46,6 +50,10 @@ $(VENV)/bin/python:
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --constraint constraints.txt --editable .
 	touch $@
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --constraint constraints.txt --editable '.[app]'
+	touch $@ $(VENV)/.base
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'

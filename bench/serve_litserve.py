@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
+from fastapi import Request
 
 from handigit.pipeline import Read, read_together
 from handigit.read import Reader
@@ -20,8 +21,8 @@ class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
         self.reader = Reader(threads=1)
         self.reader.digits([])
 
-    def decode_request(self, request: Any) -> bytes:
-        """The picture in a request."""
+    def decode_request(self, request: Request) -> bytes:
+        """The picture in a request, which is the parsed form by now, whatever its type says."""
         return bytes(request["file"].file.read())
 
     def predict(self, contents: list[bytes]) -> list[Read | Exception]:

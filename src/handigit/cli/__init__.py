@@ -30,6 +30,8 @@ from handigit.cli.parts import (
     load_data,
     summarise_run,
 )
+from handigit.cli.serve import serve
+from handigit.cli.store import models, store
 from handigit.cli.terminal import complain, err, out, say, watch_training
 from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import Recipe, read_recipe
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from handigit.train.run import Row
 
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+_APP_PACKAGES = frozenset({"alembic", "argon2", "fastapi", "prometheus_client", "sqlalchemy", "uvicorn"})
 
 Share = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
@@ -62,6 +65,9 @@ app = App(
     result_action="return_value",
 )
 app.command(data)
+app.command(models)
+app.command(serve)
+app.command(store)
 
 
 @app.command(sort_key=1)
@@ -107,17 +113,17 @@ def read(
     return SOME_FAILED if failed else DONE
 
 
-@app.command
-def models() -> None:
-    """List the architectures with their weights, multiplications for one glyph, and papers."""
+@models.default
+def list_models() -> None:
+    """List the architectures with their weights, multiplications for one glyph or a line of four digits, and papers."""
     from rich.table import Table
 
-    from handigit.models import ARCHITECTURES, describe
+    from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES, describe
 
     table = Table("model", "parameters", "MACs", "paper", box=None)
     for column in table.columns[1:3]:
         column.justify = "right"
-    for one in map(describe, ARCHITECTURES):
+    for one in map(describe, ARCHITECTURES | NUMBER_ARCHITECTURES):
         table.add_row(one.name, f"{one.parameters:,}", f"{one.macs:,}", one.paper)
     out.print(table)
 
@@ -354,7 +360,8 @@ def run(arguments: list[str]) -> int:
         complain(problem)
         return WRONG_USAGE if isinstance(problem, RecipeError) else SOME_FAILED
     except ModuleNotFoundError as problem:
-        complain(f"this needs {problem.name}: pip install 'handigit[train]'")
+        extra = "app" if problem.name in _APP_PACKAGES else "train"
+        complain(f"this needs {problem.name}: pip install 'handigit[{extra}]'")
         return SOME_FAILED
     except KeyboardInterrupt:
         return 130

@@ -1,0 +1,134 @@
+"""The application: its rooms put together, its addresses, and how errors become answers.
+
+It knows who belongs to whom, and does no work itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+import handigit
+from handigit.errors import HandigitError
+from handigit.images import Limits
+from handigit.pipeline import Kind
+from handigit.read import Reader
+from handigit.settings import Settings
+from handigit.store import Store
+from handigit.web import accounts, health, inference, readings, reads, review, switching
+from handigit.web.access import Access, allowed_hosts
+from handigit.web.described import REFUSALS
+from handigit.web.guard import Guard, Rules, log_failure
+from handigit.web.metrics import Metrics
+from handigit.web.models import MakeReader, Models
+from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
+from handigit.web.reads import CallerGone
+from handigit.web.service import Service
+from handigit.web.upkeep import forget_regularly
+
+log = logging.getLogger(__name__)
+_GONE = 499
+"""A status that nobody sees but the log."""
+
+
+def create_app(settings: Settings, *, store: Store | None = None, make_reader: MakeReader | None = None) -> FastAPI:
+    """The application by its settings; `make_reader` stands in for the reader where a test wants its own.
+
+    Raises:
+        OpenToStrangers: others could reach it and nobody would be asked who they are.
+    """
+    access = Access(settings, store.accounts if store else None)
+    access.check_bind(settings.host)
+    make = make_reader or partial(_reader, settings)
+    models = Models(make, folder=settings.models, start=settings.model_dir)
+    service = Service(models, store, room=settings.queue)
+    app = FastAPI(
+        title="Handigit",
+        description="Reads handwritten numbers.",
+        version=handigit.__version__,
+        lifespan=_lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        responses=REFUSALS,
+    )
+    app.state.settings, app.state.access, app.state.service = settings, access, service
+    app.state.metrics = Metrics(service)
+    rate = None if access.is_open else settings.rate_per_minute
+    rules = Rules(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
+    kinds: tuple[Kind, ...] = ("digit", "number", "page")
+    early = {f"/v1/{kind}": partial(service.check_room, kind) for kind in kinds}
+    app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, early=early)
+    for room in (reads, readings, review, switching, accounts, health, inference):
+        app.include_router(room.router)
+    _handle_errors(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service, days = app.state.service, app.state.settings.retention_days
+    service.start()
+    forgetting = asyncio.create_task(forget_regularly(service.store, days=days)) if days and service.store else None
+    yield
+    if forgetting:
+        forgetting.cancel()
+    await service.stop()
+
+
+def _reader(settings: Settings, place: Path | None) -> Reader:
+    limits = Limits(
+        max_grey_mpx=settings.max_grey_mpx, max_colour_mpx=settings.max_colour_mpx, max_pages=settings.max_pages
+    )
+    return Reader(place, threads=settings.threads, limits=limits)
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Each sort of error that a route may end in becomes a problem."""
+    handlers: dict[type[Exception], Callable[[Exception], Problem]] = {
+        HandigitError: problem_of,
+        HTTPException: _of_http,
+        RequestValidationError: _of_fields,
+    }
+    for kind, to_problem in handlers.items():
+        app.add_exception_handler(kind, partial(_answer, to_problem))
+    for gone in (CallerGone, ClientDisconnect):
+        app.add_exception_handler(gone, _nobody)
+
+
+async def _answer(to_problem: Callable[[Exception], Problem], request: Request, error: Exception) -> Response:
+    problem = to_problem(error)
+    if problem.kind.status == 500:
+        log_failure(error, request.state.request_id)
+    # Clients of the Open Inference Protocol look for the words under "error".
+    more = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
+    return problem.as_response(request.state.request_id, more)
+
+
+async def _nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette calls it so
+    return Response(status_code=_GONE)
+
+
+def _of_http(error: Exception) -> Problem:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, Problem):
+        return error.__cause__  # FastAPI has found it while it read the body
+    return problem_of_status(error.status_code, _DETAILS.get(error.status_code, str(error.detail)))
+
+
+def _of_fields(error: Exception) -> Problem:
+    assert isinstance(error, RequestValidationError)
+    return problem_of_fields(list(error.errors()))
+
+
+_DETAILS = {
+    404: "nothing has this address; /openapi.json lists those that there are",
+    405: "this address does not know that method; /openapi.json lists those that it does",
+}

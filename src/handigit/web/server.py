@@ -1,0 +1,122 @@
+"""The process: settings and a store in, a server that listens, drains and ends.
+
+On SIGTERM it says at once that it is not ready, goes on answering for as long as the settings say, takes no more
+connections, finishes what was accepted, and ends. A second signal ends it at once.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from handigit.settings import Settings
+from handigit.store import Store
+from handigit.web.app import create_app
+from handigit.web.logs import log_lines
+from handigit.web.service import Service
+
+log = logging.getLogger(__name__)
+FIRST_HEAD_S = 20.0
+"""How long a new connection may take to send the head of its first request."""
+_IDLE_S: Final = 30
+"""How long a connection may stay open without a request."""
+_GRACE_S: Final = 20
+"""How much longer than the longest deadline an answer may take at the end."""
+_TURN_S: Final = 0.001
+"""How long a thread keeps the interpreter while others wait: a fifth of Python's own, so that the event loop answers
+while a batch is being read."""
+
+
+class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's protocol (whichever of its two is installed), which by itself waits for ever for a first request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Give the caller a while to say something."""
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(FIRST_HEAD_S, self._hang_up, transport)
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        if self.cycle is None:  # no request has come yet
+            transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a time between the signal and the end in which it still serves."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, *, drain_s: float) -> None:
+        super().__init__(config)
+        self._service = service
+        self._drain_s = drain_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """The first signal begins the end; the second is the end."""
+        again = self._service.state == "draining"
+        self._service.state = "draining"
+        self.force_exit = again
+        # Not uvicorn's own way, which would raise the signal once more at the end: a clean end has the status 0.
+        if again or sig == signal.SIGINT or not self._drain_s:
+            self.should_exit = True
+        else:
+            end = threading.Timer(self._drain_s, setattr, (self, "should_exit", True))
+            end.daemon = True
+            end.start()
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        OpenToStrangers: others could reach it and nobody would be asked who they are.
+        StoreError: the store cannot be opened.
+    """
+    log_lines()
+    sys.setswitchinterval(_TURN_S)
+    app = create_app(settings, store=open_store(settings))
+    asyncio.run(_serve(app, settings))
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings mean; its folder is made if it is missing.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    settings.state.mkdir(parents=True, exist_ok=True)
+    url = settings.store or f"sqlite:///{settings.state / 'handigit.db'}"
+    return Store.open(url, files=settings.state / "pictures")
+
+
+async def _serve(app: FastAPI, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies or None,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=round(settings.deadline_s + _GRACE_S),
+    )
+    server = Server(config, app.state.service, drain_s=settings.drain_s)
+    telling = asyncio.create_task(_tell_address(server))
+    await server.serve()
+    telling.cancel()
+    log.info("ended")
+
+
+async def _tell_address(server: Server) -> None:
+    """Say where it listens, once it does: the port may have been left to chance."""
+    while not server.started:
+        await asyncio.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    log.info("listening", extra={"host": host, "port": port})

@@ -1,0 +1,237 @@
+"""What the server does, apart from HTTP: it reads small pictures together and documents page by page, and keeps both.
+
+One lane a kind for small pictures, one for keeping, a few threads for documents, so that a document of a thousand pages
+holds nobody up. It knows its own state: starting, ready, draining.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from handigit.errors import HandigitError, ImageError, ModelError
+from handigit.images import Source
+from handigit.pipeline import Kind, Read, keep, read_document, read_together
+from handigit.store import Store
+from handigit.web.documents import Desk
+from handigit.web.lane import Lane, LaneFull, TooLate, Width
+from handigit.web.models import Models
+from handigit.web.problems import TOO_LATE, UNAVAILABLE, Problem, busy
+from handigit.web.uploads import Upload
+
+log = logging.getLogger(__name__)
+State = Literal["starting", "ready", "draining", "failed"]
+Glyphs = Float32[np.ndarray, "n 28 28"]
+Shares = Float64[np.ndarray, "n 10"]
+_BATCH: Final = 64
+_DOCUMENTS: Final = 2
+"""Documents that are read at a time: each may take a whole core for minutes."""
+_DOCUMENT_ROOM: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a request asks for: how to read, whether to keep it, and how long there is."""
+
+    kind: Kind
+    request_id: str
+    keep: bool
+    within_s: float
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """What one page of one file came to: answers with their numbers in the store, or an error."""
+
+    source: str
+    read: Read | None = None
+    ids: tuple[int, ...] = ()
+    error: Exception | None = None
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """The JSON objects of the answers: those of the command line, with `id`, null where nothing is kept."""
+        if self.read is None:
+            return []
+        ids = self.ids or (None,) * len(self.read.numbers)
+        return [
+            {"id": id_} | number.as_dict(source=self.source, model=self.read.model)
+            for id_, number in zip(ids, self.read.numbers, strict=True)
+        ]
+
+
+class Service:
+    """Reads and keeps. `start` and `stop` bracket its life, both in the event loop that uses it."""
+
+    def __init__(self, models: Models, store: Store | None, *, room: int) -> None:
+        self.models = models
+        self.store = store
+        self.state: State = "starting"
+        self.on_answered: Callable[[Kind, Answered], None] = lambda kind, answered: None  # noqa: ARG005
+        width = Width(batch=_BATCH, room=room)
+        self.lanes: dict[Kind, Lane[Source, Read]] = {
+            "digit": Lane("digit", partial(self._read_together, "digit"), width),
+            "number": Lane("number", partial(self._read_together, "number"), width),
+        }
+        self.keeping: Lane[tuple[Upload, Read, Promise], tuple[int, ...]] = Lane("keep", self._keep_all, width)
+        self.inference: Lane[Glyphs, Shares] = Lane("infer", self._infer_together, width)
+        self.desk = Desk(at_once=_DOCUMENTS, room=_DOCUMENT_ROOM)
+        self._warming: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Load the model and read the golden picture, while the server answers already."""
+        self._warming = asyncio.create_task(self._warm_up())
+
+    async def stop(self) -> None:
+        """Finish what was accepted and give everything back."""
+        self.state = "draining"
+        if self._warming:
+            await self._warming
+        for lane in (*self._reading_lanes, self.keeping):
+            await lane.close()
+        await self.desk.close()
+        if self.store:
+            await asyncio.to_thread(self.store.close)
+
+    @property
+    def waiting(self) -> int:
+        """Pictures accepted and not yet answered."""
+        return sum(lane.open_items for lane in self._reading_lanes) + self.desk.open_documents
+
+    @property
+    def _reading_lanes(self) -> tuple[Lane[Any, Any], ...]:
+        return (*self.lanes.values(), self.inference)
+
+    def check_room(self, kind: Kind) -> None:
+        """Refuse, before the body is read, what would be refused after.
+
+        Raises:
+            Problem: no model yet, or no room.
+        """
+        if self.state in ("starting", "failed"):
+            raise Problem(UNAVAILABLE, "no model is loaded yet; wait until /readyz says 200", headers=_SOON)
+        with _as_problems(0):
+            (self.lanes.get(kind) or self.desk).check_room()
+
+    async def read(self, uploads: Sequence[Upload], promise: Promise) -> AsyncGenerator[Answered, None]:
+        """The answers to all files, in their order, each as soon as it and those before it are there.
+
+        Raises:
+            Problem: no room, or no answer in time.
+        """
+        small = [one for one in uploads if promise.kind in self.lanes and not promise.pattern and one.is_small]
+        together = iter(await self._read_small(small, promise))
+        waiting = set(map(id, small))
+        for upload in uploads:
+            if id(upload) in waiting:
+                answered = next(together)
+                self.on_answered(promise.kind, answered)
+                yield answered
+                continue
+            async with aclosing(self._read_document(upload, promise)) as pages:
+                async for answered in pages:
+                    self.on_answered(promise.kind, answered)
+                    yield answered
+
+    async def infer(self, glyphs: Glyphs, *, within_s: float) -> Shares:
+        """How probable each digit is for each glyph.
+
+        Raises:
+            Problem: no room, or no answer in time.
+        """
+        with _as_problems(within_s):
+            (shares,) = await self.inference.ask_all([glyphs], within_s=within_s)
+        if isinstance(shares, Exception):
+            raise shares
+        return shares
+
+    async def _read_small(self, uploads: Sequence[Upload], promise: Promise) -> list[Answered]:
+        """Small pictures, all of them together with whatever else waits."""
+        if not uploads:
+            return []
+        with _as_problems(promise.within_s):
+            lane = self.lanes[promise.kind]
+            read = await lane.ask_all([one.content for one in uploads], within_s=promise.within_s)
+        good = [(u, r, promise) for u, r in zip(uploads, read, strict=True) if isinstance(r, Read)]
+        ids = iter(await self._kept(good))
+        return [
+            Answered(u.name, r, next(ids)) if isinstance(r, Read) else Answered(u.name, error=r)
+            for u, r in zip(uploads, read, strict=True)
+        ]
+
+    async def _read_document(self, upload: Upload, promise: Promise) -> AsyncGenerator[Answered, None]:
+        """A document, page by page."""
+        reader = self.models.active.reader
+        begin = partial(read_document, reader, upload.content, promise.kind, pattern=promise.pattern)
+        with _as_problems(promise.within_s):
+            try:
+                async with aclosing(self.desk.pages(begin, within_s=promise.within_s)) as pages:
+                    async for read in pages:
+                        yield Answered(upload.name, read, (await self._kept([(upload, read, promise)]))[0])
+            except (ImageError, ModelError) as problem:
+                yield Answered(upload.name, error=problem)
+
+    async def _kept(self, read: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...]]:
+        """The numbers in the store of what was read; empty ones where nothing is to be kept."""
+        if self.store is None or not read or not read[0][2].keep:
+            return [()] * len(read)
+        with _as_problems(read[0][2].within_s):
+            ids = await self.keeping.ask_all(read, within_s=read[0][2].within_s)
+        for one in ids:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in ids if isinstance(one, tuple)]
+
+    def _read_together(self, kind: Kind, contents: Sequence[Source]) -> list[Read | Exception]:
+        return read_together(self.models.active.reader, contents, kind)
+
+    def _infer_together(self, several: Sequence[Glyphs]) -> list[Shares]:
+        shares = self.models.active.reader.engine.probabilities(np.concatenate(several))
+        return np.split(shares, np.cumsum([len(glyphs) for glyphs in several])[:-1])
+
+    def _keep_all(self, items: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...]]:
+        assert self.store is not None
+        return [
+            keep(self.store, read, source=upload.name, request_id=promise.request_id, kind=promise.kind)
+            for upload, read, promise in items
+        ]
+
+    async def _warm_up(self) -> None:
+        try:
+            model = await asyncio.to_thread(self.models.begin)
+        except HandigitError as problem:
+            self.state = "failed"
+            log.error("no model", extra={"problem": type(problem).__name__})
+            return
+        log.info("ready", extra={"model": model.name, "sha256": model.digests})
+        if self.state == "starting":
+            self.state = "ready"
+
+
+_SOON: Final = {"Retry-After": "1"}
+
+
+class _as_problems:  # noqa: N801 - a context manager, cheaper than a generator's on the busiest path
+    """Turns a lane's refusals into problems."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LaneFull):
+            raise busy(error.retry_after_s) from None
+        if isinstance(error, TooLate):
+            raise Problem(
+                TOO_LATE,
+                f"no answer within {self._within_s:g} s; send fewer at once, or allow more time with ?within=",
+                headers={"Retry-After": "5"},
+            ) from None

@@ -1,0 +1,153 @@
+"""The service for tests: the application in this process, or the whole server in one of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image, ImageDraw
+
+from handigit.read import Reader
+from handigit.records import Number, Outcome
+from handigit.settings import Settings
+from handigit.store import Store
+
+HOST = "http://127.0.0.1"
+_PROGRAM = "from handigit.settings import Settings; from handigit.web.server import serve; serve(Settings())"
+
+
+def picture(digit: int = 7, *, size: int = 28, format: str = "PNG") -> bytes:  # noqa: A002
+    """A drawn 1 or 7."""
+    scale = size / 28
+    strokes = {7: [(8, 6), (20, 6), (12, 22)], 1: [(14, 5), (14, 23)]}
+    drawn = Image.new("L", (size, size), 255)
+    ImageDraw.Draw(drawn).line([(x * scale, y * scale) for x, y in strokes[digit]], fill=0, width=round(3 * scale))
+    return encoded(drawn, format)
+
+
+def encoded(image: Image.Image, format: str = "PNG", **how: Any) -> bytes:  # noqa: A002
+    """A Pillow image as a file's bytes."""
+    content = BytesIO()
+    image.save(content, format, **how)
+    return content.getvalue()
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    """Settings that keep everything below a test's own folder."""
+    return Settings().model_copy(update={"state": folder, "threads": 1, "port": 0} | changes)
+
+
+def open_store(folder: Path) -> Store:
+    """A store of a test's own."""
+    return Store.open(f"sqlite:///{folder / 'test.db'}", files=folder / "pictures")
+
+
+class NumberReader(Reader):
+    """Reads a number as the digit it is and doubts it, and a page as its digit twice.
+
+    It stands in for the number model: no test of the service asks how well numbers are read.
+    """
+
+    @property
+    def line_engine(self) -> Any:
+        """The digit model's."""
+        return self.engine
+
+    def numbers_on(self, crops: Any, *, pattern: str | None = None) -> list[Number]:  # noqa: ARG002
+        """The digit on each crop, doubted."""
+        return [replace(self.digit_on(crop).as_number(), outcome=Outcome.DOUBT) for crop in crops]
+
+    def page_on(self, page: Any) -> list[Number]:
+        """The digit on the page, twice."""
+        return [self.digit_on(page).as_number()] * 2
+
+
+@dataclass
+class Running:
+    """A server in a process of its own, and the lines of its log."""
+
+    process: "subprocess.Popen[str]"
+    port: int = 0
+    log: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"{HOST}:{self.port}"
+
+    def client(self, **how: Any) -> httpx.Client:
+        """A client of it."""
+        return httpx.Client(base_url=self.url, timeout=30, **how)
+
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        return _status(self.process.pid, "VmRSS") / 1024
+
+    def peak_mb(self) -> float:
+        """Resident memory at its highest."""
+        return _status(self.process.pid, "VmHWM") / 1024
+
+    def forget_peak(self) -> None:
+        """Begin to measure the peak anew."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def children(self) -> list[int]:
+        """Processes that it has started and that are still there."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+        return found
+
+    def wait_for(self, event: str, *, seconds: float = 90) -> dict[str, Any]:
+        """The first line of the log with that event."""
+        arrived = threading.Event()
+        for _ in range(int(seconds / 0.02)):
+            if line := next((line for line in self.log if line["event"] == event), None):
+                return line
+            arrived.wait(0.02)
+        raise AssertionError(f"no {event!r} in the log: {self.raw[-5:]}")
+
+
+@contextmanager
+def running(folder: Path, *, code: str = "", **environment: str) -> Iterator[Running]:
+    """`handigit serve`, ready; `code` is run before it, to give it faults on purpose."""
+    program = f"{code}\n{_PROGRAM}"
+    changes = {"HANDIGIT_STATE": str(folder), "HANDIGIT_PORT": "0", "HANDIGIT_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, env=os.environ | changes | environment, stderr=subprocess.PIPE, text=True)
+    server = Running(process)
+    threading.Thread(target=_follow, args=(server,), daemon=True).start()
+    try:
+        server.port = server.wait_for("listening")["port"]
+        server.wait_for("ready")
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def _follow(server: Running) -> None:
+    assert server.process.stderr is not None
+    for line in server.process.stderr:
+        server.raw.append(line)
+        if line.startswith("{"):
+            server.log.append(json.loads(line))
+
+
+def _status(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])

@@ -1,0 +1,72 @@
+"""The client against a real server on a port of this machine, and against one that is busy on purpose."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+
+from handigit.client import Client, ServiceError
+from serving import picture, running
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server.url
+
+
+def test_pictures_are_read_listed_and_corrected(url, tmp_path) -> None:
+    (tmp_path / "seven.png").write_bytes(picture(7))
+    with Client(url) as client:
+        answers = client.read(tmp_path / "seven.png", picture(1), as_="digit")
+        assert [(one["source"], one["text"]) for one in answers] == [("seven.png", "7"), ("upload", "1")]
+        said = [client.correct(answers[1]["id"], "4", key="one") for _ in "ab"]
+        assert said[0]["id"] == said[1]["id"]
+        assert [one["truth"] for one in client.readings(limit=1)] == [{"text": "4", "outcome": "read"}, None]
+
+
+def test_what_the_service_says_is_wrong_is_raised_with_its_words(url) -> None:
+    with Client(url) as client, pytest.raises(ServiceError, match="save it as one of these") as refused:
+        client.read(b"no picture", as_="digit")
+    assert (refused.value.status, refused.value.problem["type"]) == (422, "urn:handigit:problem:unreadable-picture")
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Refuses twice, asking for a second's patience, then answers."""
+
+    asked: list[float] = []  # noqa: RUF012 - emptied by the test that reads it
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        self.asked.append(time.monotonic())
+        refuse = len(self.asked) <= 2
+        self.send_response(429 if refuse else 200)
+        body = b"" if refuse else b'{"readings": [], "after": null}'
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_what: object) -> None:
+        """Say nothing."""
+
+
+def test_it_waits_as_long_as_a_busy_server_asks_and_gives_up_in_the_end() -> None:
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        Busy.asked.clear()
+        with Client(url, tries=2) as client, pytest.raises(ServiceError, match="429"):
+            list(client.readings())
+        assert Busy.asked[1] - Busy.asked[0] >= 1
+        with Client(url) as client:
+            assert list(client.readings()) == []
+        server.shutdown()
+
+
+def test_a_server_that_is_not_there_is_an_error_of_the_connection() -> None:
+    with Client("http://127.0.0.1:9", tries=1) as client, pytest.raises(httpx.TransportError):
+        list(client.readings())

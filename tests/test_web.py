@@ -1,0 +1,286 @@
+"""The service's addresses, in this process: what is asked is answered, what is wrong is said clearly."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from handigit.read import Reader
+from handigit.read.reader import EMBEDDED
+from handigit.records import Outcome
+from handigit.web import create_app
+from serving import HOST, NumberReader, encoded, open_store, picture, settings
+
+
+def wait_until_ready(client: TestClient) -> TestClient:
+    for _ in range(500):
+        if client.get("/readyz").status_code == 200:
+            return client
+    raise AssertionError("never ready")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory) -> Iterator[TestClient]:
+    """The open desk, with a store, a folder of models, and a stand-in for the number reader."""
+    folder = tmp_path_factory.mktemp("service")
+    embedded = (EMBEDDED / "digit.onnx").read_bytes()
+    (folder / "models").mkdir()
+    (folder / "models" / "twin.onnx").write_bytes(embedded)
+    (folder / "models" / "broken.onnx").write_bytes(embedded[:1000])
+    own = settings(folder, models=folder / "models")
+    app = create_app(own, store=open_store(folder), make_reader=lambda place: NumberReader(place, threads=1))
+    with TestClient(app, base_url=HOST) as opened:
+        yield wait_until_ready(opened)
+
+
+def problem_of(answer) -> dict[str, object]:
+    """The problem in an answer, which must be a proper one."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert not re.search(r"Traceback|/(?:home|root|tmp|usr|work)/", answer.text)
+    return problem
+
+
+def test_a_picture_as_the_body_is_read_and_kept(client) -> None:
+    answer = client.post("/v1/digit", content=picture(), params={"name": "seven.png"})
+    assert answer.status_code == 200
+    (reading,) = answer.json()["readings"]
+    expected = Reader(threads=1).digit(picture()).as_number().as_dict(source="seven.png", model=reading["model"])
+    assert reading == {"id": reading["id"]} | expected
+    assert client.get(f"/v1/readings/{reading['id']}").json()["text"] == "7"
+
+
+def test_what_is_not_to_be_kept_is_not(client) -> None:
+    before = client.get("/v1/readings").json()
+    answer = client.post("/v1/digit", content=picture(), params={"keep": "false"})
+    assert answer.json()["readings"][0]["id"] is None
+    assert client.get("/v1/readings").json() == before
+
+
+def test_many_files_at_once_are_answered_in_order_and_a_bad_one_costs_only_itself(client) -> None:
+    files = [("file", ("a", picture(7))), ("file", ("b", b"no picture")), ("file", ("c", picture(1)))]
+    body = client.post("/v1/digit", files=files).json()
+    assert [(one["source"], one["text"]) for one in body["readings"]] == [("a", "7"), ("c", "1")]
+    assert [(one["source"], one["status"]) for one in body["problems"]] == [("b", 422)]
+
+
+def test_where_nothing_can_be_read_the_status_says_so(client) -> None:
+    files = [("file", (name, b"no picture")) for name in "ab"]
+    assert "none of 2 pictures" in problem_of(client.post("/v1/digit", files=files))["detail"]
+
+
+def test_a_document_is_streamed_as_lines(client) -> None:
+    pages = [Image.open(BytesIO(picture(digit, size=60))) for digit in (7, 1, 7)]
+    scan = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with client.stream("POST", "/v1/page", content=scan, headers={"accept": "application/jsonl"}) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    assert [(line["page"], line["text"]) for line in lines] == [(0, "7")] * 2 + [(1, "1")] * 2 + [(2, "7")] * 2
+
+
+def test_a_number_is_read_by_the_reader_that_the_application_was_given(client) -> None:
+    assert client.post("/v1/number", content=picture()).json()["readings"][0]["text"] == "7"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/jsonl"])
+def test_a_picture_that_cannot_be_read_is_a_422(client, accept) -> None:
+    answer = client.post("/v1/digit", content=picture()[:60], headers={"accept": accept})
+    assert answer.status_code == 422
+    assert "damaged" in problem_of(answer)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/v1/digit", b"", 400),
+        ("GET", "/v1/digit", None, 405),
+        ("GET", "/nothing", None, 404),
+        ("POST", "/v1/digit?within=0", picture(), 422),
+        ("GET", "/v1/readings/999999", None, 404),
+        ("GET", "/v1/readings/0", None, 422),
+        ("GET", "/v1/readings?since=2024-01-01", None, 422),
+        ("GET", "/v1/readings?since=0001-01-01T00:00:00%2B14:00", None, 422),
+        ("GET", "/v1/pictures/" + "0" * 64, None, 404),
+        ("POST", "/v1/models/switch", b'{"name": "nobody"}', 404),
+        ("POST", "/v1/models/switch", b'{"name": "broken"}', 409),
+        ("POST", "/v1/models/switch", b'{"name": "../../etc"}', 404),
+        ("POST", "/v2/models/nobody/infer", b"{}", 404),
+        ("POST", "/v2/models/digit/infer", b"{}", 400),
+    ],
+)
+def test_what_is_wrong_is_said_as_a_problem(client, method, path, body, status) -> None:
+    kind = {"content-type": "application/json"} if body and body[:1] == b"{" else {}
+    assert problem_of(client.request(method, path, content=body, headers=kind))["status"] == status
+
+
+def test_the_request_id_of_the_caller_stands_in_header_answer_and_row(client) -> None:
+    answer = client.post("/v1/digit", content=picture(), headers={"x-request-id": "till-17"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "till-17"
+    assert client.get(f"/v1/readings/{answer.json()['readings'][0]['id']}").json()["request_id"] == "till-17"
+
+
+def test_a_request_id_that_could_do_harm_is_replaced(client) -> None:
+    assert re.fullmatch("[0-9a-f]{32}", client.get("/healthz", headers={"x-request-id": "a b"}).headers["x-request-id"])
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nothing", "/openapi.json"])
+def test_strict_headers_are_on_every_answer(client, path) -> None:
+    headers = client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://elsewhere.example"},
+        {"origin": "null"},
+        {"origin": "http://[broken"},
+        {"sec-fetch-site": "cross-site"},
+        {"host": "rebound.example"},
+    ],
+)
+def test_a_page_of_strangers_cannot_send_requests(client, headers) -> None:
+    assert problem_of(client.post("/v1/digit", content=picture(), headers=headers))["status"] == 403
+
+
+def test_our_own_pages_may_send_requests(client) -> None:
+    headers = {"origin": HOST, "sec-fetch-site": "same-origin"}
+    assert client.post("/v1/digit", content=picture(), headers=headers).status_code == 200
+
+
+def test_a_reading_is_corrected_undone_and_deleted_for_good(client) -> None:
+    reading = client.post("/v1/digit", content=picture(1)).json()["readings"][0]["id"]
+    path = f"/v1/readings/{reading}"
+    said = [client.post(f"{path}/corrections", json={"text": "4"}, headers={"idempotency-key": "k"}) for _ in "ab"]
+    assert [one.status_code for one in said] == [201, 201]
+    assert said[0].json() == said[1].json()
+    now = client.get(path).json()
+    assert (now["text"], now["truth"], len(now["history"])) == ("1", {"text": "4", "outcome": "read"}, 1)
+    assert now["history"][0]["by"] == "local"
+    client.post(f"/v1/corrections/{said[0].json()['id']}/undo")
+    assert client.get(path).json()["truth"] is None
+    assert client.request("DELETE", "/v1/readings", params={"number": reading}).json()["readings"] == 1
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "said", [{"text": "4a"}, {"text": ""}, {"text": "4", "outcome": "blank"}, {"outcome": "doubt"}]
+)
+def test_a_correction_that_is_no_number_is_refused(client, said) -> None:
+    reading = client.post("/v1/digit", content=picture()).json()["readings"][0]["id"]
+    assert problem_of(client.post(f"/v1/readings/{reading}/corrections", json=said))["status"] == 422
+
+
+def test_readings_are_listed_by_pages_filtered_and_exported(client) -> None:
+    ids = [client.post("/v1/digit", content=picture(1)).json()["readings"][0]["id"] for _ in range(3)]
+    first = client.get("/v1/readings", params={"limit": 2, "contains": "1"}).json()
+    second = client.get("/v1/readings", params={"limit": 2, "contains": "1", "after": first["after"]}).json()
+    listed = [one["id"] for one in first["readings"] + second["readings"]]
+    assert listed[:3] == ids[::-1]
+    lines = client.get("/v1/readings/export", params={"format": "jsonl", "contains": "1"}).text.splitlines()
+    assert [json.loads(line)["id"] for line in lines][:3] == ids[::-1]
+    assert client.get("/v1/readings/export").headers["content-type"].startswith("text/csv")
+
+
+def test_the_kept_picture_has_nothing_but_pixels(client) -> None:
+    note = PngInfo()
+    note.add_text("Author", "somebody")
+    content = encoded(Image.open(BytesIO(picture())), pnginfo=note)
+    reading = client.post("/v1/digit", content=content).json()["readings"][0]["id"]
+    kept = client.get(f"/v1/pictures/{client.get(f'/v1/readings/{reading}').json()['picture']}")
+    assert kept.headers["content-type"] == "image/png"
+    assert b"somebody" in content
+    assert b"somebody" not in kept.content
+
+
+def test_a_doubt_is_leased_decided_and_gone_from_the_queue(client) -> None:
+    reading = client.post("/v1/number", content=picture()).json()["readings"][0]
+    assert reading["outcome"] == Outcome.DOUBT
+    held = client.post("/v1/review/lease").json()
+    while held["reading"]["id"] != reading["id"]:
+        client.post(f"/v1/review/lease/{held['id']}/decide", json={"reading": held["reading"]["id"], "text": "7"})
+        held = client.post("/v1/review/lease").json()
+    decision = {"reading": reading["id"], "text": "7"}
+    decided = [client.post(f"/v1/review/lease/{held['id']}/decide", json=decision) for _ in "ab"]
+    assert [one.status_code for one in decided] == [200, 200]
+    assert decided[0].json()["id"] == decided[1].json()["id"]
+    assert client.post(f"/v1/corrections/{decided[0].json()['id']}/undo").json()["undone_by"] == "local"
+    assert set(client.get("/v1/review").json()) >= {"doubts", "controls", "held"}
+
+
+def test_models_are_listed_switched_and_rolled_back(client) -> None:
+    listed = {one["name"]: one for one in client.get("/v1/models").json()["models"]}
+    assert set(listed) == {"default", "twin", "broken"}
+    assert listed["default"]["parts"][0]["card"]["task"] == "digit"
+    assert "problem" in listed["broken"]
+    twin = {"name": "twin", "sha256": listed["twin"]["parts"][0]["sha256"]}
+    assert client.post("/v1/models/switch", json=twin).json()["name"] == "twin"
+    wrong = problem_of(client.post("/v1/models/switch", json=twin | {"sha256": "0" * 64}))
+    assert "SHA-256" in wrong["detail"]
+    assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
+
+
+def test_metrics_count_requests_and_outcomes(client) -> None:
+    client.post("/v1/digit", content=picture())
+    text = client.get("/metrics").text
+    assert re.search(r'handigit_requests_total\{method="POST",route="/v1/digit",status="200"\} [1-9]', text)
+    assert re.search(r'handigit_answers_total\{kind="digit",outcome="read"\} [1-9]', text)
+    assert "handigit_ready 1.0" in text
+
+
+def test_what_is_older_than_the_settings_allow_is_forgotten_for_good(tmp_path) -> None:
+    aged = settings(tmp_path, retention_days=1e-9)
+    store = open_store(tmp_path)
+    with TestClient(create_app(aged, store=store), base_url=HOST) as client:
+        reading = wait_until_ready(client).post("/v1/digit", content=picture()).json()["readings"][0]["id"]
+        assert client.get(f"/v1/readings/{reading}").status_code == 200
+    with TestClient(create_app(aged, store=open_store(tmp_path)), base_url=HOST) as client:
+        wait_until_ready(client)
+        assert client.get("/v1/readings").json()["readings"] == []
+    assert not list((tmp_path / "pictures").rglob("*.png"))
+
+
+def test_a_full_queue_refuses_before_the_body_is_read(tmp_path) -> None:
+    app = create_app(settings(tmp_path, queue=1))
+    with TestClient(app, base_url=HOST) as client:
+        wait_until_ready(client)
+        lane = app.state.service.lanes["digit"]
+        lane.open_items += 1  # as if one were being read
+        refused = client.post("/v1/digit", content=picture())
+        lane.open_items -= 1
+        assert problem_of(refused)["type"] == "urn:handigit:problem:busy"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert client.post("/v1/digit", content=picture()).status_code == 200
+
+
+def test_a_deadline_that_cannot_be_met_is_a_504(tmp_path) -> None:
+    class Slow(NumberReader):
+        def digit_on(self, page):
+            time.sleep(1)
+            return super().digit_on(page)
+
+    app = create_app(settings(tmp_path), make_reader=lambda place: Slow(place, threads=1))
+    with TestClient(app, base_url=HOST) as client:
+        wait_until_ready(client)
+        tiff = picture(format="TIFF")
+        assert problem_of(client.post("/v1/digit?within=0.05", content=tiff))["status"] == 504
+
+
+def test_no_package_of_the_project_uses_pickle() -> None:
+    source = Path(__file__).parents[1] / "src"
+    using = re.compile(r"^\s*(?:import|from)\s+(?:c?[pP]ickle|dill|joblib|cloudpickle|shelve|marshal)\b|torch\.load\(")
+    unsafe = re.compile(r"allow_pickle\s*=\s*True|read_pickle\(")
+    for file in source.rglob("*.py"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert not using.search(line), file.name
+            assert not unsafe.search(line), file.name

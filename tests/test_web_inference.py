@@ -1,0 +1,105 @@
+"""The Open Inference Protocol: by hand, and with the public client of another model server."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from handigit.images import find_digit, open_pages
+from handigit.web import create_app
+from serving import HOST, picture, running, settings
+
+PATH = "/v2/models/digit/infer"
+
+
+def glyphs() -> np.ndarray:
+    """A 7 and a 1 as the model sees them."""
+    found = [find_digit(next(open_pages(picture(digit)))) for digit in (7, 1)]
+    return np.stack([one.glyph for one in found if one])
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory) -> Iterator[TestClient]:
+    with TestClient(create_app(settings(tmp_path_factory.mktemp("v2"))), base_url=HOST) as opened:
+        while opened.get("/v2/health/ready").status_code != 200:
+            pass
+        yield opened
+
+
+def asked(**changes: object) -> dict[str, object]:
+    """A request for the two glyphs, with some of it changed."""
+    tensor = {"name": "glyphs", "shape": [2, 28, 28], "datatype": "FP32", "data": glyphs().ravel().tolist()}
+    return {"id": "r1", "inputs": [tensor | changes]}
+
+
+def test_json_in_json_out(client) -> None:
+    answer = client.post(PATH, json=asked()).json()
+    (output,) = answer["outputs"]
+    assert (answer["id"], output["shape"], output["datatype"]) == ("r1", [2, 10], "FP32")
+    shares = np.reshape(output["data"], (2, 10))
+    assert shares.argmax(axis=1).tolist() == [7, 1]
+    assert np.allclose(shares.sum(axis=1), 1, atol=1e-6)
+
+
+def test_nested_data_other_shapes_and_bytes_of_grey_say_the_same(client) -> None:
+    expected = client.post(PATH, json=asked()).json()["outputs"][0]["data"]
+    nested = asked(data=glyphs().tolist())
+    flat = asked(shape=[2, 784])
+    grey = asked(datatype="UINT8", data=np.rint(glyphs() * 255).ravel().astype(int).tolist())
+    for request, tolerance in ((nested, 1e-7), (flat, 1e-7), (grey, 1e-3)):
+        assert np.allclose(client.post(PATH, json=request).json()["outputs"][0]["data"], expected, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [2, 27, 28]},
+        {"shape": [-2, 28, 28]},
+        {"shape": [3, 28, 28]},
+        {"shape": []},
+        {"data": [float("nan")] * 1568},
+        {"data": [2.0] * 1568},
+        {"data": [10**400] * 1568},
+        {"data": "text"},
+        {"datatype": "BYTES"},
+        {"name": "pixels"},
+        {"parameters": {"binary_data_size": -1}},
+        {"parameters": 7},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused_in_the_protocols_own_words(client, changes) -> None:
+    answer = client.post(PATH, content=json.dumps(asked(**changes)))
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"] == answer.json()["detail"]
+
+
+def test_versions_are_digests(client) -> None:
+    described = client.get("/v2/models/digit").json()
+    version = described["versions"][0]
+    assert client.get(f"/v2/models/digit/versions/{version}/ready").json()["ready"]
+    assert client.get("/v2/models/digit/versions/00000000").status_code == 404
+
+
+def test_the_public_client_of_another_server_works_unchanged(tmp_path) -> None:
+    triton = pytest.importorskip(
+        "tritonclient.http", reason="needs tritonclient[http]: pip install 'tritonclient[http]'"
+    )
+    with running(tmp_path) as server:
+        client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("digit")
+        assert client.get_model_metadata("digit")["inputs"][0]["shape"] == [-1, 28, 28]
+        for binary in (True, False):
+            tensor = triton.InferInput("glyphs", [2, 28, 28], "FP32")
+            tensor.set_data_from_numpy(glyphs(), binary_data=binary)
+            wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary)]
+            for outputs in (wanted, None):
+                answer = client.infer("digit", [tensor], outputs=outputs)
+                assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [7, 1]
+        with pytest.raises(triton.InferenceServerException, match="no model named 'nobody'"):
+            client.infer("nobody", [tensor])
+        client.close()
