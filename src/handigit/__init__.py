@@ -28,6 +28,7 @@ _HOMES = {
     "BadDataFile": "handigit.errors",
     "DownloadError": "handigit.errors",
     "ModelError": "handigit.errors",
+    "PatternError": "handigit.errors",
     "RecipeError": "handigit.errors",
     "RunError": "handigit.errors",
 }
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from handigit.errors import ImageError as ImageError
     from handigit.errors import ImageTooLarge as ImageTooLarge
     from handigit.errors import ModelError as ModelError
+    from handigit.errors import PatternError as PatternError
     from handigit.errors import RecipeError as RecipeError
     from handigit.errors import RunError as RunError
     from handigit.errors import UnreadableImage as UnreadableImage

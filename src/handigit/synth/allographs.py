@@ -50,15 +50,9 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("long flag and foot", "-4,38 30,0! 30,50 30,99 / 6,99 56,98", 0.3),
         Allograph("hooked foot", "6,14 16,0! 16,50 16,98! 34,80", 0.25),
         Allograph("long diagonal", "0,30 60,0! 36,50 8,100", 0.2),
-        Allograph("looped at the top", "-8,72 16,30 28,6 22,0 14,16 13,60 15,100", 0.9),
-        Allograph("looped, curled foot", "-4,60 18,28 28,6 20,0 12,18 12,70 18,98 36,90", 0.5),
-        Allograph("upstroke from the line", "-34,94 26,0! 26,50 24,100", 0.5),
     ),
     2: (
         Allograph("plain", "4,22 14,4 36,0 56,12 56,34 36,62 4,98! 34,97 66,98", 4),
-        Allograph("head curled in", "26,34 12,36 2,20 16,2 44,2 56,20 44,52 10,94! 40,90 76,96", 1.5),
-        Allograph("head curled far in", "30,22 26,38 8,34 4,14 26,0 52,8 54,34 34,66 6,96! 36,92 74,98", 1.2),
-        Allograph("head curled in, loop", "24,30 8,30 4,12 26,0 50,8 48,40 24,78 4,96 0,84 16,76 40,92 74,90", 1),
         Allograph("flat base", "6,12 28,0 52,8 54,32 38,58 8,94! 36,98 70,94", 1.5),
         Allograph("loop", "4,24 16,4 38,0 54,14 50,40 30,72 12,94 2,92 8,80 24,84 46,97 68,92", 3),
         Allograph("wide loop", "2,20 18,2 42,2 54,20 46,48 26,80 6,99 -4,88 8,76 26,80 44,94 70,98", 1.2),
@@ -103,8 +97,7 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("lightning", "28,0 4,56! 32,54 58,48! 50,74 42,100", 1.3),
         Allograph("lightning, crossed", "28,0 2,62! 34,60 66,52 / 52,38 44,70 36,100", 1.3),
         Allograph("without a lift", "28,0 4,58! 36,57 58,46 64,30! 54,64 40,100", 1),
-        Allograph("like an h", "26,0 2,66! 30,52 52,48 58,62 48,100", 1.6),
-        Allograph("like an h, tall", "16,-10 4,60! 22,46 44,48 50,66 42,104", 0.8),
+        Allograph("like an h", "26,0 2,66! 30,52 52,48 58,62 48,100", 0.8),
         Allograph("short stem, long bar", "26,0 2,66! 40,64 70,56 / 54,40 46,100", 0.8),
         Allograph("square", "4,4 4,50! 56,48! / 56,0 56,50 54,100", 1.2),
         Allograph("low bar", "12,14 4,62! 34,62 74,56 / 66,0 54,40 40,100", 1),
@@ -133,9 +126,6 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("wide, flat", "90,4 30,4! 22,36! 54,32 76,52 70,82 36,100 -6,92", 0.7),
         Allograph("bar crossing", "12,2 8,44! 32,36 56,48 58,72 40,98 2,92 / 2,4 60,2", 0.8),
         Allograph("round belly, bar apart", "16,14 10,36! 30,26 60,40 66,70 40,98 4,94 / 24,2 56,0", 1),
-        Allograph("like a tick", "0,44 10,42 20,100! 30,10 40,2 84,0", 1.2),
-        Allograph("like a tick, plain", "6,28 15,100! 26,8 74,2", 1),
-        Allograph("like an r", "8,12 14,100! 22,34 40,10 66,8", 0.5),
         Allograph("tail to the neck", "56,2 18,6! 12,42! 36,34 58,50 56,80 32,100 6,88 8,66 24,60", 0.6),
     ),
     6: (
@@ -176,8 +166,6 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("crossed low", "2,10 34,6 58,4! 40,50 30,100 / 14,60 54,52", 1),
         Allograph("curled foot", "4,8 32,8 60,2! 38,56 26,88 32,98 48,92", 0.6),
         Allograph("hooked in front", "6,26 2,6! 34,8 62,2! 46,40 40,100", 0.7),
-        Allograph("like a t", "22,14 40,2! 34,50 28,100 / 0,54 68,46", 0.9),
-        Allograph("like a t, hooked", "8,18 18,8 42,4! 34,50 30,100 / 6,50 72,44", 0.8),
         Allograph("crossed slanting", "4,6 34,5 64,2! 44,46 28,100 / 18,62 64,38", 1),
     ),
     8: (
@@ -222,8 +210,41 @@ DIGITS: dict[int, tuple[Allograph, ...]] = {
         Allograph("wide hook", "54,14 30,2 8,16 8,38 30,46 52,20! 62,60 56,86 34,100 8,98 -12,84", 0.5),
         Allograph("round hook", "52,16 32,0 8,10 4,30 24,46 48,36 56,18 60,56 48,90 22,100 2,86 8,74", 0.8),
         Allograph("short stem", "64,18 36,0 6,16 4,46 28,60 56,44 66,14! 64,60 54,100", 0.8),
+    ),
+}
+"""Every digit's allographs."""
+
+HASTY: dict[int, tuple[Allograph, ...]] = {
+    1: (
+        Allograph("looped at the top", "-8,72 16,30 28,6 22,0 14,16 13,60 15,100", 0.9),
+        Allograph("looped, curled foot", "-4,60 18,28 28,6 20,0 12,18 12,70 18,98 36,90", 0.5),
+        Allograph("upstroke from the line", "-34,94 26,0! 26,50 24,100", 0.5),
+    ),
+    2: (
+        Allograph("head curled in", "26,34 12,36 2,20 16,2 44,2 56,20 44,52 10,94! 40,90 76,96", 1.5),
+        Allograph("head curled far in", "30,22 26,38 8,34 4,14 26,0 52,8 54,34 34,66 6,96! 36,92 74,98", 1.2),
+        Allograph("head curled in, loop", "24,30 8,30 4,12 26,0 50,8 48,40 24,78 4,96 0,84 16,76 40,92 74,90", 1),
+    ),
+    4: (
+        Allograph("like an h", "26,0 2,66! 30,52 52,48 58,62 48,100", 0.8),
+        Allograph("like an h, tall", "16,-10 4,60! 22,46 44,48 50,66 42,104", 0.8),
+    ),
+    5: (
+        Allograph("like a tick", "0,44 10,42 20,100! 30,10 40,2 84,0", 1.2),
+        Allograph("like a tick, plain", "6,28 15,100! 26,8 74,2", 1),
+        Allograph("like an r", "8,12 14,100! 22,34 40,10 66,8", 0.5),
+    ),
+    7: (
+        Allograph("like a t", "22,14 40,2! 34,50 28,100 / 0,54 68,46", 0.9),
+        Allograph("like a t, hooked", "8,18 18,8 42,4! 34,50 30,100 / 6,50 72,44", 0.8),
+    ),
+    9: (
         Allograph("bowl over the stem", "20,46 2,30 12,6 42,0 60,16 46,40 28,50 27,100", 1),
         Allograph("stem from the bowl", "34,46 10,40 10,10 40,0 62,14 52,38 34,46 30,72 26,100", 1),
     ),
 }
-"""Every digit's allographs."""
+"""Further shapes that digits have within numbers, where their neighbours say what they are: seen on cheques."""
+IN_NUMBERS: dict[int, tuple[Allograph, ...]] = {
+    value: shapes + HASTY.get(value, ()) for value, shapes in DIGITS.items()
+}
+"""The shapes of a number's digits."""

@@ -4,6 +4,7 @@
 nothing of pictures; `draw.py` makes those. Every choice comes from the generator that is handed in.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -101,11 +102,13 @@ class Writer:
             whim=0.25 * float(rng.random()),
         )
 
-    def allograph(self, value: int, rng: np.random.Generator) -> Allograph:
+    def allograph(
+        self, value: int, rng: np.random.Generator, *, among: Mapping[int, Sequence[Allograph]] = DIGITS
+    ) -> Allograph:
         """The way in which this writer writes this digit now: nearly always the same."""
         taste = self.taste[value] if rng.random() >= self.whim else rng.random()
-        shares = _shares(value)
-        return DIGITS[value][int(np.searchsorted(shares, taste * shares[-1], side="right"))]
+        shares = _shares(among[value])
+        return among[value][int(np.searchsorted(shares, taste * shares[-1], side="right"))]
 
     def preferring(self, value: int, name: str) -> "Writer":
         """The same person, who always writes this digit by the allograph of this name.
@@ -116,15 +119,15 @@ class Writer:
         names = [allograph.name for allograph in DIGITS[value]]
         if name not in names:
             raise DataError(f"no {value} named {name!r}; there are: {', '.join(names)}")
-        index, shares = names.index(name), np.concatenate([[0.0], _shares(value)])
+        index, shares = names.index(name), np.concatenate([[0.0], _shares(DIGITS[value])])
         taste = self.taste.copy()
         taste[value] = (shares[index] + shares[index + 1]) / 2 / shares[-1]
         return replace(self, taste=taste, whim=0.0)
 
 
-def _shares(value: int) -> Float64[np.ndarray, " k"]:
+def _shares(allographs: Sequence[Allograph]) -> Float64[np.ndarray, " k"]:
     """The running sum of the shares of a digit's allographs."""
-    return np.cumsum([allograph.share for allograph in DIGITS[value]])
+    return np.cumsum([allograph.share for allograph in allographs])
 
 
 def write_digit(value: int, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from handigit.synth.allographs import IN_NUMBERS
 from handigit.synth.draw import FINE, paint
 from handigit.synth.groups import word
 from handigit.synth.hands import Hand
@@ -18,7 +19,7 @@ from handigit.synth.ink import Ink
 from handigit.synth.nondigits import CLEAR_MARKS, LATIN, scribble
 from handigit.synth.signs import SIGNS
 from handigit.synth.strokes import figure
-from handigit.synth.writer import Pen, Writer, write, write_digit, write_stroke
+from handigit.synth.writer import Pen, Writer, write, write_stroke
 
 CURRENCIES: Final = tuple(sign for sign in "$€£¥" if sign in SIGNS)
 _STRANGE: Final = tuple(sign for sign in CLEAR_MARKS if sign not in "√✓")
@@ -169,7 +170,8 @@ def _drawn(ink: Ink, height_px: float) -> _Part:
 def _ink(character: str, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """One character in heights, the digits' line between 0 and 1."""
     if character.isdecimal():
-        return write_digit(int(character), writer, pen, rng)
+        allograph = writer.allograph(int(character), rng, among=IN_NUMBERS)
+        return write(figure(allograph.strokes), writer, pen, rng)
     if character == "$":
         sign = CURRENCIES[int(rng.integers(len(CURRENCIES)))]
         shapes = SIGNS[sign]
