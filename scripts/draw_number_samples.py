@@ -99,7 +99,7 @@ def cheque() -> np.ndarray:
 def year() -> np.ndarray:
     """Four digits on a ruled sheet."""
     page = Sheet(
-        3, (110, 220), pen=PENCIL, ink=GREY, paper=Paper(ruling="ruled", spacing=1.6, print_colour=(150, 178, 214))
+        33, (110, 220), pen=PENCIL, ink=GREY, paper=Paper(ruling="ruled", spacing=1.6, print_colour=(150, 178, 214))
     )
     page.write("1987", 40, 76, 40)
     return page.seen()
@@ -148,7 +148,7 @@ def word() -> np.ndarray:
 
 def scores() -> np.ndarray:
     """A column of scores on squared paper."""
-    squared = Paper(colour=(250, 250, 247), ruling="squared", spacing=0.55, print_colour=(176, 196, 220))
+    squared = Paper(colour=(250, 250, 247), ruling="squared", spacing=1.3, print_colour=(176, 196, 220))
     page = Sheet(11, (720, 520), paper=squared)
     for row, score in enumerate(SCORES):
         page.write(score, 330 + 4 * (row % 3), 110 + 84 * row, 40)
@@ -181,9 +181,9 @@ class Expected:
 
 
 NUMBERS = {
-    "zip-code-on-an-envelope.jpg": Expected(zip_code, ("read",), ("60115",)),
-    "amount-on-a-cheque.jpg": Expected(cheque, ("read",), ("15728",)),
-    "year-in-pencil.png": Expected(year, ("read",), ("1987",)),
+    "zip-code-on-an-envelope.jpg": Expected(zip_code, ("read", "doubt"), ("60115",)),
+    "amount-on-a-cheque.jpg": Expected(cheque, ("read", "doubt"), ("15728",)),
+    "year-in-pencil.png": Expected(year, ("read", "doubt"), ("1987",)),
     "telephone-in-a-comb.png": Expected(telephone, ("read", "doubt"), ("0176442085",)),
     "touching-digits.png": Expected(touching, ("read", "doubt"), ("35802",)),
     "crossed-out-cell.png": Expected(crossed_cells, ("read", "doubt"), ("47",)),

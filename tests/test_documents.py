@@ -60,7 +60,11 @@ SQUARE = b"20 30 40 50 re f"
 def children() -> set[int]:
     """The processes that this one started and that are still there."""
     listing = Path(f"/proc/{os.getpid()}/task")
-    return {int(pid) for task in listing.iterdir() for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in listing.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread may end while we look
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 # ---- what is whole

@@ -42,6 +42,9 @@ class Settings(BaseModel):
     model_dir: Path | None = Field(default=None, description="Folder of the models to read with; none: the embedded")
     max_grey_mpx: float = Field(default=100, gt=0, description="Largest grey picture, in millions of pixels")
     max_colour_mpx: float = Field(default=40, gt=0, description="Largest colour picture, in millions of pixels")
+    max_pages: int = Field(default=1000, ge=1, description="Most pages of one document")
+    page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots an inch at which PDF pages are rendered")
+    page_seconds: float = Field(default=30, gt=0, description="Seconds that decoding one page of a document may take")
     threads: int | None = Field(default=None, ge=1, description="Processor threads to use; none: all")
 
     # The server.
@@ -57,7 +60,6 @@ class Settings(BaseModel):
     retention_days: float | None = Field(default=None, gt=0, description="Forget readings older than this; none: never")
     max_upload_mb: float = Field(default=100, gt=0, description="Largest request, in millions of bytes")
     max_files: int = Field(default=256, ge=1, description="Most pictures in one request")
-    max_pages: int = Field(default=1000, ge=1, description="Most pages of one document")
     queue: int = Field(default=256, ge=1, description="Most pictures that may wait; past it callers are told to retry")
     deadline_s: float = Field(default=30, gt=0, description="Seconds after which a picture that waits is given up")
     drain_s: float = Field(default=0, ge=0, description="Seconds to go on serving, no longer ready, after SIGTERM")

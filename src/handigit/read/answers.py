@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,8 +27,8 @@ from handigit.records import Digit, Number, Outcome, percent
 Format = Literal["table", "json", "jsonl", "csv"]
 Kind = Literal["digit", "number", "page"]
 """What a picture holds."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
-"""What is taken for a picture in a folder; a file named by itself is judged by its content alone."""
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".pdf"})
+"""What is taken for a picture or document in a folder; a file named by itself is judged by its content alone."""
 COLUMNS = ("source", "page", "outcome", "text", "confidence", "left", "top", "right", "bottom", "model")
 _COLOUR_PX = 40_000_000  # above so many pixels the annotated picture is drawn on the grey page already decoded
 _STYLES = {Outcome.READ: "green", Outcome.DOUBT: "yellow", Outcome.BLANK: "dim", Outcome.NOT_A_NUMBER: "magenta"}
@@ -140,9 +140,12 @@ def _as_given(path: Path, number: int, page: UInt8[np.ndarray, "height width"]) 
     """The picture in its own colours, upright."""
     if page.size > _COLOUR_PX:
         return Image.fromarray(page)
-    with Image.open(path) as picture:
-        picture.seek(number)
-        return ImageOps.exif_transpose(picture).convert("RGBA")
+    try:
+        with Image.open(path) as picture:
+            picture.seek(number)
+            return ImageOps.exif_transpose(picture).convert("RGBA")
+    except UnidentifiedImageError:  # a PDF, which only a child of ours opens
+        return Image.fromarray(page)
 
 
 def _model_of(reader: Reader, kind: Kind) -> str:

@@ -18,9 +18,9 @@ from handigit.errors import PatternError
 DIGITS: Final = "0123456789"
 UNKNOWN: Final = "?"
 """The character for what is no part of a number."""
-_BEAM: Final = 16
+_BEAM: Final = 8
 """Prefixes that are followed at a time."""
-_LEAST: Final = 1e-4
+_LEAST: Final = 1e-3
 """Probability below which a character is not tried, and share of the best prefix's below which one is left."""
 _CERTAIN: Final = 0.9999
 """Probability of the blank above which a frame holds nothing."""

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64
 from handigit.read.decode import Constraint, Hypothesis, decode
 from handigit.read.line_engine import LineEngine
 
-_SURE: Final = 0.98
+_SURE: Final = 0.9
 """Probability of the best text from which one look is enough."""
 _LOOKS: Final = ((0.9, 1.0), (1.1, 1.06))
 """Width and height of the writing at each further look. Of the lines held out, read by a network in the middle of its
