@@ -31,11 +31,15 @@ def train_number(place: Path, recipe: "Recipe", *, resume: bool, from_: str | No
 
     from handigit.train.fit import start_model
     from handigit.train.fit_numbers import fit_numbers
-    from handigit.train.prepare import code_version
+    from handigit.train.prepare import code_version, fingerprints
     from handigit.train.run import Run, describe_machine
 
     start = start_model(recipe, from_run=Run.open(Path(from_)) if from_ else None)
-    facts = {"code_version": code_version(), "machine": describe_machine(torch.device("cpu"))}
+    facts = {
+        "code_version": code_version(),
+        "machine": describe_machine(torch.device("cpu")),
+        "data": fingerprints(recipe, folder=Settings().data),
+    }
     run = Run.resume(place, recipe) if resume else Run.create(place, recipe, facts | ({"from": from_} if from_ else {}))
     say(f"{run.path}: {recipe.lines:,} lines an epoch, drawn while it trains")
     with watch_training(recipe.epochs) as watch:

@@ -129,9 +129,7 @@ class Reader:
         batches = self._ahead(images, self._seen, batch=LINES)
         return [answer for seen in batches for answer in self._numbers(seen, wanted)]
 
-    def numbers_on(
-        self, crops: Sequence[UInt8[np.ndarray, "height width"]], *, pattern: str | None = None
-    ) -> list[Number]:
+    def numbers_on(self, crops: Sequence[UInt8[np.ndarray, "_ _"]], *, pattern: str | None = None) -> list[Number]:
         """Read crops of pages that `open_pages` gave, ink dark on light; boxes are in pixels of each crop.
 
         Raises:

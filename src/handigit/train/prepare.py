@@ -91,6 +91,16 @@ def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
     return Dataset(source, drawn.glyphs, drawn.labels)
 
 
+def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
+    """The data sets that a recipe names, each with its fingerprint.
+
+    Raises:
+        DataError: as `load_source`.
+    """
+    sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
+    return {one.name: one.fingerprint for one in sets}
+
+
 def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
     """What the recipe gives as no digit; labels that such a set may have are left aside.
 
