@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results_models import Benches
-from tables import NOTHING, bounded, commands, part, percent, prose, table
+from tables import NOTHING, bounded, commands, mean_sd, part, percent, prose, table
 
 SETS = {
     "mnist_strings": "MNIST test strings",
@@ -49,7 +49,30 @@ def numbers_part(benches: Benches) -> str:
             ["set", "RapidOCR, %", "ms", "Tesseract, %", "ms"], [_peers(title, one) for title, one in measured.items()]
         ),
         prose(_rest(found)),
+        *_documents(benches.get("documents", {})),
+        *_tuned(benches.get("tune_numbers", {})),
     )
+
+
+def _documents(found: Mapping[str, Any]) -> list[str]:
+    """Memory and time of long documents, one sentence a kind."""
+    said = [
+        f"A {kind.upper()} of {one['pages']} pages ({one['file_mb']} MB): at most {one['both_mb']} MB in reader and child "
+        f"together, {one['ms_a_page']:.0f} ms a page to decode."
+        for kind, one in found.items()
+    ]
+    return [commands("python bench/documents.py --pages 500 --keep"), prose(" ".join(said))] if said else []
+
+
+def _tuned(found: Mapping[str, Any]) -> list[str]:
+    """What labelled strings of one's own add."""
+    if not found:
+        return []
+    said = (
+        f"Tuned on {found['strings']} strings of orand_car_a and scored on the other folds (float32; these weights are "
+        f"not shipped): {mean_sd(found['before'])} % right before, {mean_sd(found['after'])} after."
+    )
+    return [commands("python bench/tune_numbers.py --folds 2"), prose(said)]
 
 
 def _row(title: str, one: Mapping[str, Any]) -> list[str]:

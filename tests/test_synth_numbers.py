@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handigit.cli import run
+from handigit.data.strings import load_strings
 from handigit.images.line import find_line
 from handigit.synth.crops import Mix, contact_sheet, draw_crop, draw_lines
 from handigit.synth.hands import Hands
@@ -95,3 +97,11 @@ def test_a_contact_sheet_shows_them_all() -> None:
     sheet = contact_sheet([draw_crop(rng) for _ in range(5)], columns=3, cell_px=(150, 200))
     assert sheet.shape == (300, 600)
     assert sheet.min() < 100
+
+
+def test_the_command_line_draws_crops_that_can_be_learnt_from(tmp_path) -> None:
+    arguments = ["data", "synth-numbers", str(tmp_path / "n"), "--count", "6", "--sheet", str(tmp_path / "s.png")]
+    assert run(arguments) == 0
+    strings = list(load_strings(tmp_path / "n" / "labels.csv"))
+    assert len(strings) == 6
+    assert (tmp_path / "s.png").stat().st_size > 1000

@@ -80,3 +80,43 @@ def synth(
     if sheet:
         cv2.imwrite(str(sheet), contact_sheet(drawn.glyphs[:400], columns=25))
         say(f"wrote {sheet}")
+
+
+@data.command
+def synth_numbers(
+    folder: Path,
+    /,
+    *,
+    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 200,
+    sheet: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Draw crops of numbers, as on forms and cheques, with our own pen: pictures and a CSV of their texts.
+
+    Args:
+        folder: Where to write the pictures and labels.csv; a number model's recipe takes that as its strings.
+        count: Crops to draw.
+        sheet: A PNG in which to show the first 100 of them, each with its line as a model sees it.
+        seed: Equal seeds draw equal crops.
+    """
+    import csv
+
+    import cv2
+    import numpy as np
+
+    from handigit.synth.crops import contact_sheet, draw_crop
+
+    rng = np.random.default_rng(seed)
+    crops = [draw_crop(rng) for _ in range(count)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["file", "text"])
+        for number, crop in enumerate(crops):
+            name = f"{number:05d}.png"
+            cv2.imwrite(str(folder / name), crop.pixels)
+            table.writerow([name, crop.text])
+    say(f"wrote {folder}: {count:,} crops and labels.csv")
+    if sheet:
+        cv2.imwrite(str(sheet), contact_sheet(crops[:100]))
+        say(f"wrote {sheet}")
