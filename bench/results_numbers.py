@@ -57,8 +57,8 @@ def numbers_part(benches: Benches) -> str:
 def _documents(found: Mapping[str, Any]) -> list[str]:
     """Memory and time of long documents, one sentence a kind."""
     said = [
-        f"A {kind.upper()} of {one['pages']} pages ({one['file_mb']} MB): at most {one['both_mb']} MB in reader and child "
-        f"together, {one['ms_a_page']:.0f} ms a page to decode."
+        f"A {kind.upper()} of {one['pages']} pages ({one['file_mb']} MB): at most {one['both_mb']} MB in reader and "
+        f"child together, {one['ms_a_page']:.0f} ms a page to decode."
         for kind, one in found.items()
     ]
     return [commands("python bench/documents.py --pages 500 --keep"), prose(" ".join(said))] if said else []
