@@ -32,7 +32,7 @@ from handigit.cli.parts import (
 )
 from handigit.cli.serve import serve
 from handigit.cli.store import models, store
-from handigit.cli.terminal import complain, err, out, say, watch_training
+from handigit.cli.terminal import complain, counted, err, out, say, watch_training
 from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import Recipe, read_recipe
 from handigit.settings import Settings
@@ -109,7 +109,9 @@ def read(
                 failed += 1
                 complain(item)
 
-    print_answers(answered(), format=format, console=out)
+    # JSON lines and CSV rows come one by one and are their own progress.
+    readings = counted(answered(), "answers so far") if format in ("table", "json") else answered()
+    print_answers(readings, format=format, console=out)
     return SOME_FAILED if failed else DONE
 
 

@@ -1,8 +1,8 @@
 """How the program speaks on a terminal: answers on one stream, errors on the other, bars for what takes long."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from handigit.data import Progress as OnBytes
     from handigit.train.fit import Watch
     from handigit.train.run import Row
+
+Item = TypeVar("Item")
 
 out = Console()
 err = Console(stderr=True)
@@ -25,6 +27,14 @@ def complain(problem: object) -> None:
 def say(text: str) -> None:
     """One line of an answer; paths in it are not broken, so that they can be copied."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """The same items, counted on a line of their own while they come; nothing where nobody sees it."""
+    with err.status(f"0 {what}") as status:
+        for number, item in enumerate(items, start=1):
+            yield item
+            status.update(f"{number:,} {what}")
 
 
 @contextmanager
