@@ -6,6 +6,7 @@ Only the edges of the program (the command line, the server) read it; everything
 
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -64,3 +65,14 @@ class Settings(BaseModel):
     deadline_s: float = Field(default=30, gt=0, description="Seconds after which a picture that waits is given up")
     drain_s: float = Field(default=0, ge=0, description="Seconds to go on serving, no longer ready, after SIGTERM")
     rate_per_minute: int = Field(default=6000, ge=1, description="Requests a minute from one address or account")
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What `handigit.images.Limits` may be made of."""
+        names = ("max_grey_mpx", "max_colour_mpx", "max_pages", "page_dpi", "page_seconds")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def store_url(self) -> str:
+        """The store's database: SQLite in the state folder where nothing else is said."""
+        return self.store or f"sqlite:///{self.state / 'handigit.db'}"

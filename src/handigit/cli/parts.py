@@ -80,13 +80,7 @@ def limits_of(settings: Settings) -> "Limits":
     """The largest pictures that the settings allow to be decoded."""
     from handigit.images import Limits
 
-    return Limits(
-        max_grey_mpx=settings.max_grey_mpx,
-        max_colour_mpx=settings.max_colour_mpx,
-        max_pages=settings.max_pages,
-        page_dpi=settings.page_dpi,
-        page_seconds=settings.page_seconds,
-    )
+    return Limits(**settings.limits)
 
 
 def labels_of(dataset: "Dataset") -> Int64[np.ndarray, " n"]:

@@ -40,8 +40,7 @@ def open_store() -> "Store":
     from handigit.store import Store
 
     settings = Settings()
-    url = settings.store or f"sqlite:///{settings.state / 'handigit.db'}"
-    return Store.open(url, files=settings.state / "pictures")
+    return Store.open(settings.store_url, files=settings.state / "pictures")
 
 
 @store.command

@@ -12,6 +12,11 @@ from handigit.records import Outcome
 
 
 def probabilities(logits: Float32[np.ndarray, "n 10"], *, temperature: float) -> Float64[np.ndarray, "n 10"]:
+    """How probable each digit is for each glyph."""
+    return softmax(logits, temperature=temperature)
+
+
+def softmax(logits: Float32[np.ndarray, "n classes"], *, temperature: float) -> Float64[np.ndarray, "n classes"]:
     """The softmax of the logits over the temperature: calibration by temperature scaling (Guo et al. 2017)."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))

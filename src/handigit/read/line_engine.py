@@ -13,6 +13,7 @@ from jaxtyping import Float32, Float64
 
 from handigit.card import METADATA_KEY, Card
 from handigit.errors import ModelError
+from handigit.read.confidence import softmax
 from handigit.read.engine import model_bytes, open_session
 
 _STEP_PX: Final = 8
@@ -54,7 +55,7 @@ class LineEngine:
             frames_a_px = logits.shape[1] / width
             for place, index in enumerate(batch):
                 frames = round(-(-lines[index].shape[1] // 4) * 4 * frames_a_px)
-                answers[index] = _softmax(logits[place, :frames], self.card.temperature)
+                answers[index] = softmax(logits[place, :frames], temperature=self.card.temperature)
         return answers
 
 
@@ -67,11 +68,3 @@ def _batches(widths: Sequence[int]) -> list[list[int]]:
         else:
             batches.append([index])
     return batches
-
-
-def _softmax(
-    logits: Float32[np.ndarray, "frames classes"], temperature: float
-) -> Float64[np.ndarray, "frames classes"]:
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

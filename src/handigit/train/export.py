@@ -8,13 +8,14 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import nn
+from torch import Tensor, nn
 
 from handigit.augment import augment
 from handigit.card import METADATA_KEY, Card
@@ -55,6 +56,15 @@ class Exported:
     changed: int = 0
 
 
+@dataclass(frozen=True)
+class Parity:
+    """On how many inputs file and network were compared, their worst difference, and what eight bits changed."""
+
+    checked: int
+    worst: float
+    changed: int
+
+
 def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None, int8: bool = False) -> Exported:
     """Write the run's network to `path`, calibrated on validation data, compared on the first 10,000 to learn from.
 
@@ -64,9 +74,7 @@ def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None,
         RunError: the run has not ended.
         ModelError: ONNX Runtime does not give what PyTorch gives, or eight bits change more than one answer in 500.
     """
-    model = build(run.recipe.model)
-    model.load_state_dict(run.weights())
-    model.eval()
+    model = trained_network(run)
     glyphs = prepared.train.glyphs[:PARITY_GLYPHS]
     network = to_onnx(model)
     parity = compare_with_torch(model, network, glyphs)
@@ -75,11 +83,28 @@ def export(run: Run, path: Path, prepared: Prepared, *, name: str | None = None,
     answers = torch.from_numpy(onnx_logits(file, samples.glyphs.numpy()))
     calibration = calibrate(answers, samples.labels, torch.from_numpy(onnx_logits(file, strangers(run, len(samples)))))
     content = add_card(file, make_card(run, model, calibration, name=name or run.recipe.model))
+    return write_model(path, content, Parity(len(glyphs), parity, changed))
+
+
+def trained_network(run: Run) -> nn.Module:
+    """The run's network with its weights, ready to answer.
+
+    Raises:
+        RunError: the run has not ended.
+    """
+    model = build(run.recipe.model)
+    model.load_state_dict(run.weights())
+    return model.eval()
+
+
+def write_model(path: Path, content: bytes, parity: Parity) -> Exported:
+    """Put a finished ONNX file in its place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     put_in_place(part, path)
-    return Exported(path, hashlib.sha256(content).hexdigest(), len(content), len(glyphs), parity, changed)
+    digest = hashlib.sha256(content).hexdigest()
+    return Exported(path, digest, len(content), parity.checked, parity.worst, parity.changed)
 
 
 def in_eight_bits(network: bytes, prepared: Prepared, recipe: Recipe) -> tuple[bytes, int]:
@@ -125,34 +150,48 @@ def with_variations(samples: Samples, recipe: Recipe) -> Samples:
 
 def make_card(run: Run, model: nn.Module, calibration: Calibration, *, name: str) -> Card:
     """The card of a run's network."""
-    report, facts = run.report, run.facts
     return Card(
         name=name,
-        architecture=run.recipe.model,
-        parameters=count_parameters(model),
         temperature=calibration.temperature,
         thresholds=calibration.thresholds,
         digit_floor=calibration.digit_floor,
-        recipe=run.recipe.differences(),
-        data=facts.get("data", {}),
-        scores={key: round(report[key], 6) for key in ("validation_accuracy", "validation_loss") if key in report},
-        code_version=facts.get("code_version", ""),
+        **run_facts(run, model),
     )
+
+
+def run_facts(run: Run, model: nn.Module) -> dict[str, Any]:
+    """The fields of a card that every run's network has."""
+    report, facts = run.report, run.facts
+    return {
+        "architecture": run.recipe.model,
+        "parameters": count_parameters(model),
+        "recipe": run.recipe.differences(),
+        "data": facts.get("data", {}),
+        "scores": {key: round(report[key], 6) for key in ("validation_accuracy", "validation_loss") if key in report},
+        "code_version": facts.get("code_version", ""),
+    }
 
 
 def to_onnx(model: nn.Module) -> bytes:
     """The network as an ONNX file: `(n, 1, 28, 28)` float32 in, `(n, 10)` logits out, any n."""
+    return onnx_file(model, torch.zeros(2, 1, 28, 28), input_name="glyphs", dynamic={0: torch.export.Dim("n")})
+
+
+def onnx_file(
+    model: nn.Module, example: Float[Tensor, "n 1 h w"], *, input_name: str, dynamic: dict[int, Any]
+) -> bytes:
+    """The network as an ONNX file that takes inputs like the example, `dynamic` of its sides being of any length."""
     with warnings.catch_warnings():  # the exporter warns of its own internals
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             model.eval(),
-            (torch.zeros(2, 1, 28, 28),),
+            (example,),
             dynamo=True,
             verbose=False,
-            input_names=["glyphs"],
+            input_names=[input_name],
             output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamic_shapes=(dynamic,),
             opset_version=_OPSET,
         )
     assert program is not None

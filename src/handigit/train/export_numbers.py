@@ -3,9 +3,6 @@
 It knows how the file is written and calibrated, not how lines are read with it: who calls hands that in.
 """
 
-import hashlib
-import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +15,27 @@ from torch import nn
 
 from handigit.card import Card
 from handigit.errors import ModelError
-from handigit.models import build
-from handigit.models.cost import count_parameters
 from handigit.synth.texts import ALPHABET
 from handigit.train.calibrate_numbers import NumberCalibration, calibrate_numbers
-from handigit.train.export import PARITY_TOLERANCE, Exported, add_card
+from handigit.train.export import (
+    PARITY_TOLERANCE,
+    Exported,
+    Parity,
+    add_card,
+    onnx_file,
+    run_facts,
+    trained_network,
+    write_model,
+)
 from handigit.train.fit_numbers import line_logits
 from handigit.train.lines import LineSet
 from handigit.train.quantize import quantize
-from handigit.train.run import Run, put_in_place
+from handigit.train.run import Run
 
-_OPSET = 18
 _PARITY_LINES = 512
 _SCORING_BATCH = 32
 _MOST_CHANGED = 0.01
-INPUT, OUTPUT = "lines", "logits"
+INPUT = "lines"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +61,7 @@ def export_numbers(
         RunError: the run has not ended.
         ModelError: ONNX Runtime does not give what PyTorch gives, or eight bits change more than one frame in 100.
     """
-    model = build(run.recipe.model)
-    model.load_state_dict(run.weights())
-    model.eval()
+    model = trained_network(run)
     network = to_onnx(model)
     parity = compare_with_torch(model, network, held_out)
     file, changed = (network, 0) if not int8 else in_eight_bits(network, held_out)
@@ -68,30 +69,14 @@ def export_numbers(
     judged = judge(plain, held_out)
     calibration = calibrate_numbers(judged.probability, judged.right)
     content = add_card(file, make_card(run, model, calibration, name=name))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    put_in_place(part, path)
-    return Exported(path, hashlib.sha256(content).hexdigest(), len(content), _PARITY_LINES, parity, changed)
+    return write_model(path, content, Parity(_PARITY_LINES, parity, changed))
 
 
 def to_onnx(model: nn.Module) -> bytes:
     """The network as an ONNX file: `(n, 1, 32, width)` float32 in, `(n, frames, classes)` out, any n and width."""
-    with warnings.catch_warnings():  # the exporter warns of its own internals
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            model.eval(),
-            (torch.zeros(2, 1, 32, 96),),
-            dynamo=True,
-            verbose=False,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("n"), 3: 8 * torch.export.Dim("eighths", min=1, max=4096)},),
-            opset_version=_OPSET,
-        )
-    assert program is not None
-    return bytes(program.model_proto.SerializeToString())
+    width = 8 * torch.export.Dim("eighths", min=1, max=4096)
+    example = torch.zeros(2, 1, 32, 96)
+    return onnx_file(model, example, input_name=INPUT, dynamic={0: torch.export.Dim("n"), 3: width})
 
 
 def compare_with_torch(model: nn.Module, content: bytes, lines: LineSet) -> float:
@@ -100,10 +85,10 @@ def compare_with_torch(model: nn.Module, content: bytes, lines: LineSet) -> floa
     Raises:
         ModelError: one by more than 1e-4.
     """
-    worst = 0.0
+    worst, file = 0.0, Session(content)
     for batch in _some(lines):
         ours = torch.softmax(line_logits(model, torch.from_numpy(batch)), dim=2).numpy()
-        theirs = torch.softmax(torch.from_numpy(onnx_logits(content, batch)), dim=2).numpy()
+        theirs = torch.softmax(torch.from_numpy(file.logits(batch)), dim=2).numpy()
         worst = max(worst, float(np.abs(ours - theirs).max()))
     if worst > PARITY_TOLERANCE:
         raise ModelError(
@@ -119,39 +104,40 @@ def in_eight_bits(network: bytes, lines: LineSet) -> tuple[bytes, int]:
     Raises:
         ModelError: more than one in 100.
     """
-    file = quantize(network, _some(lines), input_name=INPUT)
+    batches = _some(lines)
+    file = quantize(network, batches, input_name=INPUT)
+    full, small = Session(network), Session(file)
     changed = seen = 0
-    for batch in _some(lines):
-        before, after = onnx_logits(network, batch).argmax(2), onnx_logits(file, batch).argmax(2)
+    for batch in batches:
+        before, after = full.logits(batch).argmax(2), small.logits(batch).argmax(2)
         changed, seen = changed + int((before != after).sum()), seen + before.size
     if changed > _MOST_CHANGED * seen:
         raise ModelError(f"eight bits change {changed} of {seen} frames; export this network without int8")
     return file, changed
 
 
-def onnx_logits(content: bytes, lines: Float32[np.ndarray, "n 1 32 width"]) -> Float32[np.ndarray, "n frames classes"]:
-    """What the file says through ONNX Runtime."""
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run([OUTPUT], {INPUT: lines})[0])
+class Session:
+    """A file run by ONNX Runtime."""
+
+    def __init__(self, content: bytes) -> None:
+        self._session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    def logits(self, lines: Float32[np.ndarray, "n 1 32 width"]) -> Float32[np.ndarray, "n frames classes"]:
+        """What the file says of a batch."""
+        return np.asarray(self._session.run(["logits"], {INPUT: lines})[0])
 
 
 def make_card(run: Run, model: nn.Module, calibration: NumberCalibration, *, name: str) -> Card:
     """The card of a run's network."""
-    report, facts = run.report, run.facts
     return Card(
         task="number",
         name=name,
-        architecture=run.recipe.model,
-        parameters=count_parameters(model),
         input=(1, 32, 0),
         alphabet=ALPHABET,
         steepness=calibration.steepness,
         shift=calibration.shift,
         thresholds=calibration.thresholds,
-        recipe=run.recipe.differences(),
-        data=facts.get("data", {}),
-        scores={key: round(report[key], 6) for key in ("validation_accuracy", "validation_loss") if key in report},
-        code_version=facts.get("code_version", ""),
+        **run_facts(run, model),
     )
 
 

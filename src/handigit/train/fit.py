@@ -4,7 +4,6 @@ It knows nothing of files but the run it is handed, and nothing of test sets. Ev
 from the recipe's seed and the epoch's number, so an interrupted run needs no random state to go on bit-equal.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,15 +18,15 @@ from handigit.errors import RunError
 from handigit.models import build
 from handigit.recipe import Recipe
 from handigit.train.batches import NO_DIGIT, Batch, Samples, batch_loss, count_batches, draw_batches
-from handigit.train.ema import Average, estimate_batch_norm
+from handigit.train.ema import estimate_batch_norm
+from handigit.train.learner import LearnerState, under
 from handigit.train.memory import keep_freed_memory
-from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from handigit.train.optimize import set_learning_rate
 from handigit.train.prepare import Prepared
 from handigit.train.run import Row, Run
 from handigit.train.teach import FOLDER as LESSONS_FOLDER
 from handigit.train.teach import Lessons, make_lessons
 
-log = logging.getLogger(__name__)
 _SCORING_BATCH = 1000
 _BATCH_NORM_SAMPLES = 10_000
 
@@ -85,16 +84,14 @@ def fit_in_memory(recipe: Recipe, samples: Samples, *, watch: Watch | None = Non
     return learner.final_model(recipe.epochs - 1)
 
 
-class Learner:
-    """A network being trained: its weights, their average, and the optimiser's memory."""
+class Learner(LearnerState):
+    """A network that learns from samples, and the best weights it has had."""
 
     def __init__(self, recipe: Recipe, model: nn.Module, samples: Samples, *, lessons: Lessons | None = None) -> None:
         """`model` is trained in place; `lessons` are copies of the samples' digits that teachers have answered."""
-        self.recipe, self.model, self.samples, self.lessons = recipe, model, samples, lessons
-        self.optimizer = make_optimizer(model, recipe)
-        self.average = Average(model, recipe.ema) if recipe.ema else None
+        super().__init__(recipe, model)
+        self.samples, self.lessons = samples, lessons
         self.best: dict[str, Tensor] = {}
-        self.learning_rate = 0.0
         self.steps_an_epoch = count_batches(samples, recipe)
 
     def train_epoch(self, epoch: int, watch: Watch) -> tuple[float, float]:
@@ -140,25 +137,12 @@ class Learner:
 
     def state(self) -> dict[str, Tensor]:
         """All that changes while training, by name."""
-        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        if self.average:
-            named |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
-        named |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        return named | {f"optimizer.{name}": tensor for name, tensor in optimizer_state(self.optimizer).items()}
+        return super().state() | {f"best.{name}": tensor for name, tensor in self.best.items()}
 
-    def resume(self, run: Run) -> list[Row]:
-        """Take up the run's last checkpoint; the metrics up to it, none if it has no checkpoint."""
-        stored = run.load_checkpoint()
-        if stored is None:
-            return []
-        tensors, rows = stored
-        self.model.load_state_dict(_under("model.", tensors))
-        if self.average:
-            self.average.model.load_state_dict(_under("average.", tensors))
-        restore_optimizer(self.optimizer, _under("optimizer.", tensors))
-        self.best = _under("best.", tensors)
-        log.info("resumed %s after epoch %d", run.path, len(rows))
-        return rows
+    def take_up(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        super().take_up(tensors)
+        self.best = under("best.", tensors)
 
 
 @torch.no_grad()
@@ -234,7 +218,3 @@ def _out_of_patience(rows: list[Row], recipe: Recipe) -> bool:
 def _seed(recipe: Recipe, epoch: int) -> int:
     """A seed an epoch; the odd factor keeps the epochs of neighbouring seeds apart."""
     return recipe.seed * 1_000_003 + epoch + 1
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

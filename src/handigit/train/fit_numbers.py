@@ -3,7 +3,6 @@
 It knows nothing of files but the run it is handed, and nothing of test sets.
 """
 
-import logging
 import shutil
 import time
 from pathlib import Path
@@ -13,16 +12,15 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from handigit.augment.jitter import jitter
-from handigit.recipe import Recipe
 from handigit.train.ctc import count_frames, ctc_loss, greedy
-from handigit.train.ema import Average, estimate_batch_norm
+from handigit.train.ema import estimate_batch_norm
 from handigit.train.fit import Watch, to_device
+from handigit.train.learner import LearnerState
 from handigit.train.lines import DrawnAhead, LineSet, Source
 from handigit.train.memory import keep_freed_memory
-from handigit.train.optimize import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from handigit.train.optimize import set_learning_rate
 from handigit.train.run import Row, Run
 
-log = logging.getLogger(__name__)
 _HELD_OUT = 2000
 _BATCH_NORM_BATCHES = 60
 _SCORING_BATCH = 64
@@ -67,20 +65,13 @@ def fit_numbers(run: Run, *, folder: Path, start: nn.Module, watch: Watch) -> No
     shutil.rmtree(drawn.folder)
 
 
-class LineLearner:
-    """A number model being trained: its weights, their average, and the optimiser's memory."""
-
-    def __init__(self, recipe: Recipe, model: nn.Module) -> None:
-        """`model` is trained in place."""
-        self.recipe, self.model = recipe, model
-        self.optimizer = make_optimizer(model, recipe)
-        self.average = Average(model, recipe.ema) if recipe.ema else None
-        self.learning_rate = 0.0
+class LineLearner(LearnerState):
+    """A number model that learns from sets of lines."""
 
     def train_epoch(self, epoch: int, lines: LineSet, watch: Watch) -> float:
         """One pass over a set of lines; the mean loss."""
-        generator = Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
-        steps = _count_steps(lines, self.recipe)
+        generator = self._generator(epoch)
+        steps = len(lines) // self.recipe.batch_size
         total, losses = steps * self.recipe.epochs, 0.0
         self.model.train()
         for step, batch in enumerate(lines.batches(self.recipe.batch_size, generator), start=epoch * steps):
@@ -103,37 +94,14 @@ class LineLearner:
         """The network as it would be kept now: averaged weights with batch-norm statistics of their own."""
         if not self.average:
             return self.model
-        generator = Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        generator = self._generator(epoch)
         seen = (jitter(batch.lines, generator) for batch in lines.batches(self.recipe.batch_size, generator))
         estimate_batch_norm(self.average.model, seen, count=_BATCH_NORM_BATCHES)
         return self.average.model
 
-    def state(self) -> dict[str, Tensor]:
-        """All that changes while training, by name."""
-        named = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        if self.average:
-            named |= {f"average.{name}": tensor for name, tensor in self.average.model.state_dict().items()}
-        return named | {f"optimizer.{name}": tensor for name, tensor in optimizer_state(self.optimizer).items()}
-
-    def resume(self, run: Run) -> list[Row]:
-        """Take up the run's last checkpoint; the metrics up to it, none if it has no checkpoint."""
-        stored = run.load_checkpoint()
-        if stored is None:
-            return []
-        tensors, rows = stored
-        self.model.load_state_dict(_under("model.", tensors))
-        if self.average:
-            self.average.model.load_state_dict(_under("average.", tensors))
-        restore_optimizer(self.optimizer, _under("optimizer.", tensors))
-        return rows
-
-
-def _count_steps(lines: LineSet, recipe: Recipe) -> int:
-    return sum(1 for _ in range(0, len(lines) - recipe.batch_size + 1, recipe.batch_size))
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    def _generator(self, epoch: int) -> Generator:
+        """What all that is random in an epoch is drawn from."""
+        return Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
 
 
 @torch.no_grad()

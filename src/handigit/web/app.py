@@ -84,13 +84,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _reader(settings: Settings, place: Path | None) -> Reader:
-    limits = Limits(
-        max_grey_mpx=settings.max_grey_mpx,
-        max_colour_mpx=settings.max_colour_mpx,
-        max_pages=settings.max_pages,
-        page_dpi=settings.page_dpi,
-        page_seconds=settings.page_seconds,
-    )
+    limits = Limits(**settings.limits)
     return Reader(place, threads=settings.threads, limits=limits)
 
 

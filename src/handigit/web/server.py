@@ -89,8 +89,7 @@ def open_store(settings: Settings) -> Store:
         StoreError: it cannot be opened.
     """
     settings.state.mkdir(parents=True, exist_ok=True)
-    url = settings.store or f"sqlite:///{settings.state / 'handigit.db'}"
-    return Store.open(url, files=settings.state / "pictures")
+    return Store.open(settings.store_url, files=settings.state / "pictures")
 
 
 async def _serve(app: FastAPI, settings: Settings) -> None:
