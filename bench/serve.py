@@ -31,7 +31,7 @@ from kept import RESULTS, keep, kept
 
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
-from serving import Running, picture, running  # type: ignore[import-not-found]  # noqa: E402 - the tests' own server
+from serving import Running, ask_until_closed, picture, running  # type: ignore[import-not-found]  # noqa: E402
 from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]  # noqa: E402
 
 PEERS = PROJECT / "out" / "serve-peers"
@@ -193,19 +193,6 @@ def sigterm(folder: Path, rounds: int) -> dict[str, Any]:
             orphans += sum(Path(f"/proc/{child}").exists() for child in children)
         print(number, {"accepted": accepted, "lost": lost, "orphans": orphans}, flush=True)
     return {"rounds": rounds, "accepted": accepted, "lost": lost, "orphans": orphans, "exit": sorted(statuses)}
-
-
-def ask_until_closed(url: str, answers: list[int]) -> None:
-    """Ask until nobody listens any longer."""
-    while True:
-        try:
-            with httpx.Client(base_url=url, timeout=30) as client:
-                while True:
-                    answers.append(client.post("/v1/digit", content=picture()).status_code)
-        except httpx.ConnectError:
-            return
-        except httpx.TransportError:
-            continue
 
 
 def refusals(folder: Path, rounds: int) -> dict[str, Any]:

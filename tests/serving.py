@@ -151,3 +151,16 @@ def _follow(server: Running) -> None:
 def _status(pid: int, name: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1])
+
+
+def ask_until_closed(url: str, answers: list[int]) -> None:
+    """Ask on one connection after another until nobody listens any longer, and note each status."""
+    while True:
+        try:
+            with httpx.Client(base_url=url, timeout=30) as client:
+                while True:
+                    answers.append(client.post("/v1/digit", content=picture()).status_code)
+        except httpx.ConnectError:
+            return  # it takes no more connections
+        except httpx.TransportError:
+            continue  # the connection was closed before this request was taken from it

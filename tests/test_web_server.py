@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from serving import Running, picture, running
+from serving import Running, ask_until_closed, picture, running
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +89,10 @@ def test_a_form_of_very_many_parts_is_refused(server, parts) -> None:
     assert server.memory_mb() - before <= 30
 
 
-def ask_until_refused(url: str, answers: list[int]) -> None:
-    """Ask on one connection after another, and note each status."""
-    while True:
-        try:
-            with httpx.Client(base_url=url, timeout=30) as client:
-                while True:
-                    answers.append(client.post("/v1/digit", content=picture()).status_code)
-        except httpx.ConnectError:
-            return  # it takes no more connections
-        except httpx.TransportError:
-            continue  # the connection was closed before this request was taken from it
-
-
 def end_under_load(server: Running) -> list[int]:
     """SIGTERM while eight callers ask; the statuses they got."""
     answers: list[int] = []
-    callers = [threading.Thread(target=ask_until_refused, args=(server.url, answers)) for _ in range(8)]
+    callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
     for caller in callers:
         caller.start()
     while len(answers) < 20:
