@@ -20,6 +20,8 @@ from handigit.synth.writing import Manner, Writing, write_number
 
 NO_NUMBER: Final = "?"
 """The text of a line that is no number; that of a blank is empty."""
+_FAINTER: Final = 0.35
+"""A printed pattern takes at most so much of the light that the ink takes: nobody prints one that hides the writing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +42,7 @@ class Mix:
     nothing: float = 0.03
     no_number: float = 0.1
     real: float = 0.5
-    plain: float = 0.25
+    plain: float = 0.35
 
 
 def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:
@@ -149,15 +151,16 @@ def _on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UIn
     sheet[max(above, 0) : max(above, 0) + len(source), left : left + width] = source
     if clean:
         return np.asarray(255 - sheet, np.uint8)
-    page = np.clip(ground(sheet.shape[0], sheet.shape[1], rng), 0, 255).astype(np.uint8)
+    darkness = rng.uniform(0.35, 1.0) if rng.random() < 0.9 else rng.uniform(0.2, 0.4)
+    paper = ground(sheet.shape[0], sheet.shape[1], rng, strongest=_FAINTER * darkness)
+    page = np.clip(paper, 0, 255).astype(np.uint8)
     rows = (above + 0.3 * high, above + writing.base_px)
     _print(page, writing, rng, rows=rows, left=left)
-    darkness = rng.uniform(0.35, 1.0) if rng.random() < 0.85 else rng.uniform(0.2, 0.4)
     amount: Float32[np.ndarray, "h w"] = sheet.astype(np.float32) * np.float32(darkness / 255)
     if rng.random() < 0.25:
         amount *= 1 - np.float32(rng.uniform(0.1, 0.6)) * rng.random(amount.shape, np.float32)
     page = np.asarray(page * (1 - amount), np.uint8)
-    return stamp(page, rng) if rng.random() < 0.06 else page
+    return stamp(page, rng) if rng.random() < 0.03 else page
 
 
 def _print(
@@ -171,7 +174,7 @@ def _print(
         print_cells(page, borders, rng, rows=(rows[0] - room[0], rows[1] + room[1]))
     elif rng.random() < 0.4:
         print_rules(page, rng, rows=rows, height_px=high)
-    if rng.random() < 0.25:
+    if rng.random() < 0.18:
         print_neighbours(page, rng, height_px=high)
 
 

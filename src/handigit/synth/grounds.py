@@ -29,13 +29,18 @@ _PRINTED: Final = (
 )
 
 
-def ground(height: int, width: int, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
-    """Bare paper, 0..255: its shade, the light on it, its pattern if it has one, its roughness."""
+def ground(
+    height: int, width: int, rng: np.random.Generator, *, strongest: float = 0.3
+) -> Float32[np.ndarray, "h w"]:
+    """Bare paper, 0..255: its shade, the light on it, its pattern if it has one, its roughness.
+
+    `strongest`: how much of the light a pattern takes at most.
+    """
     page = np.full((height, width), rng.uniform(120, 255) if rng.random() < 0.6 else 255, np.float32)
     if rng.random() < 0.45:
         page *= _light(height, width, rng)
     if rng.random() < 0.5:
-        page *= 1 - _pattern(height, width, rng)
+        page *= 1 - _pattern(height, width, rng, strongest)
     rough = float(rng.gamma(1.2, 2.5))
     if rough > 1:
         page += rng.standard_normal((height, width), np.float32) * np.float32(rough)
@@ -48,17 +53,17 @@ def _light(height: int, width: int, rng: np.random.Generator) -> Float32[np.ndar
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     across, down = rng.uniform(-0.2, 0.2, 2).astype(np.float32)
     light = 0.85 + across * x + down * y * 0.5
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         edge = np.float32(rng.uniform(-0.8, 0.8)) + np.float32(rng.normal(0, 0.3)) * y
         light = light * np.where(x > edge, np.float32(rng.uniform(0.6, 0.95)), np.float32(1))
     return np.asarray(np.clip(light, 0.2, 1), np.float32)
 
 
-def _pattern(height: int, width: int, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
+def _pattern(height: int, width: int, rng: np.random.Generator, strongest: float) -> Float32[np.ndarray, "h w"]:
     """How much light a printed pattern takes: waves of fine lines (guilloche), a mesh, dots, a watermark."""
     x = np.arange(width, dtype=np.float32)[None]
     y = np.arange(height, dtype=np.float32)[:, None]
-    strength, kind = np.float32(rng.uniform(0.04, 0.3)), rng.random()
+    strength, kind = np.float32(rng.uniform(min(0.04, strongest), strongest)), rng.random()
     if kind < 0.55:
         pattern = waves(x, y, rng)
         if rng.random() < 0.5:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 _LOOKED_THROUGH = 384
 """Digits of a value among which the likest are looked for, drawn anew each time."""
-_MIXED = 0.25
+_MIXED = 0.35
 """Share of numbers to which each digit comes from anybody, as in numbers that are put together for tests."""
 _LIKEST = 8
 """Of so many likest ones any may come, so that a hand does not repeat itself."""

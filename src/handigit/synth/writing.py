@@ -26,6 +26,10 @@ _STRANGE: Final = tuple(sign for sign in CLEAR_MARKS if sign not in "√✓")
 """Signs that are no part of a number; a hook is a 5 in some hands."""
 _SMALL_ENDINGS: Final = 0.4
 """Share of the numbers with zeros at their end in which these are smaller."""
+_CHAINED: Final = 0.3
+"""Share of them whose last zeros are written in one go, each into the next."""
+_CHAIN_GAP: Final = (-0.06, 0.05)
+"""Mean and spread of the gap between chained zeros, in heights."""
 _ROOM: Final = 0.3
 """Empty height above and below the digits, in heights, for what stands out."""
 
@@ -90,13 +94,14 @@ def write_number(
 ) -> Writing:
     """The text (characters of `texts.ALPHABET` and gaps) by one writer with one pen: these, or any."""
     writer, pen = by or (Writer.draw(rng), Pen.draw(rng))
-    sizes = _sizes(text, rng, manner) * height_px
+    chain = rng.random() < _CHAINED
+    sizes = _sizes(text, rng, manner, chain=chain) * height_px
     parts = [
         _on_line(_part(character, rng, float(size), (writer, pen, hand)), height_px - float(size))
         for character, size in zip(text, sizes, strict=True)
     ]
     room = round(_ROOM * height_px)
-    placed, width, cells = _places(parts, rng, height_px, manner)
+    placed, width, cells = _places(parts, rng, height_px, manner, chained=_last_zeros(text) if chain else range(0))
     sheet = np.zeros((round(height_px) + 2 * room, width), np.uint8)
     for part, (x, y) in zip(parts, placed, strict=True):
         if part is not None:
@@ -107,13 +112,19 @@ def write_number(
     return Writing(sheet, height_px, base, cells)
 
 
-def _sizes(text: str, rng: np.random.Generator, manner: Manner) -> Float64[np.ndarray, " n"]:
+def _sizes(text: str, rng: np.random.Generator, manner: Manner, *, chain: bool) -> Float64[np.ndarray, " n"]:
     """The height of each character, in heights; the zeros that end a number are often smaller, as are its cents."""
     sizes = np.clip(rng.normal(1, manner.size_sd, len(text)), 0.6, 1.5)
     ending = len(text) - len(text.rstrip("0 .,-="))
-    if ending > 1 and rng.random() < _SMALL_ENDINGS:
+    if ending > 1 and (chain or rng.random() < _SMALL_ENDINGS):
         sizes[-ending:] *= rng.uniform(0.5, 0.9)
     return np.asarray(sizes)
+
+
+def _last_zeros(text: str) -> range:
+    """Where the zeros stand that end the number, before what closes it."""
+    number = text.rstrip(".,-=")
+    return range(len(number.rstrip("0")), len(number))
 
 
 def _on_line(part: "_Part | None", lower_px: float) -> "_Part | None":
@@ -213,7 +224,7 @@ def _dash(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 def _slash(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    lean, over = rng.uniform(0.25, 0.8), rng.uniform(0.08, 0.35)  # longer than a digit: a leaning 1 is none
+    lean, over = rng.uniform(0.25, 0.8), rng.uniform(0.15, 0.4)  # longer than a digit: a leaning 1 is none
     return (np.array([[lean, -over], [lean / 2 + rng.normal(0, 0.02), 0.5], [0.0, 1 + over]]),)
 
 
@@ -241,7 +252,7 @@ _SIGNS: Final = {".": _dot, ",": _comma, "-": _dash, "/": _slash, "=": _closing,
 
 
 def _places(
-    parts: list[_Part | None], rng: np.random.Generator, height_px: float, manner: Manner
+    parts: list[_Part | None], rng: np.random.Generator, height_px: float, manner: Manner, *, chained: range
 ) -> tuple[list[tuple[float, float]], int, tuple[float, ...]]:
     """Where each part's left top goes, the sheet's width, and the borders of the cells."""
     places: list[tuple[float, float]] = []
@@ -253,7 +264,9 @@ def _places(
         if pitch:
             x = (index + 0.5) * pitch - width / 2 + float(rng.normal(0, 0.06)) * height_px
         places.append((max(x, 0.0), drift))
-        gap = max(float(rng.normal(manner.gap, manner.gap_sd)), -0.25)
+        joined = index in chained and index + 1 in chained
+        gap = rng.normal(*_CHAIN_GAP) if joined else rng.normal(manner.gap, manner.gap_sd)
+        gap = max(float(gap), -0.25)
         x += (width + gap * height_px) if part is not None else 0.5 * height_px * float(rng.uniform(0.6, 1.8))
         x = max(x, places[-1][0] + 0.3 * width)  # a comma may stand under a digit, but never before it
     ends = [place[0] + part.cover.shape[1] for place, part in zip(places, parts, strict=True) if part is not None]
