@@ -29,9 +29,7 @@ _PRINTED: Final = (
 )
 
 
-def ground(
-    height: int, width: int, rng: np.random.Generator, *, strongest: float = 0.3
-) -> Float32[np.ndarray, "h w"]:
+def ground(height: int, width: int, rng: np.random.Generator, *, strongest: float = 0.3) -> Float32[np.ndarray, "h w"]:
     """Bare paper, 0..255: its shade, the light on it, its pattern if it has one, its roughness.
 
     `strongest`: how much of the light a pattern takes at most.
