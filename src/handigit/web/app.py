@@ -23,12 +23,13 @@ from handigit.pipeline import Kind
 from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
-from handigit.web import accounts, health, inference, readings, reads, review, switching
+from handigit.web import accounts, health, inference, pages, readings, reads, review, switching
 from handigit.web.access import Access, allowed_hosts
 from handigit.web.described import REFUSALS
 from handigit.web.guard import Guard, Rules, log_failure
 from handigit.web.metrics import Metrics
 from handigit.web.models import MakeReader, Models
+from handigit.web.pages.frame import STATIC, SignInFirst, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
 from handigit.web.reads import CallerGone
 from handigit.web.service import Service
@@ -66,8 +67,9 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     kinds: tuple[Kind, ...] = ("digit", "number", "page")
     early = {f"/v1/{kind}": partial(service.check_room, kind) for kind in kinds}
     app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, early=early)
-    for room in (reads, readings, review, switching, accounts, health, inference):
+    for room in (reads, readings, review, switching, accounts, health, inference, pages):
         app.include_router(room.router)
+    app.mount("/static", Static(directory=STATIC))
     _handle_errors(app)
     return app
 
@@ -99,12 +101,15 @@ def _handle_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, partial(_answer, to_problem))
     for gone in (CallerGone, ClientDisconnect):
         app.add_exception_handler(gone, _nobody)
+    app.add_exception_handler(SignInFirst, to_sign_in)
 
 
 async def _answer(to_problem: Callable[[Exception], Problem], request: Request, error: Exception) -> Response:
     problem = to_problem(error)
     if problem.kind.status == 500:
         log_failure(error, request.state.request_id)
+    if wants_page(request):
+        return problem_page(request, problem)
     # Clients of the Open Inference Protocol look for the words under "error".
     more = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
     return problem.as_response(request.state.request_id, more)

@@ -1,0 +1,12 @@
+"""The pages that people see: one file a page, each with its template and its script.
+
+It knows which pages there are.
+"""
+
+from fastapi import APIRouter
+
+from handigit.web.pages import insights, learn, models, read, readings, review, sign_in
+
+router = APIRouter(include_in_schema=False)
+for _page in (read, review, readings, insights, models, learn, sign_in):
+    router.include_router(_page.router)

@@ -1,0 +1,36 @@
+"""What all pages share: the frame, its policy, who sees what."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from browsing import browser, check_accessible, check_narrow, context, page, site  # noqa: F401
+from handigit.web.pages.frame import PLACES, STATIC
+from serving import Running
+
+pytestmark = pytest.mark.browser
+ADDRESSES = [address for address, _, _ in PLACES]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_page_can_be_used_by_everybody(page: Page, site: Running, address: str) -> None:  # noqa: F811
+    page.goto(site.url + address, wait_until="networkidle")
+    assert page.locator("nav [aria-current=page]").count() == 1
+    check_accessible(page)
+    page.emulate_media(color_scheme="dark")
+    check_accessible(page)
+    check_narrow(page)
+
+
+def test_scripts_stay_small() -> None:
+    assert sum(path.stat().st_size for path in STATIC.glob("*.js")) <= 60_000
+
+
+def test_no_template_has_script_or_style_inside() -> None:
+    for template in (Path(STATIC).parent / "templates").glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert "style=" not in text
+        assert "<style" not in text
+        assert " onclick" not in text
+        assert "|safe" not in text
