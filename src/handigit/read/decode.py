@@ -4,7 +4,7 @@ Prefix beam search over connectionist temporal classification (Graves et al. 200
 held to a pattern where one is given. It knows classes and frames, nothing of pictures or outcomes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -26,6 +26,11 @@ _CERTAIN: Final = 0.9999
 """Probability of the blank above which a frame holds nothing."""
 _PLACEHOLDERS: Final = frozenset("YMDHSN#9")
 """Letters of a template such as YYYY or 99999, each of which stands for one digit."""
+
+Beams = dict[str, tuple[float, float]]
+"""How probable each prefix is so far: ending in a blank, and ending in its own last character."""
+Likely = list[tuple[str, float]]
+"""Characters with how probable each is in a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,49 +93,55 @@ def decode(
     `shares` are probabilities, each frame's with a sum of 1. With a constraint, probabilities are those among the texts
     that it allows; none may be left.
     """
-    beams: dict[str, tuple[float, float]] = {"": (1.0, 0.0)}  # of each prefix: ending in a blank, ending in itself
-    for frame, is_empty in zip(shares, (shares[:, 0] >= _CERTAIN).tolist(), strict=True):
-        if is_empty:
-            beams = {prefix: (sum(pair), 0.0) for prefix, pair in beams.items()}
+    beams: Beams = {"": (1.0, 0.0)}
+    for blank, likely in _frames(shares, alphabet):
+        if likely:
+            beams = _best(_extended(beams, blank, likely, within), within)
         else:
-            beams = _extended(beams, frame, alphabet, within)
+            beams = {prefix: ((by_blank + by_itself) * blank, 0.0) for prefix, (by_blank, by_itself) in beams.items()}
     return _ranked(beams, within)
 
 
-def _extended(
-    beams: dict[str, tuple[float, float]],
-    frame: Float64[np.ndarray, " classes"],
-    alphabet: str,
-    within: Constraint | None,
-) -> dict[str, tuple[float, float]]:
+def _frames(shares: Float64[np.ndarray, "frames classes"], alphabet: str) -> Iterator[tuple[float, Likely]]:
+    """Of each frame how probable the blank is, and what else is worth trying; nothing where the blank is certain."""
+    likely: list[Likely] = [[] for _ in shares]
+    tried = (shares[:, 1:] >= _LEAST) & (shares[:, :1] < _CERTAIN)
+    frames, classes = np.nonzero(tried)
+    values = shares[frames, classes + 1].tolist()
+    for frame, index, share in zip(frames.tolist(), classes.tolist(), values, strict=True):
+        likely[frame].append((alphabet[index], share))
+    return zip(shares[:, 0].tolist(), likely, strict=True)
+
+
+def _extended(beams: Beams, blank: float, likely: Likely, within: Constraint | None) -> Beams:
     """The prefixes after one more frame."""
-    likely = [(alphabet[i], float(frame[i + 1])) for i in np.flatnonzero(frame[1:] >= _LEAST).tolist()]
-    blank = float(frame[0])
     repeat = dict(likely)
-    after: dict[str, tuple[float, float]] = {}
+    after: dict[str, list[float]] = {}
     for prefix, (by_blank, by_itself) in beams.items():
         total = by_blank + by_itself
-        ended, going = after.get(prefix, (0.0, 0.0))
-        again = by_itself * repeat.get(prefix[-1], 0.0) if prefix else 0.0
-        after[prefix] = (ended + total * blank, going + again)
+        last = prefix[-1:]
+        here = after.setdefault(prefix, [0.0, 0.0])
+        here[0] += total * blank
+        here[1] += by_itself * repeat.get(last, 0.0)
         for character, share in likely:
+            weight = (by_blank if character == last else total) * share
             longer = prefix + character
-            weight = (by_blank if prefix.endswith(character) else total) * share
             if weight and (within is None or _may_begin(longer, within)):
-                ended, going = after.get(longer, (0.0, 0.0))
-                after[longer] = (ended, going + weight)
-    return _best(after, within)
+                after.setdefault(longer, [0.0, 0.0])[1] += weight
+    return {prefix: (by_blank, by_itself) for prefix, (by_blank, by_itself) in after.items()}
 
 
-def _best(beams: dict[str, tuple[float, float]], within: Constraint | None) -> dict[str, tuple[float, float]]:
+def _best(beams: Beams, within: Constraint | None) -> Beams:
     """The prefixes that are followed on."""
-    most = max(pair[0] + pair[1] for pair in beams.values())
-    kept = [(prefix, pair) for prefix, pair in beams.items() if pair[0] + pair[1] >= _LEAST * most]
+    totals = {prefix: by_blank + by_itself for prefix, (by_blank, by_itself) in beams.items()}
+    most = max(totals.values())
+    least = _LEAST * most
+    kept = [prefix for prefix, total in totals.items() if total >= least]
     if len(kept) > _BEAM:
-        kept = sorted(kept, key=lambda item: -(item[1][0] + item[1][1]))[:_BEAM]
+        kept = sorted(kept, key=totals.__getitem__, reverse=True)[:_BEAM]
     if within is None or not most:
-        return dict(kept)
-    return {prefix: (by_blank / most, by_itself / most) for prefix, (by_blank, by_itself) in kept}  # little may be left
+        return {prefix: beams[prefix] for prefix in kept}
+    return {prefix: (beams[prefix][0] / most, beams[prefix][1] / most) for prefix in kept}  # little may be left
 
 
 def _may_begin(raw: str, within: Constraint) -> bool:
@@ -150,24 +161,32 @@ def align(shares: Float64[np.ndarray, "frames classes"], classes: Sequence[int])
     """The first and the last frame (excluded) of each character along the likeliest path that gives them (Viterbi)."""
     states = np.zeros(2 * len(classes) + 1, np.int64)
     states[1::2] = classes
-    logs = np.log(np.maximum(shares[:, states], 1e-30))
     skips = np.zeros(len(states), bool)
     skips[3::2] = states[3::2] != states[1:-2:2]  # the blank between two different characters may be left out
-    score = np.full(len(states), -np.inf)
-    score[:2] = logs[0, :2]
+    barred = np.where(skips, 0.0, -np.inf)
+    logs = np.log(np.maximum(shares[:, states], 1e-30))
+    ways = np.full((3, len(states) + 2), -np.inf)  # to stay, to step on, to leap over a blank; two columns of room
+    ways[0, :2] = logs[0, :2]
     came = np.zeros(logs.shape, np.int64)
     for frame in range(1, len(logs)):
-        step = np.concatenate([[-np.inf], score[:-1]])
-        leap = np.where(skips, np.concatenate([[-np.inf, -np.inf], score[:-2]])[: len(states)], -np.inf)
-        ways = np.stack([score, step, leap])
-        came[frame] = ways.argmax(axis=0)
-        score = ways.max(axis=0) + logs[frame]
-    state = len(states) - 1 if len(states) == 1 or score[-1] >= score[-2] else len(states) - 2
-    spans = np.full((len(classes), 2), -1, np.int64)
-    for frame in range(len(logs) - 1, -1, -1):
+        ways[1, 1:] = ways[0, :-1]
+        ways[2, 2:] = ways[0, :-2]
+        ways[2, : len(states)] += barred
+        best = ways.argmax(axis=0)[: len(states)]
+        came[frame] = best
+        ways[0, : len(states)] = ways.max(axis=0)[: len(states)] + logs[frame]
+    score = ways[0, : len(states)]
+    return _traced_back(came, len(states) - 1 if len(states) == 1 or score[-1] >= score[-2] else len(states) - 2)
+
+
+def _traced_back(came: Int64[np.ndarray, "frames states"], state: int) -> Int64[np.ndarray, "characters 2"]:
+    """The frames of each character, from the steps by which each state was come to and the state at the end."""
+    spans = [[-1, -1] for _ in range(came.shape[1] // 2)]
+    steps = came.tolist()
+    for frame in range(len(steps) - 1, -1, -1):
         if state % 2:
-            place = state // 2
-            spans[place, 1] = max(spans[place, 1], frame + 1)
-            spans[place, 0] = frame
-        state -= int(came[frame, state])
-    return spans
+            place = spans[state // 2]
+            place[1] = max(place[1], frame + 1)
+            place[0] = frame
+        state -= steps[frame][state]
+    return np.array(spans, np.int64).reshape(-1, 2)
