@@ -2,6 +2,7 @@
 #   make run     read the pictures under samples/ with the embedded model
 #   make serve   the service on http://127.0.0.1:8000, with SQLite and the embedded models
 #   make test    run everything that can run here
+#   make system  the Debian packages that some tests drive: Chromium, PostgreSQL (as root)
 #   make check   format, lint, types, import rules
 #   make bench   measure speed, size and robustness
 #   make notebooks   open the notebooks
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run serve test check format bench notebooks clean
+.PHONY: run serve system test check format bench notebooks clean
 
 run: $(VENV)/.base
 	$(BIN)/handigit read samples/digits samples/blank samples/not_digits --as digit --annotate out/samples
@@ -23,6 +24,9 @@ serve: $(VENV)/.app
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+system:
+	scripts/system_packages.sh
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
