@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from handigit.card import Card, Threshold
+from handigit.errors import PatternError
+from handigit.read import Reader
 from handigit.read.decode import Hypothesis, constraint
 from handigit.read.line_engine import LineEngine
 from handigit.read.looks import Looked, look
@@ -34,7 +36,7 @@ class Spoken(LineEngine):
     def __init__(self, *paths: str, sure: float) -> None:
         self.card, self.paths, self.sure, self.shown = CARD, list(paths), sure, 0
 
-    def shares(self, lines):
+    def shares(self, lines, *, barred=()):  # noqa: ARG002
         """Its frames for each line."""
         self.shown += len(lines)
         return [frames(self.paths.pop(0) if len(self.paths) > 1 else self.paths[0], sure=self.sure) for _ in lines]
@@ -133,3 +135,20 @@ def test_boxes_go_with_the_number_when_it_is_placed() -> None:
         lambda box: Box(box.left + 10, box.top + 20, box.right + 10, box.bottom + 20)
     )
     assert moved.box == Box(10, 20, 15, 29)
+
+
+def test_an_alphabet_bars_the_other_characters_but_never_what_is_no_number() -> None:
+    engine = Reader().line_engine
+    barred = engine.barred("0123456789")
+    left_out = {engine.card.alphabet[place - 1] for place in barred}
+    assert left_out == set(engine.card.alphabet) - set("0123456789?")
+    lines = [np.random.default_rng(0).random((32, 80), np.float32)]
+    free, held = engine.shares(lines)[0], engine.shares(lines, barred=barred)[0]
+    assert np.all(held[:, list(barred)] == 0)
+    kept = [place for place in range(free.shape[1]) if place not in barred]
+    np.testing.assert_allclose(held[:, kept], free[:, kept] / free[:, kept].sum(axis=1, keepdims=True), rtol=1e-6)
+
+
+def test_an_alphabet_that_no_model_knows_is_named() -> None:
+    with pytest.raises(PatternError, match="the alphabet '12a' has 'a' in it; the model knows 0123456789"):
+        Reader().number(np.zeros((40, 90), np.uint8), alphabet="12a")

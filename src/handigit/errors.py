@@ -51,7 +51,7 @@ class ModelError(HandigitError):
 
 
 class PatternError(HandigitError):
-    """A pattern for numbers that is neither a regular expression nor a template."""
+    """A pattern for numbers that is neither a regular expression nor a template, or an alphabet that no model has."""
 
 
 class RecipeError(HandigitError):

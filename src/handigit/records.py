@@ -120,3 +120,19 @@ class Number:
             "alternatives": [[text, round(confidence, 6)] for text, confidence in self.alternatives],
             "model": model,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    r"""What is known of a number before it is read.
+
+    Attributes:
+        pattern: What its digits may be: a regular expression such as \d{5}, or a template such as YYYY.
+        alphabet: The characters that may be written there; none: all that the model knows.
+    """
+
+    pattern: str | None = None
+    alphabet: str | None = None
+
+
+ANYTHING = Expected()

@@ -35,6 +35,7 @@ from handigit.cli.store import models, store
 from handigit.cli.terminal import complain, counted, err, out, say, watch_training
 from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import Recipe, read_recipe
+from handigit.records import ANYTHING, Expected
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def read(
     annotate: Path | None = None,
     target_error: Share = 0.01,
     model: Path | None = None,
+    expected: Annotated[Expected, Parameter(name="*", group="Numbers")] = ANYTHING,
 ) -> int:
     """Read the handwritten digit or number in each picture, or every number on each page.
 
@@ -88,6 +90,7 @@ def read(
         annotate: Folder in which to write each picture with what was found drawn on it.
         target_error: Wanted share of wrong answers among those whose outcome is "read".
         model: An ONNX file, or a folder with digit.onnx and number.onnx; none: the embedded models.
+        expected: What is known of the numbers.
     """
     from handigit.read.answers import Reading, print_answers, read_files
     from handigit.read.reader import Reader
@@ -102,7 +105,7 @@ def read(
 
     def answered() -> Iterator["Reading"]:
         nonlocal failed
-        for item in read_files(paths, reader, kind=as_, annotate_into=annotate):
+        for item in read_files(paths, reader, kind=as_, expected=expected, annotate_into=annotate):
             if isinstance(item, Reading):
                 yield item
             else:

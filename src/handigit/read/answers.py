@@ -22,7 +22,7 @@ from handigit.errors import ImageError, UnreadableImage
 from handigit.images import open_pages
 from handigit.read.annotate import annotate, annotate_numbers
 from handigit.read.reader import Reader
-from handigit.records import Digit, Number, Outcome, percent
+from handigit.records import ANYTHING, Digit, Expected, Number, Outcome, percent
 
 Format = Literal["table", "json", "jsonl", "csv"]
 Kind = Literal["digit", "number", "page"]
@@ -62,16 +62,24 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path | ImageError]:
 
 
 def read_files(
-    paths: Iterable[Path], reader: Reader, *, kind: Kind = "digit", annotate_into: Path | None = None
+    paths: Iterable[Path],
+    reader: Reader,
+    *,
+    kind: Kind = "digit",
+    expected: Expected = ANYTHING,
+    annotate_into: Path | None = None,
 ) -> Iterator[Reading | ImageError]:
-    """Read what each page of each file holds, in order; a file that cannot be read gives its error instead."""
+    """Read what each page of each file holds, in order; a file that cannot be read gives its error instead.
+
+    `expected` counts for numbers that have a picture, or a page, of their own.
+    """
     for path in find_pictures(paths):
         if isinstance(path, ImageError):
             yield path
             continue
         try:
             for number, page in enumerate(open_pages(path, limits=reader.limits)):
-                answers = _answers_on(page, reader, kind)
+                answers = _answers_on(page, reader, kind, expected)
                 if annotate_into:
                     _write_annotated(
                         _as_given(path, number, page), answers, annotate_into / _picture_name(path, number)
@@ -83,11 +91,15 @@ def read_files(
             yield problem
 
 
-def _answers_on(page: UInt8[np.ndarray, "height width"], reader: Reader, kind: Kind) -> list[Digit] | list[Number]:
+def _answers_on(
+    page: UInt8[np.ndarray, "height width"], reader: Reader, kind: Kind, expected: Expected
+) -> list[Digit] | list[Number]:
     """What is read on a page that holds one digit, one number, or any numbers."""
     if kind == "digit":
         return [reader.digit_on(page)]
-    return reader.numbers_on([page]) if kind == "number" else reader.page_on(page)
+    if kind == "page":
+        return reader.page_on(page)
+    return reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
 
 
 def print_answers(readings: Iterable[Reading], *, format: Format, console: Console) -> None:  # noqa: A002

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.card import METADATA_KEY, Card
-from handigit.errors import ModelError
+from handigit.errors import ModelError, PatternError
 from handigit.read.confidence import softmax
+from handigit.read.decode import UNKNOWN
 from handigit.read.engine import model_bytes, open_session
 
 _STEP_PX: Final = 8
@@ -43,8 +44,24 @@ class LineEngine:
             raise ModelError(f"{name}: is a model for the task {self.card.task!r}; give one for 'number'")
         self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
 
-    def shares(self, lines: Sequence[Float32[np.ndarray, "32 _"]]) -> list[Float64[np.ndarray, "frames classes"]]:
-        """How probable each class is in each frame of each line, calibrated by the card's temperature."""
+    def barred(self, alphabet: str) -> tuple[int, ...]:
+        """The classes that an alphabet leaves out; what is no part of a number may always be there.
+
+        Raises:
+            PatternError: a character that the model does not know.
+        """
+        known = self.card.alphabet
+        if odd := sorted(set(alphabet) - set(known)):
+            raise PatternError(f"the alphabet {alphabet!r} has {odd[0]!r} in it; the model knows {known}")
+        return tuple(1 + place for place, one in enumerate(known) if one not in alphabet and one != UNKNOWN)
+
+    def shares(
+        self, lines: Sequence[Float32[np.ndarray, "32 _"]], *, barred: Sequence[int] = ()
+    ) -> list[Float64[np.ndarray, "frames classes"]]:
+        """How probable each class is in each frame of each line, calibrated by the card's temperature.
+
+        Classes that are `barred` cannot be meant; the others share what they had.
+        """
         answers: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(lines)
         for batch in _batches([line.shape[1] for line in lines]):
             width = -(-max(lines[index].shape[1] for index in batch) // _STEP_PX) * _STEP_PX
@@ -55,7 +72,9 @@ class LineEngine:
             frames_a_px = logits.shape[1] / width
             for place, index in enumerate(batch):
                 frames = round(-(-lines[index].shape[1] // 4) * 4 * frames_a_px)
-                answers[index] = softmax(logits[place, :frames], temperature=self.card.temperature)
+                seen = logits[place, :frames]
+                seen[:, list(barred)] = -np.inf
+                answers[index] = softmax(seen, temperature=self.card.temperature)
         return answers
 
 

@@ -32,13 +32,16 @@ class Looked:
     shares: Float64[np.ndarray, "frames classes"]
 
 
-def look(engine: LineEngine, lines: Sequence[Pixels], *, within: Constraint | None = None) -> list[Looked]:
-    """What may be written in each line."""
+def look(
+    engine: LineEngine, lines: Sequence[Pixels], *, within: Constraint | None = None, barred: Sequence[int] = ()
+) -> list[Looked]:
+    """What may be written in each line, no class that is `barred` among it."""
     alphabet = engine.card.alphabet
-    firsts = engine.shares(lines)
+    firsts = engine.shares(lines, barred=barred)
     found = [decode(shares, alphabet, within=within) for shares in firsts]
     unsure = [place for place, one in enumerate(found) if not one or one[0].probability < _SURE]
-    others = engine.shares([_stretched(lines[place], *size) for place in unsure for size in _LOOKS])
+    stretched = [_stretched(lines[place], *size) for place in unsure for size in _LOOKS]
+    others = engine.shares(stretched, barred=barred)
     for number, place in enumerate(unsure):
         looks = others[number * len(_LOOKS) : (number + 1) * len(_LOOKS)]
         found[place] = _together([found[place], *(decode(shares, alphabet, within=within) for shares in looks)])

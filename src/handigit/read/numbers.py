@@ -32,10 +32,14 @@ BLANK: Final = Number(outcome=Outcome.BLANK, text="", confidence=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked of a reading: the share of wrong answers among those read, and what numbers may be."""
+    """What is asked of a reading: the share of wrong answers among those read, and what numbers may be.
+
+    `barred`: classes of the model that cannot be meant.
+    """
 
     target_error: float = 0.01
     within: Constraint | None = None
+    barred: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

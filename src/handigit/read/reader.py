@@ -105,19 +105,22 @@ class Reader:
         batches = self._ahead(images, self._views, batch=BATCH)
         return [answer for views in batches for answer in self._answers(views)]
 
-    def number(self, image: Source, *, pattern: str | None = None) -> Number:
+    def number(self, image: Source, *, pattern: str | None = None, alphabet: str | None = None) -> Number:
         r"""Read a picture that holds one number and what little lies around it; of several pages, the first.
 
-        `pattern`: what its digits may be, as a regular expression (`\d{5}`) or a template (`YYYY`).
+        `pattern`: what its digits may be, as a regular expression (`\d{5}`) or a template (`YYYY`); `alphabet`: the
+        characters that may be written there, such as `0123456789` where no slash can be meant and no dash.
 
         Raises:
             ImageError: a picture that cannot be used.
             ModelError: a model that cannot be used.
-            PatternError: a pattern that is none.
+            PatternError: a pattern that is none, or an alphabet with characters that no number model knows.
         """
-        return self._numbers([self._seen(image)], self._wanted(pattern))[0]
+        return self._numbers([self._seen(image)], self._wanted(pattern, alphabet))[0]
 
-    def numbers(self, images: Iterable[Source], *, pattern: str | None = None) -> list[Number]:
+    def numbers(
+        self, images: Iterable[Source], *, pattern: str | None = None, alphabet: str | None = None
+    ) -> list[Number]:
         """Read many pictures of one number each; the answers stand in the same order.
 
         Raises:
@@ -125,18 +128,20 @@ class Reader:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        wanted = self._wanted(pattern)
+        wanted = self._wanted(pattern, alphabet)
         batches = self._ahead(images, self._seen, batch=LINES)
         return [answer for seen in batches for answer in self._numbers(seen, wanted)]
 
-    def numbers_on(self, crops: Sequence[UInt8[np.ndarray, "_ _"]], *, pattern: str | None = None) -> list[Number]:
+    def numbers_on(
+        self, crops: Sequence[UInt8[np.ndarray, "_ _"]], *, pattern: str | None = None, alphabet: str | None = None
+    ) -> list[Number]:
         """Read crops of pages that `open_pages` gave, ink dark on light; boxes are in pixels of each crop.
 
         Raises:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        return self._numbers([Seen.on(crop) for crop in crops], self._wanted(pattern))
+        return self._numbers([Seen.on(crop) for crop in crops], self._wanted(pattern, alphabet))
 
     def page(self, image: Source) -> list[Number]:
         """Every number found on each page of a picture or document, in reading order.
@@ -173,8 +178,10 @@ class Reader:
     ) -> Iterator[list[Ready]]:
         return prepared_ahead(images, prepare, threads=self._finders, batch=batch, waiting=self.threads)
 
-    def _wanted(self, pattern: str | None) -> Wanted:
-        return Wanted(self.target_error, constraint(pattern) if pattern is not None else None)
+    def _wanted(self, pattern: str | None, alphabet: str | None) -> Wanted:
+        within = constraint(pattern) if pattern is not None else None
+        barred = self.line_engine.barred(alphabet) if alphabet is not None else ()
+        return Wanted(self.target_error, within, barred)
 
     def _seen(self, image: Source) -> Seen:
         """The line on the first page."""
@@ -193,7 +200,7 @@ class Reader:
         lines = [one.line.pixels for one in seen if one.line is not None]
         if not lines:
             return [BLANK] * len(seen)  # the model need not be loaded
-        looked = iter(look(self.line_engine, lines, within=wanted.within))
+        looked = iter(look(self.line_engine, lines, within=wanted.within, barred=wanted.barred))
         return [number_on(one, next(looked), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
 
     def _in_cells(self, seen: Seen, number: Number, wanted: Wanted) -> Number:
@@ -201,7 +208,7 @@ class Reader:
         if number.outcome is Outcome.READ:
             return number
         regions = find_lines(seen.crop)
-        parts = self._in_one([Seen.on(region.pixels) for region in regions], Wanted(wanted.target_error))
+        parts = self._in_one([Seen.on(region.pixels) for region in regions], replace(wanted, within=None))
         placed = [part.placed(region.on_page) for part, region in zip(parts, regions, strict=True)]
         return surer(number, in_cells(placed), wanted, self.line_engine.card)
 
