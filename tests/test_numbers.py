@@ -82,7 +82,7 @@ def test_texts_that_differ_in_separators_only_are_one(seen) -> None:
     both = Looked([Hypothesis("1.2", 0.5), Hypothesis("12", 0.45), Hypothesis("1", 0.05)], frames("_1._2_"))
     number = number_on(seen, both, CARD, Wanted())
     assert (number.text, number.raw, number.confidence) == ("12", "1.2", pytest.approx(0.95))
-    assert number.alternatives == (("1", 0.05),)
+    assert number.alternatives == (("1", pytest.approx(0.05)),)
     best = best_number(both.found)
     assert best is not None
     assert best.probability == pytest.approx(0.95)
@@ -152,3 +152,15 @@ def test_an_alphabet_bars_the_other_characters_but_never_what_is_no_number() -> 
 def test_an_alphabet_that_no_model_knows_is_named() -> None:
     with pytest.raises(PatternError, match="the alphabet '12a' has 'a' in it; the model knows 0123456789"):
         Reader().number(np.zeros((40, 90), np.uint8), alphabet="12a")
+
+
+def test_alternatives_share_what_confidence_leaves(seen) -> None:
+    found = [Hypothesis("127", 0.5), Hypothesis("121", 0.3), Hypothesis("721", 0.2)]
+    unsure = CARD.model_copy(update={"shift": -1.0})
+    number = number_on(seen, Looked(found, frames("__1__2__7__")), unsure, Wanted())
+    assert number.confidence == pytest.approx(0.2689, abs=1e-4)
+    assert [text for text, _ in number.alternatives] == ["121", "721"]
+    assert all(share <= number.confidence for _, share in number.alternatives)
+    surer_card = CARD.model_copy(update={"shift": 2.0})
+    number = number_on(seen, Looked(found, frames("__1__2__7__")), surer_card, Wanted())
+    assert number.confidence + sum(share for _, share in number.alternatives) == pytest.approx(1)

@@ -76,12 +76,18 @@ def number_on(seen: Seen, looked: Looked, card: Card, wanted: Wanted) -> Number:
         text=best.text,
         confidence=confidence,
         digits=_digits(best.raw, line, shares, card, crop),
-        alternatives=tuple((one.text, one.probability) for one in numbers[1:] if one.probability >= _WORTH_TELLING)[
-            :_ALTERNATIVES
-        ],
+        alternatives=_alternatives(numbers, confidence),
         raw=best.raw,
         box=_around(line, crop),
     )
+
+
+def _alternatives(numbers: Sequence[Hypothesis], confidence: float) -> tuple[tuple[str, float], ...]:
+    """The runners-up: they share what the best text's confidence leaves, and none is surer than that."""
+    best, *others = numbers
+    scale = (1 - confidence) / max(1 - best.probability, 1e-9)
+    shares = [(one.text, min(one.probability * scale, confidence)) for one in others[:_ALTERNATIVES]]
+    return tuple((text, share) for text, share in shares if share >= _WORTH_TELLING)
 
 
 def in_cells(parts: Sequence[Number]) -> Number | None:
