@@ -1,6 +1,7 @@
 """How much the service carries, beside LitServe and plain Flask: same machine, same run, same model, same requests.
 
-    python bench/serve.py throughput     digits a second at 1, 8 and 64 clients; goodput at five times the capacity
+    python bench/serve.py throughput     digits a second at 1, 8 and 64 clients; then as overload
+    python bench/serve.py overload       goodput at five times the capacity, milliseconds until the rest is refused
     python bench/serve.py start          seconds from the command to the first answer
     python bench/serve.py sigterm        20 times SIGTERM under load: accepted and unanswered, processes left behind
     python bench/serve.py refusals       milliseconds in which bombs are refused
@@ -22,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ PEERS = PROJECT / "out" / "serve-peers"
 BOUNDARY = "a-boundary"
 CLIENTS = (1, 8, 64)
 OVERLOAD = 5
+CONNECTIONS = 512
+"""Of the flood: more than the server's room, so that there is somebody to refuse."""
 
 
 def form(content: bytes) -> bytes:
@@ -46,24 +50,55 @@ def form(content: bytes) -> bytes:
     return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def load(port: int, path: str, **how: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server: where it listens, what is asked there, its process."""
+
+    port: int
+    path: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Processor seconds that it and its children have taken; quieter than the clock where others are busy."""
+        rows = [_processor(stat) for stat in Path("/proc").glob("[0-9]*/stat")]
+        family, size = {self.pid}, 0
+        while size < len(family):
+            size = len(family)
+            family |= {pid for pid, parent, _ in rows if parent in family}
+        return sum(seconds for pid, _, seconds in rows if pid in family)
+
+
+def _processor(stat: Path) -> tuple[int, int, float]:
+    """A process, its parent, its processor seconds; zeros if it has ended meanwhile."""
+    try:
+        content = stat.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0, 0, 0.0
+    fields = content.rpartition(")")[2].split()
+    return int(stat.parent.name), int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(target: Target, **how: Any) -> dict[str, Any]:
     """Put load on a server from a process of its own."""
     kind = f"multipart/form-data; boundary={BOUNDARY}"
-    job = {"port": port, "path": path, "body": form(picture()).hex(), "kind": kind} | how
+    job = {"port": target.port, "path": target.path, "body": form(picture()).hex(), "kind": kind} | how
     command = [sys.executable, str(PROJECT / "bench" / "load.py")]
+    spent = target.cpu_s()
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    row = dict(json.loads(done.stdout))
+    row["server_cpu_us"] = round((target.cpu_s() - spent) / sum(row["statuses"].values()) * 1e6)
+    return row
 
 
 @contextmanager
-def ours(folder: Path, *, keeping: bool = False) -> Iterator[tuple[int, str]]:
+def ours(folder: Path, *, keeping: bool = False) -> Iterator[Target]:
     """Our server, as `handigit serve` starts it."""
     with running(folder, HANDIGIT_KEEP_READINGS=str(int(keeping)), HANDIGIT_QUEUE="128") as server:
-        yield server.port, "/v1/digit"
+        yield Target(server.port, "/v1/digit", server.process.pid)
 
 
 @contextmanager
-def peer(name: str) -> Iterator[tuple[int, str]]:
+def peer(name: str) -> Iterator[Target]:
     """A peer's server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -73,7 +108,7 @@ def peer(name: str) -> Iterator[tuple[int, str]]:
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         wait_for_health(port)
-        yield port, "/predict"
+        yield Target(port, "/predict", process.pid)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # LitServe's children survive a SIGTERM
         process.wait()
@@ -110,15 +145,15 @@ def throughput(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
     taken: dict[str, dict[int, list[dict[str, Any]]]] = {name: {n: [] for n in CLIENTS} for name in servers}
     for _ in range(rounds):
         for name, start in servers.items():
-            with start() as (port, path):
-                load(port, path, clients=8, seconds=1)  # warms caches up
+            with start() as target:
+                load(target, clients=8, seconds=1)  # warms caches up
                 for clients in CLIENTS:
-                    taken[name][clients].append(load(port, path, clients=clients, seconds=seconds))
+                    taken[name][clients].append(load(target, clients=clients, seconds=seconds))
                     print(name, clients, taken[name][clients][-1], flush=True)
     figures = {
         name: {str(clients): middle(rows) for clients, rows in by_clients.items()} for name, by_clients in taken.items()
     }
-    return {"clients": figures, "overload": overload(folder, figures["handigit"]["64"]["per_second"], seconds)}
+    return {"clients": figures, "overload": overload(folder, seconds)}
 
 
 def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -126,12 +161,17 @@ def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return sorted(rows, key=lambda row: row["per_second"])[len(rows) // 2]
 
 
-def overload(folder: Path, capacity: float, seconds: float) -> dict[str, Any]:
-    """What is still answered at five times the capacity, and how soon the rest is refused."""
-    with ours(folder) as (port, path):
-        load(port, path, clients=8, seconds=1)
-        row = load(port, path, rate=OVERLOAD * capacity, seconds=seconds)
-    return {"capacity": capacity, "offered": OVERLOAD * capacity, "goodput": row["per_second"] / capacity} | row
+def overload(folder: Path, seconds: float) -> dict[str, Any]:
+    """What is still answered at five times the capacity, and how soon the rest is refused.
+
+    The capacity is what the same server does for as many clients as wait for one another, just before.
+    """
+    with ours(folder) as target:
+        load(target, clients=8, seconds=1)
+        capacity = load(target, clients=CLIENTS[-1], seconds=seconds)["per_second"]
+        row = load(target, rate=OVERLOAD * capacity, connections=CONNECTIONS, seconds=seconds)
+    goodput = round(row["per_second"] / capacity, 2)
+    return {"capacity": capacity, "offered": OVERLOAD * capacity, "goodput": goodput} | row
 
 
 def start(folder: Path, rounds: int) -> dict[str, Any]:
@@ -227,7 +267,8 @@ def memory_after(server: Running, requests: int) -> float:
     """Megabytes after so many requests more, of eight clients."""
     done = 0
     while done < requests:
-        done += sum(load(server.port, "/v1/digit", clients=8, seconds=10)["statuses"].values())
+        target = Target(server.port, "/v1/digit", server.process.pid)
+        done += sum(load(target, clients=8, seconds=10)["statuses"].values())
         print(done, round(server.memory_mb(), 1), flush=True)
     resident: float = server.memory_mb()
     return round(resident, 1)
@@ -235,7 +276,7 @@ def memory_after(server: Running, requests: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["throughput", "start", "sigterm", "refusals", "memory"])
+    parser.add_argument("what", choices=["throughput", "overload", "start", "sigterm", "refusals", "memory"])
     parser.add_argument("--seconds", type=float, default=10, help="of load at each number of clients")
     parser.add_argument("--rounds", type=int, help="of each measurement; none: as the results page has it")
     parser.add_argument("--requests", type=int, default=100_000, help="for memory")
@@ -244,6 +285,7 @@ def main() -> None:
         folder = Path(name)
         figures = {
             "throughput": lambda: throughput(folder, given.seconds, given.rounds or 3),
+            "overload": lambda: overload(folder, given.seconds),
             "start": lambda: start(folder, given.rounds or 5),
             "sigterm": lambda: sigterm(folder, given.rounds or 20),
             "refusals": lambda: refusals(folder, given.rounds or 100),

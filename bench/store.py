@@ -1,13 +1,15 @@
-"""What the store withstands: kill -9 while four clients correct, and sixteen writers at once.
+"""What the store withstands: kill -9 while four clients correct, sixteen writers at once; and what a reading costs.
 
     python bench/store.py                                     # 200 kills, 60 s of 16 writers, a queue of 100,000
     python bench/store.py --kills 5 --seconds 5 --queue 2000
+    python bench/store.py --parts adding                      # this part alone; the others keep their last figures
     python bench/store.py --url postgresql://user@host/empty  # into a PostgreSQL database that has nothing in it
 
 Kills: after each the database is checked as `handigit store check` does; every acknowledged correction must be there
 exactly once, and every one that was tried must be exactly once after it was tried again. Writers: four processes of
 four threads each, three corrections for each new reading; wanted are no error and a p99 of at most 250 ms. Queue: how
-long a reviewer waits for the next item when so many wait and as many are settled.
+long a reviewer waits for the next item when so many wait and as many are settled. Adding: processor time to keep a
+digit with its picture, one by one and as many together as the service's queue has waiting.
 
 The figures go to bench/results/store.json.
 """
@@ -19,17 +21,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import func, select
 
 import store_hammer
-from handigit.records import Number, Outcome
-from handigit.store import Store, Truth
+from handigit.records import Box, Digit, Number, Outcome
+from handigit.store import Entry, Store, Truth
 from handigit.store.check import check
 from handigit.store.tables import corrections
 from kept import RESULTS, keep, kept
@@ -119,12 +123,30 @@ def review_long_queue(url: str, files: Path, *, queue: int) -> dict[str, Any]:
         }
 
 
+def add_together(url: str, files: Path, *, readings: int = 512, sizes: Sequence[int] = (1, 8, 64)) -> dict[str, Any]:
+    """Microseconds of processor time, and by the clock, to keep one reading with a picture of its own."""
+    chance = np.random.default_rng(0)
+    digit = Digit(Outcome.READ, 7, 0.9, (0.1,) * 10, Box(4, 4, 24, 24)).as_number()
+    taken = {}
+    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+        for size in sizes:
+            pages = chance.integers(0, 256, (readings, 28, 28), dtype=np.uint8)
+            entries = [Entry([digit], store_hammer.ORIGIN, page) for page in pages]
+            began, spent = time.perf_counter(), time.process_time()
+            for start in range(0, readings, size):
+                store.add_many(entries[start : start + size])
+            spent, clock = time.process_time() - spent, time.perf_counter() - began
+            taken[str(size)] = {"cpu_us": round(spent / readings * 1e6), "us": round(clock / readings * 1e6)}
+    return {"readings": readings, "together": taken}
+
+
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--queue", type=int, default=100_000)
+    parser.add_argument("--parts", nargs="+", choices=("kills", "writers", "review", "adding"), help="none: all")
     parser.add_argument("--url", help="none: a new SQLite file for each part")
     asked = parser.parse_args()
     kind = "sqlite" if asked.url is None else asked.url.partition(":")[0]
@@ -135,11 +157,13 @@ def main() -> None:
             "kills": partial(kill_often, files=files, kills=asked.kills),
             "writers": partial(write_together, files=files, seconds=asked.seconds),
             "review": partial(review_long_queue, files=files, queue=asked.queue),
+            "adding": partial(add_together, files=files),
         }
-        for name, part in parts.items():
-            figures[name] = part(asked.url or f"sqlite:///{files / name}.db")
+        for name in asked.parts or parts:
+            figures[name] = parts[name](asked.url or f"sqlite:///{files / name}.db")
             print(name, json.dumps(figures[name]))
-    keep(RESULTS / "store.json", kept(RESULTS / "store.json") | {kind: figures})
+    before = kept(RESULTS / "store.json")
+    keep(RESULTS / "store.json", before | {kind: before.get(kind, {}) | figures})
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class NumberReader(Reader):
         """The digit model's."""
         return self.engine
 
-    def numbers_on(self, crops: Any, *, pattern: str | None = None) -> list[Number]:  # noqa: ARG002
+    def numbers_on(self, crops: Any, **expected: Any) -> list[Number]:  # noqa: ARG002
         """The digit on each crop, doubted."""
         return [replace(self.digit_on(crop).as_number(), outcome=Outcome.DOUBT) for crop in crops]
 

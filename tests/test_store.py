@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from handigit.records import Outcome
-from handigit.store import BadTruth, Filter, KeyReused, NotInStore, Store, StoreError, Truth
+from handigit.store import BadTruth, Entry, Filter, KeyReused, NotInStore, Store, StoreError, Truth
 from store_cases import ORIGIN, doubt, number, page
 
 pytest_plugins = ("store_server",)
@@ -45,6 +46,38 @@ def test_a_page_that_nothing_was_read_from_is_not_kept(store: Store) -> None:
     assert not list(store.pictures.all())
     with pytest.raises(StoreError, match=r"shape \(3, 3, 4\)"):
         store.add([number("1")], ORIGIN, page=np.zeros((3, 3, 4), np.uint8))
+
+
+def test_several_pages_are_added_at_once_as_if_one_by_one(store: Store) -> None:
+    entries = [
+        Entry([number("1"), doubt("2")], ORIGIN, page(1)),
+        Entry([], ORIGIN, page(2)),
+        Entry([number("3")], replace(ORIGIN, source="b"), page(1)),
+        Entry([number("4")], ORIGIN),
+    ]
+    added = store.add_many(entries)
+    assert [len(ids) for ids in added] == [2, 0, 1, 1]
+    kept = [[store.reading(one) for one in ids] for ids in added]
+    assert [[one.text for one in ids] for ids in kept] == [["1", "2"], [], ["3"], ["4"]]
+    assert [one.origin.source for ids in kept for one in ids] == [ORIGIN.source, ORIGIN.source, "b", ORIGIN.source]
+    assert kept[0][0].picture == kept[0][1].picture == kept[2][0].picture != kept[3][0].picture
+    assert len(list(store.pictures.all())) == 1
+    assert store.waiting().doubts == 1
+
+
+def test_a_page_that_cannot_be_kept_costs_only_itself(store: Store) -> None:
+    bad = np.zeros((3, 3, 4), np.uint8)
+    added = store.add_many([Entry([number(text)], ORIGIN, given) for text, given in (("1", bad), ("2", page()))])
+    assert isinstance(added[0], StoreError)
+    assert added[1] == (store.readings().readings[0].id,)
+    assert texts(store) == ["2"]
+
+
+def test_what_the_database_refuses_is_kept_of_no_page(store: Store) -> None:
+    beyond = replace(number("2"), page=2**70)  # no database has such an integer
+    with pytest.raises((StoreError, OverflowError)):
+        store.add_many([Entry([number("1")], ORIGIN, page()), Entry([beyond], ORIGIN)])
+    assert texts(store) == []
 
 
 def test_a_correction_is_the_value_until_it_is_undone(store: Store) -> None:

@@ -230,6 +230,37 @@ def test_models_are_listed_switched_and_rolled_back(client) -> None:
     assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
 
 
+def in_use_after(folder: Path, **changes: object) -> str:
+    """The model that a server with this state starts with."""
+    with TestClient(create_app(settings(folder, models=folder / "models", **changes)), base_url=HOST) as client:
+        name: str = wait_until_ready(client).app.state.service.models.active.name
+    return name
+
+
+def test_a_switch_outlives_the_server_while_the_model_is_the_same(tmp_path, caplog) -> None:
+    (tmp_path / "models").mkdir()
+    other = tmp_path / "models" / "other.onnx"
+    other.write_bytes((EMBEDDED / "digit.onnx").read_bytes())
+    with TestClient(create_app(settings(tmp_path, models=other.parent)), base_url=HOST) as client:
+        wait_until_ready(client).post("/v1/models/switch", json={"name": "other"})
+    assert in_use_after(tmp_path) == "other"
+    assert in_use_after(tmp_path, model_dir=EMBEDDED) == "default"  # who starts it with another model means that one
+    kept = (tmp_path / "model.json").read_text()
+    (tmp_path / "model.json").write_text(kept.replace(other.stem, "gone"))
+    assert in_use_after(tmp_path) == "default"
+    (tmp_path / "model.json").write_text("[")
+    assert in_use_after(tmp_path) == "default"
+    (tmp_path / "model.json").write_text(kept)
+    other.write_bytes(other.read_bytes()[:1000])
+    assert in_use_after(tmp_path) == "default"
+    said = [(record.message, record.problem) for record in caplog.records if "problem" in vars(record)]
+    assert said == [
+        ("last model not used", "not-found"),
+        ("choice of model unreadable", "JSONDecodeError"),
+        ("last model not used", "model-refused"),
+    ]
+
+
 def test_metrics_count_requests_and_outcomes(client) -> None:
     client.post("/v1/digit", content=picture())
     text = client.get("/metrics").text

@@ -76,6 +76,30 @@ def test_what_makes_no_sense_is_refused_in_the_protocols_own_words(client, chang
     assert answer.json()["error"] == answer.json()["detail"]
 
 
+def test_the_number_model_gives_what_each_frame_of_a_line_holds(client) -> None:
+    described = client.get("/v2/models/number").json()
+    alphabet, (_, _, classes) = described["parameters"]["alphabet"], described["outputs"][0]["shape"]
+    line = np.zeros((32, 61), np.float32)
+    line[2:30, 4:32] = glyphs()[0]
+    tensor = {"name": "lines", "shape": [2, 32, 61], "datatype": "FP32", "data": np.stack([line, line * 0]).tolist()}
+    (output,) = client.post("/v2/models/number/infer", json={"inputs": [tensor]}).json()["outputs"]
+    shares = np.reshape(output["data"], output["shape"])
+    assert shares.shape[0] == 2
+    assert shares.shape[2] == classes == len(alphabet) + 1
+    assert np.allclose(shares.sum(axis=2), 1, atol=1e-6)
+    best = shares.argmax(axis=2)
+    assert {alphabet[n - 1] for n in best[0] if n} == {"7"}
+    assert not best[1].any()
+
+
+@pytest.mark.parametrize("shape", [[1, 28, 28], [1, 32, 0], [1, 32], [5000, 32, 1], [1, 32, 10**9]])
+def test_lines_of_another_height_or_too_many_are_refused(client, shape) -> None:
+    tensor = {"name": "lines", "shape": shape, "datatype": "FP32", "data": [0.0]}
+    answer = client.post("/v2/models/number/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 422
+    assert "[n, 32, width]" in answer.json()["detail"]
+
+
 def test_versions_are_digests(client) -> None:
     described = client.get("/v2/models/digit").json()
     version = described["versions"][0]

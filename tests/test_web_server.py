@@ -56,7 +56,7 @@ def test_a_slow_sender_holds_nobody_up(server) -> None:
 
 
 def test_a_connection_that_says_nothing_is_closed(tmp_path) -> None:
-    with running(tmp_path, code="from handigit.web import server; server.FIRST_HEAD_S = 0.5") as server:
+    with running(tmp_path, code="from handigit.web import connection; connection.FIRST_HEAD_S = 0.5") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent:
             assert silent.recv(1) == b""
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
@@ -87,6 +87,92 @@ def test_a_form_of_very_many_parts_is_refused(server, parts) -> None:
     assert answer.status_code == 400
     assert "Too many files" in answer.json()["detail"]
     assert server.memory_mb() - before <= 30
+
+
+FULL = "from handigit.web.lane import Lane; Lane.patience_s = lambda self, items=1: 3.0"
+HEAD = b"POST /v1/digit?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> Iterator[Running]:
+    """A server that never has room."""
+    with running(tmp_path_factory.mktemp("full"), code=FULL) as started:
+        yield started
+
+
+def answers_to(server: Running, *pieces: bytes, count: int) -> list[tuple[int, bytes, bytes]]:
+    """Status, head and body of so many answers on one connection, to what is sent piece by piece."""
+    found = []
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)
+        stream = connection.makefile("rb")
+        for _ in range(count):
+            head = b"".join(iter(stream.readline, b"\r\n"))
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            found.append((int(head[9:12]), head, stream.read(length)))
+    return found
+
+
+def test_a_refusal_at_the_door_is_as_whole_as_any(full) -> None:
+    (refused,) = answers_to(full, HEAD % (b"mine", 4) + b"1234", count=1)
+    with full.client() as client:
+        expected = client.get("/nothing")
+        counted = client.get("/metrics").text
+    status, head, body = refused
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["request_id"]) == (429, 429, "mine")
+    assert problem["type"] == "urn:handigit:problem:busy"
+    sent = {line.partition(b": ")[0].decode() for line in head.splitlines()[1:]}
+    assert sent == set(expected.headers) | {"retry-after"}
+    assert b"retry-after: 3\r\n" in head
+    assert 'handigit_requests_total{method="POST",route="/v1/digit",status="429"}' in counted
+    assert [line["status"] for line in full.log if line["event"] == "refused"] == [429]
+
+
+def test_a_connection_lives_on_after_refusals_whatever_way_their_bodies_come(full) -> None:
+    health = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    whole = HEAD % (b"a", 4) + b"GET "
+    pieces = (whole + whole, HEAD % (b"b", 8), b"POST", b" /v1" + whole[:20], whole[20:] + health)
+    answers = answers_to(full, *pieces, count=5)
+    assert [status for status, *_ in answers] == [429, 429, 429, 429, 200]
+
+
+def test_refusals_wait_their_turn_behind_answers_that_are_not_ready(full) -> None:
+    slow = b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    answers = answers_to(full, slow + HEAD % (b"a", 1) + b"1" + slow + HEAD % (b"b", 1) + b"2", count=4)
+    assert [status for status, *_ in answers] == [200, 429, 200, 429]
+
+
+@pytest.mark.parametrize(
+    "line", [b"Expect: 100-continue", b"Connection: close", b"Transfer-Encoding: chunked", b"Content-Length: 70000"]
+)
+def test_what_is_rare_is_refused_the_long_way(full, line) -> None:
+    head = b"POST /v1/digit HTTP/1.1\r\nHost: 127.0.0.1\r\n%b\r\n\r\n" % line
+    ((status, _, body),) = answers_to(full, head, count=1)
+    assert (status, json.loads(body)["status"]) == (429, 429)
+
+
+SLOW = """
+import time
+from handigit.web import service
+honest = service.read_together
+service.read_together = lambda *given: time.sleep(1) or honest(*given)
+"""
+
+
+def test_a_caller_who_hangs_up_is_noticed_and_costs_nobody_an_error(tmp_path) -> None:
+    with running(tmp_path, code=SLOW) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as impatient:
+            content = picture()
+            impatient.sendall(HEAD % (b"gone", len(content)) + content)
+            time.sleep(0.1)
+        line = server.wait_for("answered", seconds=10)
+        with server.client() as client:
+            assert client.post("/v1/digit", content=content).status_code == 200
+    assert (line["request_id"], line["status"]) == ("gone", 499)
+    assert {line["level"] for line in server.log} == {"info"}
 
 
 def end_under_load(server: Running) -> list[int]:

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handigit.errors import HandigitError, ImageError
-from handigit.images import Source, open_pages, views_of
+from handigit.images import Source, open_pages
 from handigit.read import Reader
-from handigit.records import Digit, Number
-from handigit.store import Origin, Store
+from handigit.records import Number
+from handigit.store import Entry, Origin, Store, StoreError
 
 Kind = Literal["digit", "number", "page"]
 """What a picture holds: one digit, one number, or any number of numbers."""
@@ -54,21 +54,25 @@ def read_together(reader: Reader, sources: Sequence[Source], kind: Kind) -> list
     pages = [_first_page(reader, source) for source in sources]
     good = [page for page in pages if isinstance(page, np.ndarray)]
     if kind == "digit":
-        found = iter([digit.as_number() for digit in _digits_on(reader, good)])
+        found = iter([digit.as_number() for digit in reader.digits_on(good)])
     else:
         found = iter(reader.numbers_on(good))
     return [page if isinstance(page, Exception) else _read(reader, [next(found)], page, kind) for page in pages]
 
 
-def keep(store: Store, read: Read, *, source: str, request_id: str, kind: Kind) -> tuple[int, ...]:
-    """Store what was read from one page, with its picture; the readings' numbers, in order.
+def entry_of(read: Read, *, source: str, request_id: str, kind: Kind) -> Entry:
+    """What was read from one page, with its picture, as the store takes it."""
+    stored_kind: Literal["digit", "number"] = "digit" if kind == "digit" else "number"
+    return Entry(read.numbers, Origin(source, read.model, read.digest, request_id, stored_kind), read.page)
+
+
+def keep(store: Store, entries: Sequence[Entry]) -> list[tuple[int, ...] | StoreError]:
+    """Store what was read from several pages; for each its readings' numbers, in order, or why it is not kept.
 
     Raises:
-        StoreError: the store cannot be written.
+        StoreError: the store cannot be written; nothing of any page is kept.
     """
-    stored_kind: Literal["digit", "number"] = "digit" if kind == "digit" else "number"
-    origin = Origin(source, read.model, read.digest, request_id, stored_kind)
-    return store.add(read.numbers, origin, page=read.page)
+    return store.add_many(entries)
 
 
 def _first_page(reader: Reader, source: Source) -> Page | HandigitError:
@@ -82,10 +86,6 @@ def _numbers_on(reader: Reader, page: Page, kind: Kind, pattern: str | None) -> 
     if kind == "digit":
         return [reader.digit_on(page).as_number()]
     return reader.numbers_on([page], pattern=pattern) if kind == "number" else reader.page_on(page)
-
-
-def _digits_on(reader: Reader, pages: Sequence[Page]) -> list[Digit]:
-    return reader._answers([views_of(page) for page in pages])
 
 
 def _read(reader: Reader, numbers: Sequence[Number], page: Page, kind: Kind) -> Read:

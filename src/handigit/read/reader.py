@@ -93,7 +93,15 @@ class Reader:
         Raises:
             ModelError: a model that cannot be used.
         """
-        return self._answers([views_of(page)])[0]
+        return self.digits_on([page])[0]
+
+    def digits_on(self, pages: Sequence[UInt8[np.ndarray, "_ _"]]) -> list[Digit]:
+        """Read pages that `open_pages` gave, one digit each, by one run of the model.
+
+        Raises:
+            ModelError: a model that cannot be used.
+        """
+        return self._answers([views_of(page) for page in pages])
 
     def digits(self, images: Iterable[Source]) -> list[Digit]:
         """Read many pictures of one digit each; the answers stand in the same order.

@@ -19,6 +19,7 @@ from handigit.store.nouns import (
     Truth,
     Waiting,
 )
+from handigit.store.rows import Entry
 from handigit.store.store import Store
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Correction",
     "Day",
     "Deleted",
+    "Entry",
     "Figures",
     "Filter",
     "KeyReused",

@@ -76,8 +76,9 @@ class Pictures:
             return
         part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part")
         try:
-            path.parent.mkdir(exist_ok=True)
-            _sync_folder(self.folder)
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                _sync_folder(self.folder)
             _write(part, content)
             part.replace(path)
             _sync_folder(path.parent)

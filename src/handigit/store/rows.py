@@ -4,10 +4,14 @@ It knows how a noun lies in the tables, and nothing of review.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, insert, select
 
 from handigit.records import Box, Digit, Number, Outcome
@@ -20,31 +24,56 @@ from handigit.store.tables import corrections, inputs, leases, readings, undos
 LARGEST_PAGE = 1000
 
 
-def insert_picture(connection: Connection, picture: Picture, at: datetime) -> None:
-    """A row for a picture, unless there is one."""
-    known = connection.scalar(select(exists().where(inputs.c.sha256 == picture.sha256)))
-    if not known:
-        size = {"width": picture.width, "height": picture.height, "size_bytes": len(picture.content)}
-        connection.execute(insert(inputs).values(sha256=picture.sha256, at=at, **size))
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What was read from one page, to be kept: all of it or nothing.
+
+    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to keep none.
+    """
+
+    numbers: Sequence[Number]
+    origin: Origin
+    page: UInt8[np.ndarray, "..."] | None = None
+
+
+def insert_pictures(connection: Connection, pictures: Sequence[Picture], at: datetime) -> None:
+    """A row for each picture that has none."""
+    new = {picture.sha256: picture for picture in pictures}
+    for known in connection.scalars(select(inputs.c.sha256).where(inputs.c.sha256.in_(new))):
+        del new[known]
+    rows = [
+        {"sha256": digest, "at": at, "width": one.width, "height": one.height, "size_bytes": len(one.content)}
+        for digest, one in new.items()
+    ]
+    if rows:
+        connection.execute(insert(inputs), rows)
 
 
 def insert_readings(
-    connection: Connection, numbers: Sequence[Number], origin: Origin, *, picture: str | None, at: datetime
-) -> tuple[int, ...]:
-    """A row for each number; their ids, in order."""
-    if not numbers:
-        return ()
-    shared = {
-        "input": picture,
+    connection: Connection, entries: Sequence[tuple[Entry, Picture | None]], at: datetime
+) -> list[tuple[int, ...]]:
+    """A row for each number of each entry; their ids, in order."""
+    rows = [
+        shared | _row_of(number)
+        for entry, picture in entries
+        for shared in [_shared(entry.origin, picture) | {"at": at}]
+        for number in entry.numbers
+    ]
+    adding = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
+    added = iter(connection.scalars(adding, rows).all() if rows else ())
+    return [tuple(islice(added, len(entry.numbers))) for entry, _ in entries]
+
+
+def _shared(origin: Origin, picture: Picture | None) -> dict[str, Any]:
+    """What the rows of one page have in common."""
+    return {
+        "input": picture.sha256 if picture else None,
         "kind": origin.kind,
         "source": origin.source,
         "model": origin.model,
         "model_digest": origin.model_digest,
         "request_id": origin.request_id,
-        "at": at,
     }
-    adding = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
-    return tuple(connection.scalars(adding, [shared | _row_of(number) for number in numbers]))
 
 
 def _row_of(number: Number) -> dict[str, Any]:
@@ -113,6 +142,8 @@ def meant(filter: Filter) -> ColumnElement[bool]:  # noqa: A002
         conditions.append(readings.c.at < filter.until)
     if filter.corrected is not None:
         conditions.append(decided() if filter.corrected else ~decided())
+    if filter.ids is not None:
+        conditions.append(readings.c.id.in_(filter.ids))
     if filter.contains:
         conditions.append(_text_now().contains(filter.contains, autoescape=True))
     return and_(True, *conditions)

@@ -6,6 +6,7 @@ that part's own. One store may be used by many threads, one database by many pro
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -17,10 +18,12 @@ from handigit.records import Number
 from handigit.store import deletion, review, rows
 from handigit.store.accounts import Accounts, drop_old_sessions
 from handigit.store.database import Database
+from handigit.store.errors import StoreError
 from handigit.store.export import Format, lines
 from handigit.store.figures import Figures, figures
 from handigit.store.nouns import Correction, Deleted, Filter, Lease, Origin, Page, Policy, Reading, Truth, Waiting
-from handigit.store.pictures import Pictures, encode
+from handigit.store.pictures import Picture, Pictures, encode
+from handigit.store.rows import Entry
 from handigit.store.schema import bring_up
 from handigit.store.tables import corrections, readings
 
@@ -82,20 +85,49 @@ class Store:
 
         `page` is the decoded picture, grey (height, width) or colour (height, width, 3): it is kept as a PNG of its
         own, so that no metadata of the file it came in survives. Doubts and samples are queued for review.
+
+        Raises:
+            StoreError: it cannot be kept.
         """
-        picture = None if page is None or not numbers else encode(page)
-        if picture:
+        (added,) = self.add_many([Entry(numbers, origin, page)])
+        if isinstance(added, StoreError):
+            raise added
+        return added
+
+    def add_many(self, entries: Sequence[Entry]) -> list[tuple[int, ...] | StoreError]:
+        """Keep what was read from several pages in one transaction: as `add`, for a fraction of its cost.
+
+        A page whose picture cannot be kept is left out with all that was read from it, and gives its error.
+
+        Raises:
+            StoreError: the database refuses; then nothing of any page is kept.
+        """
+        pictures = [self._placed(entry) for entry in entries]
+        good = [(e, p) for e, p in zip(entries, pictures, strict=True) if not isinstance(p, StoreError)]
+        added = iter(self._insert(good) if good else ())
+        return [one if isinstance(one, StoreError) else next(added) for one in pictures]
+
+    def _placed(self, entry: Entry) -> Picture | StoreError | None:
+        """An entry's picture, in its place; None if it has none, or nothing was read from it."""
+        if entry.page is None or not entry.numbers:
+            return None
+        try:
+            picture = encode(entry.page)
             self.pictures.put(picture.sha256, picture.content)
+        except StoreError as problem:
+            return problem
+        return picture
+
+    def _insert(self, entries: Sequence[tuple[Entry, Picture | None]]) -> list[tuple[int, ...]]:
         now = _now()
+        pictures = [picture for _, picture in entries if picture]
         with self.database.writing(durable=False) as connection:
-            if picture:
-                self.pictures.put(
-                    picture.sha256, picture.content
-                )  # again: until we held the turn to write, a deletion may have taken it
-                rows.insert_picture(connection, picture, now)
-            digest = picture.sha256 if picture else None
-            added = rows.insert_readings(connection, numbers, origin, picture=digest, at=now)
-            review.enqueue(connection, dict(zip(added, numbers, strict=True)), policy=self.policy)
+            for one in pictures:  # again: until we held the turn to write, a deletion may have taken it
+                self.pictures.put(one.sha256, one.content)
+            rows.insert_pictures(connection, pictures, now)
+            added = rows.insert_readings(connection, entries, now)
+            numbers = [number for entry, _ in entries for number in entry.numbers]
+            review.enqueue(connection, dict(zip(chain.from_iterable(added), numbers, strict=True)), policy=self.policy)
         return added
 
     def reading(self, reading: int) -> Reading:
@@ -184,6 +216,16 @@ class Store:
         """
         with self.database.writing(durable=False) as connection:
             return review.take(connection, reviewer, policy=self.policy, now=_now())
+
+    def renew(self, lease: int, *, by: str) -> Lease:
+        """A lease of the same reading for the same purpose, to look again at what was decided or left for long.
+
+        Raises:
+            NotInStore: no such lease of this reviewer.
+            LeaseLost: another reviewer has the item by now.
+        """
+        with self.database.writing(durable=False) as connection:
+            return review.renew(connection, lease, by=by, policy=self.policy, now=_now())
 
     def release(self, lease: int, *, by: str) -> None:
         """Give a leased reading back undecided.

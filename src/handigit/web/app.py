@@ -19,13 +19,13 @@ from starlette.responses import Response
 import handigit
 from handigit.errors import HandigitError
 from handigit.images import Limits
-from handigit.pipeline import Kind
 from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web import accounts, health, inference, pages, readings, reads, review, switching
 from handigit.web.access import Access, allowed_hosts
 from handigit.web.described import REFUSALS
+from handigit.web.door import Door
 from handigit.web.guard import Guard, Rules, log_failure
 from handigit.web.metrics import Metrics
 from handigit.web.models import MakeReader, Models
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     access = Access(settings, store.accounts if store else None)
     access.check_bind(settings.host)
     make = make_reader or partial(_reader, settings)
-    models = Models(make, folder=settings.models, start=settings.model_dir)
+    models = Models(make, folder=settings.models, start=settings.model_dir, state=settings.state)
     service = Service(models, store, room=settings.queue)
     app = FastAPI(
         title="Handigit",
@@ -64,9 +64,8 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     app.state.metrics = Metrics(service)
     rate = None if access.is_open else settings.rate_per_minute
     rules = Rules(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
-    kinds: tuple[Kind, ...] = ("digit", "number", "page")
-    early = {f"/v1/{kind}": partial(service.check_room, kind) for kind in kinds}
-    app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, early=early)
+    app.state.door = Door(service, app.state.metrics)
+    app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, door=app.state.door)
     for room in (reads, readings, review, switching, accounts, health, inference, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC))

@@ -5,9 +5,10 @@ gathered here. It knows ASGI's messages, not what they mean.
 """
 
 import asyncio
+import random
 import re
 import time
-import uuid
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -21,7 +22,7 @@ _SLOWEST: Final = 10_000
 """Bytes a second that a body must bring on average once the first `_PAUSE_S` are over."""
 _DISCARD_S: Final = 5.0
 """How long the rest of a refused body is read and thrown away, so that its sender gets to read the answer."""
-_TRIFLE: Final = 64 * 1024
+TRIFLE: Final = 64 * 1024
 """A refused body that is smaller than this costs less to read than a new connection."""
 
 HEADERS: Final[dict[bytes, bytes]] = {
@@ -37,13 +38,20 @@ HEADERS: Final[dict[bytes, bytes]] = {
 """On every answer that does not bring its own."""
 
 
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """The id that the caller has given a request, if it can do no harm, or a new one."""
+    own = headers.get(b"x-request-id", b"")
+    if own and _OWN_ID.fullmatch(own):
+        return own.decode()
+    return f"{random.getrandbits(128):032x}"  # no secret, and to ask the system for one takes longer
+
+
 class Exchange:
     """Stands between the server and the application for one request."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_bytes: float) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        own = self.headers.get(b"x-request-id", b"")
-        self.request_id = own.decode() if _OWN_ID.fullmatch(own) else uuid.uuid4().hex
+        self.request_id = request_id_of(self.headers)
         self.began = time.perf_counter()
         self.received = 0
         self.status = 0
@@ -103,7 +111,7 @@ class Exchange:
         there = {name.lower() for name, _ in message["headers"]}
         added = [(name, value) for name, value in HEADERS.items() if name not in there]
         added.append((b"x-request-id", self.request_id.encode()))
-        if not self._whole and not 0 < self.declared <= _TRIFLE:
+        if not self._whole and not 0 < self.declared <= TRIFLE:
             added.append((b"connection", b"close"))
         return added
 

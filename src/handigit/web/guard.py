@@ -7,13 +7,13 @@ origins and rates, not who may do what: that is `access.py`.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from handigit.web.door import Door
 from handigit.web.exchange import Exchange
 from handigit.web.metrics import Metrics
 from handigit.web.problems import NOT_ALLOWED, TOO_MANY, Problem, problem_of
@@ -56,19 +56,12 @@ class Rate:
 
 
 class Guard:
-    """ASGI middleware around the whole application.
+    """ASGI middleware around the whole application; `door` tells where there is no room."""
 
-    `early`: by path, what raises a Problem while there is no room: a flood is refused before it costs anything.
-    """
-
-    def __init__(
-        self, app: ASGIApp, *, rules: Rules, metrics: Metrics, early: Mapping[str, Callable[[], None]]
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, rules: Rules, metrics: Metrics, door: Door) -> None:
         self._app = app
         self._rules = rules
-        self._early = early
-        self._unsaid = 0
-        self._said_at = 0.0
+        self._door = door
         self._metrics = metrics
         self._rate = Rate(rules.rate_per_minute, burst=rules.rate_per_minute / 6) if rules.rate_per_minute else None
 
@@ -100,24 +93,16 @@ class Guard:
             if wait:
                 raise _too_many(wait)
         exchange.check_declared()
-        if check := self._early.get(scope["path"]):
-            check()
+        self._door.check(scope["path"])
 
     def _note(self, scope: Scope, exchange: Exchange) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         seconds = time.perf_counter() - exchange.began
         self._metrics.answered(route, scope["method"], exchange.status, seconds)
         if exchange.status == TOO_MANY.status:
-            self._note_refusal()
+            self._door.note_refusal()
         elif route not in _QUIET or exchange.status >= 400:
             self._note_answer(scope["method"], route, exchange, seconds)
-
-    def _note_refusal(self) -> None:
-        """A flood must not become a flood of lines: one a second, with their number."""
-        self._unsaid += 1
-        if time.monotonic() - self._said_at > 1:
-            log.warning("refused", extra={"status": TOO_MANY.status, "count": self._unsaid})
-            self._unsaid, self._said_at = 0, time.monotonic()
 
     def _note_answer(self, method: str, route: str, exchange: Exchange, seconds: float) -> None:
         fields = {

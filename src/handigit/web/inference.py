@@ -1,6 +1,6 @@
 """`/v2`: the Open Inference Protocol, so that clients written for other model servers work here unchanged.
 
-The model `digit` is whichever reads now; its version is the beginning of its digest.
+The models `digit` and `number` are whichever read now; a version is the beginning of a digest.
 """
 
 import asyncio
@@ -11,15 +11,17 @@ from starlette.responses import Response
 
 import handigit
 from handigit.read import Engine
+from handigit.read.line_engine import LineEngine
 from handigit.web.access import AsReader
 from handigit.web.described import problem
 from handigit.web.health import check_ready
 from handigit.web.problems import INVALID, NOT_FOUND, Problem
 from handigit.web.service import Service
-from handigit.web.tensors import INPUT, OUTPUT, parse, render
+from handigit.web.tensors import OUTPUT, Input, parse, render
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-MODEL: Final = "digit"
+_INPUTS: Final[dict[str, Input]] = {"digit": Input("glyphs", 28, 28), "number": Input("lines", 32, None)}
+"""What each model takes."""
 _JSON_ENDS: Final = "inference-header-content-length"
 _TENSORS: Final[dict[str, Any]] = {
     "requestBody": {
@@ -27,9 +29,7 @@ _TENSORS: Final[dict[str, Any]] = {
         "content": {
             "application/json": {
                 "schema": {"type": "object", "required": ["inputs"]},
-                "example": {
-                    "inputs": [{"name": INPUT, "shape": [1, 784], "datatype": "FP32", "data": [0.0] * 784}],
-                },
+                "example": _INPUTS["digit"].example,
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
@@ -67,14 +67,17 @@ async def ready(request: Request) -> dict[str, bool]:
 @router.get("/models/{name}", responses=problem(404, "No such model"))
 @router.get("/models/{name}/versions/{version}", responses=problem(404, "No such model"))
 async def model(request: Request, _user: AsReader, name: str, version: str | None = None) -> dict[str, Any]:
-    """What the model takes and gives."""
+    """What the model takes and gives, and the characters that its classes stand for."""
     engine = _engine(request, name, version)
+    classes = len(engine.card.alphabet)
+    shape = [-1, classes] if name == "digit" else [-1, -1, classes + 1]  # class 0 is the blank
     return {
-        "name": MODEL,
+        "name": name,
         "versions": [engine.digest[:8]],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 28, 28]}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, 10]}],
+        "inputs": [{"name": _INPUTS[name].name, "datatype": "FP32", "shape": _INPUTS[name].shape}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": shape}],
+        "parameters": {"alphabet": engine.card.alphabet},
     }
 
 
@@ -83,7 +86,7 @@ async def model(request: Request, _user: AsReader, name: str, version: str | Non
 async def model_ready(request: Request, _user: AsReader, name: str, version: str | None = None) -> dict[str, Any]:
     """The model can be asked."""
     check_ready(request)
-    return {"name": MODEL, "ready": bool(_engine(request, name, version))}
+    return {"name": name, "ready": bool(_engine(request, name, version))}
 
 
 @router.post("/models/{name}/infer", openapi_extra=_TENSORS, responses=_REFUSED, response_class=Response)
@@ -91,12 +94,12 @@ async def model_ready(request: Request, _user: AsReader, name: str, version: str
     "/models/{name}/versions/{version}/infer", openapi_extra=_TENSORS, responses=_REFUSED, response_class=Response
 )
 async def infer(request: Request, _user: AsReader, name: str, version: str | None = None) -> Response:
-    """How probable each digit is for each glyph."""
+    """How probable each digit is for each glyph, each character for each frame of each line."""
     engine = _engine(request, name, version)
     body = await request.body()
-    asked = await asyncio.to_thread(parse, body, json_bytes=_json_bytes(request))
-    shares = await _service(request).infer(asked.glyphs, within_s=request.app.state.settings.deadline_s)
-    content, ends = render(shares, asked, model=MODEL, version=engine.digest[:8])
+    asked = await asyncio.to_thread(parse, body, _INPUTS[name], json_bytes=_json_bytes(request))
+    shares = await _service(request).infer(name, asked.pictures, within_s=request.app.state.settings.deadline_s)
+    content, ends = await asyncio.to_thread(render, shares, asked, model=name, version=engine.digest[:8])
     if ends is None:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={_JSON_ENDS: str(ends)})
@@ -111,11 +114,12 @@ def _json_bytes(request: Request) -> int | None:
     return int(text[:12])
 
 
-def _engine(request: Request, name: str, version: str | None) -> Engine:
+def _engine(request: Request, name: str, version: str | None) -> Engine | LineEngine:
     check_ready(request)
-    engine = _service(request).models.active.reader.engine
-    if name != MODEL:
-        raise Problem(NOT_FOUND, f"no model named {name[:100]!r}; there is: {MODEL}")
+    if name not in _INPUTS:
+        raise Problem(NOT_FOUND, f"no model named {name[:100]!r}; there are: {', '.join(_INPUTS)}")
+    reader = _service(request).models.active.reader
+    engine = reader.engine if name == "digit" else reader.line_engine
     if version not in (None, engine.digest[:8]):
         raise Problem(NOT_FOUND, f"no version {version[:100] if version else ''!r}; there is: {engine.digest[:8]}")
     return engine

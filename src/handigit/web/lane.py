@@ -80,8 +80,13 @@ class Lane(Generic[Item, Answer]):
         Raises:
             LaneFull: so many more do not fit. An empty lane takes any number, else no patience would ever help.
         """
-        if self.open_items and self.open_items + items > self.width.room:
-            raise LaneFull(self.open_items * self._pace_s)
+        if patience_s := self.patience_s(items):
+            raise LaneFull(patience_s)
+
+    def patience_s(self, items: int = 1) -> float:
+        """Seconds until there should be room for so many more; 0 where there is."""
+        is_full = self.open_items and self.open_items + items > self.width.room
+        return self.open_items * self._pace_s if is_full else 0.0
 
     async def ask_all(self, items: Sequence[Item], *, within_s: float) -> list[Answer | Exception]:
         """The answers to several items, in order; if the caller is cancelled, what was not begun is dropped.
@@ -93,14 +98,13 @@ class Lane(Generic[Item, Answer]):
         self.check_room(len(items))
         loop = asyncio.get_running_loop()
         tickets = [_Ticket[Item, Answer](item, loop.create_future()) for item in items]
+        end = loop.call_later(within_s, _give_up, tickets, within_s)
         self.open_items += len(tickets)
         try:
             self._enqueue(tickets)
-            async with asyncio.timeout(within_s):
-                return [await ticket.future for ticket in tickets]
-        except TimeoutError:
-            raise TooLate(f"no answer within {within_s:g} s") from None
+            return [await ticket.future for ticket in tickets]
         finally:
+            end.cancel()
             self.open_items -= len(tickets)
             for ticket in tickets:
                 ticket.dropped = True
@@ -153,6 +157,13 @@ class Lane(Generic[Item, Answer]):
                         batch.append(ticket)
             self._company = len(batch) > 1 or bool(self._waiting)
             return batch
+
+
+def _give_up(tickets: Sequence[_Ticket[Any, Any]], within_s: float) -> None:
+    """Tell whoever waits that it is too late, in the event loop."""
+    waiting = (ticket.future for ticket in tickets if not ticket.future.done())
+    if first := next(waiting, None):  # they are awaited in order: one who is told leaves the rest
+        first.set_exception(TooLate(f"no answer within {within_s:g} s"))
 
 
 def _deliver(batch: Sequence[_Ticket[Any, Any]], answers: Sequence[Any]) -> None:

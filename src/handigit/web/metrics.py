@@ -1,5 +1,7 @@
 """What Prometheus is told: requests, times, queues, batches, outcomes. No picture and no number is among it."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 from handigit.web.service import Answered, Service
@@ -24,6 +26,9 @@ class Metrics:
         )
         self._outcomes = Counter("handigit_answers", "Answers given", ["kind", "outcome"], registry=registry)
         batch = Histogram("handigit_batch_size", "Pictures read together", ["kind"], buckets=_SIZES, registry=registry)
+        # Finding a label takes longer than counting. There are as many as routes, methods and statuses.
+        self._counted, self._timed = cache(self._requests.labels), cache(self._seconds.labels)
+        self._came_to = cache(self._outcomes.labels)
         service.on_answered = self.outcomes
         for kind, lane in service.lanes.items():
             lane.on_batch = batch.labels(kind).observe
@@ -35,13 +40,17 @@ class Metrics:
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
-        self._requests.labels(route, method if method in _METHODS else "other", status).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._counted(route, method if method in _METHODS else "other", status).inc()
+        self._timed(route).observe(seconds)
+
+    def refused(self, route: str, method: str, status: int) -> None:
+        """Count one request that was refused at the door, in no time."""
+        self._counted(route, method, status).inc()
 
     def outcomes(self, kind: str, answered: Answered) -> None:
         """Count what one page came to."""
         for number in answered.read.numbers if answered.read else ():
-            self._outcomes.labels(kind, number.outcome.value).inc()
+            self._came_to(kind, number.outcome.value).inc()
 
     def as_text(self) -> bytes:
         """All figures in Prometheus's text format."""

@@ -5,6 +5,7 @@ the digest that was asked for and it reads the golden picture right; whoever rea
 model they began with. It knows nothing of HTTP.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from PIL import Image, ImageDraw
 from handigit.errors import HandigitError, ModelError
 from handigit.read import Engine, Reader
 from handigit.read.line_engine import LineEngine
+from handigit.web.chosen import Choice, Chosen
 from handigit.web.problems import CONFLICT, MODEL_REFUSED, NOT_FOUND, Problem
 
+log = logging.getLogger(__name__)
 DEFAULT: Final = "default"
 """The name of the model that the server starts with."""
 MakeReader = Callable[[Path | None], Reader]
@@ -56,13 +59,21 @@ class Model:
 
 
 class Models:
-    """One model in use, the one before it, and those beside them.
+    """One model in use, the one before it, and those beside them; `state` is the folder that keeps which it is.
 
     Raises:
         ModelError: no usable model to begin with; as `load`.
     """
 
-    def __init__(self, make_reader: MakeReader, *, folder: Path | None = None, start: Path | None = None) -> None:
+    def __init__(
+        self,
+        make_reader: MakeReader,
+        *,
+        folder: Path | None = None,
+        start: Path | None = None,
+        state: Path | None = None,
+    ) -> None:
+        self._chosen = Chosen(state)
         self._make_reader = make_reader
         self._folder = folder
         self._start = start
@@ -88,8 +99,8 @@ class Models:
         return self._active is not None
 
     def begin(self) -> Model:
-        """Load the model that the server starts with, and have it prove itself."""
-        self._active = _proven(Model(DEFAULT, self._make_reader(self._start)))
+        """Load the model that was switched to last, else the one to start with, and have it prove itself."""
+        self._active = self._last_chosen() or _proven(Model(DEFAULT, self._make_reader(self._start)))
         return self._active
 
     def names(self) -> list[str]:
@@ -109,9 +120,7 @@ class Models:
         """
         with self._switching:
             fresh = self._load(name)
-            if sha256 and sha256 not in fresh.digests:
-                found = ", ".join(fresh.digests)
-                raise Problem(MODEL_REFUSED, f"{name}: its SHA-256 is {found}, not {sha256}; list the models anew")
+            _check_digest(fresh, sha256)
             self._put_to_use(_proven(fresh))
             return fresh
 
@@ -131,6 +140,21 @@ class Models:
         if model.digests != self.active.digests:
             self._previous = self._active
         self._active = model
+        self._chosen.write(Choice(model.name, model.digests, str(self._start)))
+
+    def _last_chosen(self) -> Model | None:
+        """The model that was in use when the server ended, if it is the same still and proves itself again."""
+        choice = self._chosen.read()
+        if choice is None or choice.name == DEFAULT or choice.instead_of != str(self._start):
+            return None
+        try:
+            model = self._load(choice.name)
+            for digest in choice.sha256:
+                _check_digest(model, digest)
+            return _proven(model)
+        except Problem as problem:
+            log.warning("last model not used", extra={"model": choice.name, "problem": problem.kind.name})
+            return None
 
     def _described(self, name: str) -> dict[str, Any]:
         try:
@@ -157,6 +181,12 @@ class Models:
             if place.stem == name and _is_model(place):
                 return place
         raise Problem(NOT_FOUND, f"no model named {name!r}; there are: {', '.join(self.names())}")
+
+
+def _check_digest(model: Model, sha256: str | None) -> None:
+    if sha256 and sha256 not in model.digests:
+        found = ", ".join(model.digests)
+        raise Problem(MODEL_REFUSED, f"{model.name}: its SHA-256 is {found}, not {sha256}; list the models anew")
 
 
 def golden() -> Image.Image:

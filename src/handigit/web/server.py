@@ -9,42 +9,31 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 from types import FrameType
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web.app import create_app
+from handigit.web.connection import Connection
 from handigit.web.logs import log_lines
 from handigit.web.service import Service
 
 log = logging.getLogger(__name__)
-FIRST_HEAD_S = 20.0
-"""How long a new connection may take to send the head of its first request."""
 _IDLE_S: Final = 30
 """How long a connection may stay open without a request."""
+_ACCEPTS: Final = 16
+"""Connections taken at a time. uvloop takes one for each listening socket and turn of its loop, so that in a flood the
+last of hundreds would be taken seconds later; copies of the socket share the queue of those that wait."""
 _GRACE_S: Final = 20
 """How much longer than the longest deadline an answer may take at the end."""
-_TURN_S: Final = 0.001
-"""How long a thread keeps the interpreter while others wait: a fifth of Python's own, so that the event loop answers
-while a batch is being read."""
-
-
-class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's protocol (whichever of its two is installed), which by itself waits for ever for a first request."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """Give the caller a while to say something."""
-        super().connection_made(transport)
-        asyncio.get_running_loop().call_later(FIRST_HEAD_S, self._hang_up, transport)
-
-    def _hang_up(self, transport: asyncio.Transport) -> None:
-        if self.cycle is None:  # no request has come yet
-            transport.close()
+_TURN_S: Final = 0.0002
+"""How long a thread keeps the interpreter while others wait: a 25th of Python's own. The event loop and threads that
+read wait so long each time they come back from the system; a flood would starve one of them if it were longer."""
 
 
 class Server(uvicorn.Server):
@@ -79,7 +68,9 @@ def serve(settings: Settings) -> None:
     log_lines()
     sys.setswitchinterval(_TURN_S)
     app = create_app(settings, store=open_store(settings))
-    asyncio.run(_serve(app, settings))
+    config = _config(app, settings)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop's, where it is installed
+        runner.run(_serve(app, config, settings))
 
 
 def open_store(settings: Settings) -> Store:
@@ -92,10 +83,10 @@ def open_store(settings: Settings) -> Store:
     return Store.open(settings.store_url, files=settings.state / "pictures")
 
 
-async def _serve(app: FastAPI, settings: Settings) -> None:
-    config = uvicorn.Config(
+def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
-        http=Connection,
+        http=partial(Connection, door=app.state.door),  # type: ignore[arg-type] # it is only called
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -106,9 +97,13 @@ async def _serve(app: FastAPI, settings: Settings) -> None:
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=round(settings.deadline_s + _GRACE_S),
     )
+
+
+async def _serve(app: FastAPI, config: uvicorn.Config, settings: Settings) -> None:
     server = Server(config, app.state.service, drain_s=settings.drain_s)
     telling = asyncio.create_task(_tell_address(server))
-    await server.serve()
+    listening = config.bind_socket()
+    await server.serve(sockets=[listening, *(listening.dup() for _ in range(_ACCEPTS - 1))])
     telling.cancel()
     log.info("ended")
 

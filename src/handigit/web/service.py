@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -17,8 +18,8 @@ from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.images import Source
-from handigit.pipeline import Kind, Read, keep, read_document, read_together
-from handigit.store import Store
+from handigit.pipeline import Kind, Read, entry_of, keep, read_document, read_together
+from handigit.store import Store, StoreError
 from handigit.web.documents import Desk
 from handigit.web.lane import Lane, LaneFull, TooLate, Width
 from handigit.web.models import Models
@@ -27,8 +28,8 @@ from handigit.web.uploads import Upload
 
 log = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining", "failed"]
-Glyphs = Float32[np.ndarray, "n 28 28"]
-Shares = Float64[np.ndarray, "n 10"]
+Pictures = Float32[np.ndarray, "n height width"]
+Shares = Float64[np.ndarray, "n *classes"]
 _BATCH: Final = 64
 _DOCUMENTS: Final = 2
 """Documents that are read at a time: each may take a whole core for minutes."""
@@ -80,7 +81,10 @@ class Service:
             "number": Lane("number", partial(self._read_together, "number"), width),
         }
         self.keeping: Lane[tuple[Upload, Read, Promise], tuple[int, ...]] = Lane("keep", self._keep_all, width)
-        self.inference: Lane[Glyphs, Shares] = Lane("infer", self._infer_together, width)
+        self.inference: dict[str, Lane[Pictures, Shares]] = {
+            "digit": Lane("infer-digit", self._infer_digits, width),
+            "number": Lane("infer-number", self._infer_numbers, width),
+        }
         self.desk = Desk(at_once=_DOCUMENTS, room=_DOCUMENT_ROOM)
         self._warming: asyncio.Task[None] | None = None
 
@@ -106,7 +110,7 @@ class Service:
 
     @property
     def _reading_lanes(self) -> tuple[Lane[Any, Any], ...]:
-        return (*self.lanes.values(), self.inference)
+        return (*self.lanes.values(), *self.inference.values())
 
     def check_room(self, kind: Kind) -> None:
         """Refuse, before the body is read, what would be refused after.
@@ -118,6 +122,11 @@ class Service:
             raise Problem(UNAVAILABLE, "no model is loaded yet; wait until /readyz says 200", headers=_SOON)
         with _as_problems(0):
             (self.lanes.get(kind) or self.desk).check_room()
+
+    def patience_s(self, kind: Kind) -> float:
+        """Seconds until there should be room for one more small picture; 0 where there is, or it is not known."""
+        lane = self.lanes.get(kind)
+        return lane.patience_s() if lane else 0.0
 
     async def read(self, uploads: Sequence[Upload], promise: Promise) -> AsyncGenerator[Answered, None]:
         """The answers to all files, in their order, each as soon as it and those before it are there.
@@ -139,14 +148,14 @@ class Service:
                     self.on_answered(promise.kind, answered)
                     yield answered
 
-    async def infer(self, glyphs: Glyphs, *, within_s: float) -> Shares:
-        """How probable each digit is for each glyph.
+    async def infer(self, model: str, pictures: Pictures, *, within_s: float) -> Shares:
+        """How probable each digit is for each glyph, or each character for each frame of each line.
 
         Raises:
             Problem: no room, or no answer in time.
         """
         with _as_problems(within_s):
-            (shares,) = await self.inference.ask_all([glyphs], within_s=within_s)
+            (shares,) = await self.inference[model].ask_all([pictures], within_s=within_s)
         if isinstance(shares, Exception):
             raise shares
         return shares
@@ -191,16 +200,21 @@ class Service:
     def _read_together(self, kind: Kind, contents: Sequence[Source]) -> list[Read | Exception]:
         return read_together(self.models.active.reader, contents, kind)
 
-    def _infer_together(self, several: Sequence[Glyphs]) -> list[Shares]:
+    def _infer_digits(self, several: Sequence[Pictures]) -> list[Shares]:
         shares = self.models.active.reader.engine.probabilities(np.concatenate(several))
         return np.split(shares, np.cumsum([len(glyphs) for glyphs in several])[:-1])
 
-    def _keep_all(self, items: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...]]:
+    def _infer_numbers(self, several: Sequence[Pictures]) -> list[Shares]:
+        shares = iter(self.models.active.reader.line_engine.shares([line for lines in several for line in lines]))
+        return [np.stack(list(islice(shares, len(lines)))) for lines in several]
+
+    def _keep_all(self, items: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...] | StoreError]:
         assert self.store is not None
-        return [
-            keep(self.store, read, source=upload.name, request_id=promise.request_id, kind=promise.kind)
+        entries = [
+            entry_of(read, source=upload.name, request_id=promise.request_id, kind=promise.kind)
             for upload, read, promise in items
         ]
+        return keep(self.store, entries)
 
     async def _warm_up(self) -> None:
         try:

@@ -1,29 +1,23 @@
 """A request's body -> the pictures in it: one as raw bytes, or many as a form's files.
 
-What is larger than a megabyte lies in a temporary file without a name, never in memory. File names are only text. It
-does not look into the pictures beyond their first bytes.
+How the bytes are gathered is `gathered.py`'s. File names are only text. It does not look into the pictures beyond their
+first bytes.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
 from PIL import BmpImagePlugin, JpegImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from handigit.web.gathered import Form, Gathered
 from handigit.web.problems import BAD_REQUEST, Problem
 
-IN_MEMORY: Final = 2**20
-"""Bytes of one file that are held in memory; Starlette's forms do the same."""
 _LONGEST_NAME: Final = 200
-_MOST_FIELDS: Final = 16
 _SMALL_BYTES: Final = 256 * 1024
 _SMALL_PX: Final = 2_000_000
 _SINGLE: Final = (b"\x89P", b"\xff\xd8", b"RI", b"BM")
@@ -74,15 +68,18 @@ async def uploads_of(request: Request, *, most: int, name: str) -> AsyncIterator
     Raises:
         Problem: a form that is broken, has too many parts, or no file; no bytes at all.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        form = await _form(request, most)
-        try:
-            yield await _files_of(form.multi_items())
-        finally:
-            await form.close()
-    else:
-        with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
-            yield [await _raw(request, file, clean_name(name))]
+    kind = request.headers.get("content-type", "")
+    is_form = kind.lower().startswith("multipart/form-data")
+    form = Form(kind, most=most) if is_form else None
+    files = form.files if form else [Gathered(name)]
+    try:
+        await (form.gather(request.stream()) if form else _gather(files[0], request.stream()))
+        if not files:
+            raise Problem(BAD_REQUEST, "the form has no file; add each picture as a part with a filename")
+        yield [_upload(file) for file in files]
+    finally:
+        for file in files:
+            file.close()
 
 
 def clean_name(name: str | None) -> str:
@@ -91,44 +88,18 @@ def clean_name(name: str | None) -> str:
     return shown or "upload"
 
 
-async def _form(request: Request, most: int) -> FormData:
-    try:
-        return await request.form(max_files=most, max_fields=_MOST_FIELDS, max_part_size=_SMALL_BYTES)
-    except HTTPException as refusal:
-        raise Problem(BAD_REQUEST, f"{refusal.detail} Send one picture as the body, or a form of files.") from None
-
-
-async def _files_of(items: Iterable[tuple[str, Any]]) -> list[Upload]:
-    files = [value for _, value in items if isinstance(value, UploadFile)]
-    if not files:
-        raise Problem(BAD_REQUEST, "the form has no file; add each picture as a part with a filename")
-    return [await _upload(file) for file in files]
-
-
-async def _upload(file: UploadFile) -> Upload:
-    name = clean_name(file.filename)
-    if (file.size or 0) > IN_MEMORY:
-        return Upload(name, Spooled(file.file, name))
-    return Upload(name, await file.read())
-
-
-async def _raw(request: Request, file: Any, name: str) -> Upload:
-    """The body itself; chunks stay in memory until there are too many."""
-    size = 0
-    small: list[bytes] = []
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= IN_MEMORY:
-            small.append(chunk)
-            continue
-        await asyncio.to_thread(file.writelines, [*small, chunk])
-        small.clear()
-    if not size:
+async def _gather(file: Gathered, chunks: AsyncIterator[bytes]) -> None:
+    """Take the body itself."""
+    async for chunk in chunks:
+        file.add(chunk)
+        await file.settle()
+    if not file.size:
         raise Problem(BAD_REQUEST, "the request has no body; send a picture's bytes, or a form of files")
-    if size <= IN_MEMORY:
-        return Upload(name, b"".join(small))
-    file.seek(0)
-    return Upload(name, Spooled(file, name))
+
+
+def _upload(file: Gathered) -> Upload:
+    name, content = clean_name(file.name), file.content()
+    return Upload(name, content if isinstance(content, bytes) else Spooled(content, name))
 
 
 def _pixels(content: bytes) -> int:
