@@ -4,7 +4,7 @@
 
 So that no figure in either is typed by hand. A bench that has left nothing has no part in the page, and a model that
 one of them has not measured has a dash there. What stands in each part is in
-`results_models.py`, `results_away.py`, `results_numbers.py` and `results_speed.py`.
+`results_models.py`, `results_away.py`, `results_numbers.py`, `results_speed.py` and `results_service.py`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from kept import RESULTS, kept
 from results_away import away_part, confidence_part, corruption_part, rejection_part, variation_part
 from results_models import Benches, accuracy_part, main_table, short_table
 from results_numbers import numbers_part
+from results_service import pages_part, service_part, store_part
 from results_speed import model_speed_part, read_speed_part, size_part, training_part
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,9 @@ PARTS = (
     model_speed_part,
     read_speed_part,
     size_part,
+    service_part,
+    store_part,
+    pages_part,
 )
 START, END = "<!-- results -->", "<!-- end of results -->"
 
