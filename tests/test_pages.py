@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from browsing import browser, check_accessible, check_narrow, context, page, site  # noqa: F401
+from browsing import check_accessible, check_narrow
 from handigit.web.pages.frame import PLACES, STATIC
 from serving import Running
 
+pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 ADDRESSES = [address for address, _, _ in PLACES]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_can_be_used_by_everybody(page: Page, site: Running, address: str) -> None:  # noqa: F811
+def test_every_page_can_be_used_by_everybody(page: Page, site: Running, address: str) -> None:
     page.goto(site.url + address, wait_until="networkidle")
     assert page.locator("nav [aria-current=page]").count() == 1
     check_accessible(page)

@@ -82,6 +82,22 @@ def test_what_is_given_back_is_free_at_once(store: Store) -> None:
     assert again.reading.id == lease.reading.id
 
 
+def test_a_lease_is_renewed_for_its_purpose_unless_somebody_else_has_the_item(store: Store) -> None:
+    (reading,) = store.add([doubt("1")], ORIGIN)
+    first = taken(store, "ann")
+    store.decide(reading, Truth("7"), by="ann", key="a", lease=first.id)
+    again = store.renew(first.id, by="ann")
+    assert (again.reading.id, again.purpose, again.id > first.id) == (reading, Purpose.DOUBT, True)
+    store.undo(store.history(reading)[0].id, by="ann")
+    assert store.lease("bob") is None
+    store.release(again.id, by="ann")
+    taken(store, "bob")
+    with pytest.raises(LeaseLost, match="another reviewer"):
+        store.renew(again.id, by="ann")
+    with pytest.raises(NotInStore, match="bob has no lease"):
+        store.renew(again.id, by="bob")
+
+
 def test_an_undone_decision_waits_again(store: Store) -> None:
     (reading,) = store.add([doubt("1")], ORIGIN)
     lease = taken(store, "ann")

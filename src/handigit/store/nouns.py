@@ -166,7 +166,7 @@ class Filter:
     """Which readings are meant; what is None does not narrow. All that is given must hold.
 
     `outcome` is the reader's; `contains` is looked for in the text as of now; `corrected` is whether people have
-    decided (any way); `since` is inside, `until` just outside.
+    decided (any way); `since` is inside, `until` just outside; `ids` are the only ones that may be meant.
     """
 
     outcome: Outcome | None = None
@@ -175,6 +175,7 @@ class Filter:
     until: datetime | None = None
     contains: str | None = None
     corrected: bool | None = None
+    ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,26 @@ def take(connection: Connection, reviewer: str, *, policy: Policy, now: datetime
     if found is None:
         return None
     until = now + timedelta(seconds=policy.lease_seconds)
-    lease = _append(connection, found.reading, reviewer, purpose=Purpose(found.purpose), at=now, until=until)
-    return Lease(lease, get_reading(connection, found.reading), reviewer, Purpose(found.purpose), until)
+    return _hold(connection, found, reviewer, at=now, until=until)
+
+
+def renew(connection: Connection, lease: int, *, by: str, policy: Policy, now: datetime) -> Lease:
+    """Hold once more, and for the same purpose, what this reviewer was given before.
+
+    Raises:
+        NotInStore: no such lease of this reviewer.
+        LeaseLost: another reviewer has it.
+    """
+    row = _lease(connection, lease, by)
+    _check_lease(connection, lease, row.reading, by=by, now=now)
+    return _hold(connection, row, by, at=now, until=now + timedelta(seconds=policy.lease_seconds))
+
+
+def _hold(connection: Connection, row: Any, reviewer: str, *, at: datetime, until: datetime) -> Lease:
+    """Lease what a row of the queue, or of an earlier lease, is about."""
+    purpose = Purpose(row.purpose)
+    lease = _append(connection, row.reading, reviewer, purpose=purpose, at=at, until=until)
+    return Lease(lease, get_reading(connection, row.reading), reviewer, purpose, until)
 
 
 def _order(control_first: bool) -> tuple[Purpose, ...]:

@@ -108,7 +108,7 @@ async def _answer(to_problem: Callable[[Exception], Problem], request: Request, 
     if problem.kind.status == 500:
         log_failure(error, request.state.request_id)
     if wants_page(request):
-        return problem_page(request, problem)
+        return await problem_page(request, problem)
     # Clients of the Open Inference Protocol look for the words under "error".
     more = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
     return problem.as_response(request.state.request_id, more)

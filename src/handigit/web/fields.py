@@ -51,6 +51,9 @@ class Wanted(BaseModel):
     until: AwareDatetime | None = Field(default=None, description="The first moment that counts no more")
     contains: str | None = Field(default=None, max_length=64, pattern=r"^[0-9]*$", description="Digits within it")
     corrected: bool | None = Field(default=None, description="Whether people have decided")
+    number: list[Annotated[int, Field(ge=1, le=_LARGEST)]] | None = Field(
+        default=None, max_length=1000, description="Only these, by their numbers"
+    )
 
     def as_filter(self) -> Filter:
         """The store's noun.
@@ -59,7 +62,8 @@ class Wanted(BaseModel):
             Problem: a moment that no calendar of ours has in UTC.
         """
         fields = dict(self) | {"since": _utc(self.since), "until": _utc(self.until)}
-        return Filter(**fields)
+        numbers = fields.pop("number")
+        return Filter(**fields, ids=None if numbers is None else tuple(numbers))
 
 
 Meant = Annotated[Wanted, Query()]

@@ -18,6 +18,8 @@ from handigit.web.fields import After, Key, Meant, Number, Said, Several, TheSto
 router = APIRouter(prefix="/v1", tags=["readings"])
 _MISSING = problem(404, "No such reading") | problem(409, "It contradicts what was said before")
 _TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_FOR_A_WHILE = {"Cache-Control": "private, max-age=300"}
+"""A page is shown in several places at once; its name is that of its bytes, so that what is kept is never old."""
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -54,7 +56,7 @@ def get_reading(_user: AsReader, store: TheStore, number: Number) -> dict[str, A
 @router.get("/pictures/{digest}", responses=_MISSING, response_class=Response)
 def get_picture(_user: AsReader, store: TheStore, digest: Digest) -> Response:
     """A kept page as PNG, without anything but its pixels."""
-    return Response(store.picture(digest), media_type="image/png")
+    return Response(store.picture(digest), media_type="image/png", headers=_FOR_A_WHILE)
 
 
 @router.post("/readings/{number}/corrections", status_code=201, responses=_MISSING)

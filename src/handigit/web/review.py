@@ -47,6 +47,12 @@ def decide(user: AsReviewer, store: TheStore, number: Number, decision: Decision
     return told(store.decide(decision.reading, decision.as_truth(), by=user.name, key=own, lease=number))
 
 
+@router.post("/lease/{number}/renew", responses=_LOST)
+def renew(user: AsReviewer, store: TheStore, number: Number) -> dict[str, Any]:
+    """A new lease of what you held before, unless somebody else has it: to look again at what you have decided."""
+    return _told_lease(store.renew(number, by=user.name))
+
+
 @router.post("/lease/{number}/release", status_code=204, responses=_LOST)
 def release(user: AsReviewer, store: TheStore, number: Number) -> None:
     """Give a reading back undecided."""

@@ -95,9 +95,10 @@ def to_sign_in(_request: Request, error: Exception) -> Response:
     return RedirectResponse(f"/sign-in?{urlencode({'back': error.back})}", status_code=303)
 
 
-def problem_page(request: Request, problem: Problem) -> Response:
+async def problem_page(request: Request, problem: Problem) -> Response:
     """A refusal for people: what is wrong and what to do."""
-    return render(request, "problem.html", None, status=problem.kind.status, problem=problem)
+    user = await request.app.state.access.who(request)
+    return render(request, "problem.html", user, status=problem.kind.status, problem=problem)
 
 
 def wants_page(request: Request) -> bool:

@@ -1,14 +1,15 @@
-"""The page at /review."""
+"""The page at /review: doubts and samples, one at a time. Its script takes them from `/v1/review`."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from handigit.web.fields import TheStore
 from handigit.web.pages.frame import AsReviewer, render
 
 router = APIRouter()
 
 
 @router.get("/review")
-def show(request: Request, user: AsReviewer) -> Response:
+def show(request: Request, user: AsReviewer, _store: TheStore) -> Response:
     """The page."""
     return render(request, "review.html", user)

@@ -8,6 +8,9 @@ export class Refusal extends Error {
   }
 }
 
+/** A key that makes sending twice harmless; `crypto.randomUUID` is missing where the address is not https. */
+export const freshKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 /** Ask; the answer's JSON, null where it has none. `options` as for fetch, `json` is sent as JSON. */
 export async function ask(address, { json, ...options } = {}) {
   const answer = await send(address, { json, ...options });

@@ -18,10 +18,5 @@ export function sentence({ outcome, text, confidence }, what = "number") {
   return `This is not a ${what}.`;
 }
 
-/** A share as per cent; never 100 % or 0 % where it is not. */
-export function percent(share) {
-  const value = 100 * share;
-  if (share < 1 && value > 99.95) return "> 99.9 %";
-  if (share > 0 && value < 0.05) return "< 0.1 %";
-  return `${value.toFixed(1).replace(/\.0$/, "")} %`;
-}
+/** A share as per cent; never "100%", because nothing is. As the command line has it. */
+export const percent = (share) => (share > 0.999 ? ">99.9%" : `${(100 * share).toFixed(1)}%`);

@@ -1,0 +1,72 @@
+// How files come to the page: chosen, dropped anywhere, pasted, photographed. It hands them on and knows no more of them.
+
+import { byId, make } from "./dom.js";
+
+const VIDEO = { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1440 } };
+const REASONS = {
+  NotAllowedError: "The browser was not allowed to use the camera. Allow it beside the address, or choose a photo.",
+  NotFoundError: "This device has no camera. Choose a photo instead.",
+  NotReadableError: "Another program uses the camera. Close it, or choose a photo.",
+  TypeError: "Browsers lend a camera only to pages over https or on this machine itself. Choose a photo instead.",
+};
+
+/** `onFiles` gets an array of files, however they came. */
+export function takeFiles(onFiles) {
+  const hand = (files) => files?.length && onFiles([...files]);
+  for (const input of [byId("files"), byId("snapshot")]) {
+    input.addEventListener("change", () => {
+      hand(input.files);
+      input.value = "";
+    });
+  }
+  byId("choose").addEventListener("click", () => byId("files").click());
+  document.addEventListener("paste", ({ clipboardData }) => hand(clipboardData?.files));
+  takeDropped(hand);
+  takePhotos(hand);
+}
+
+function takeDropped(hand) {
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      document.body.classList.toggle("dropping", name === "dragover" || (name === "dragleave" && event.relatedTarget));
+      if (name === "drop") hand(event.dataTransfer.files);
+    });
+  }
+}
+
+function takePhotos(hand) {
+  const [dialog, finder] = [byId("camera"), byId("finder")];
+  byId("photograph").addEventListener("click", async () => {
+    const reason = await turnOn(finder);
+    byId("no-camera").textContent = reason;
+    byId("take").textContent = reason ? "Choose a photo" : "Take";
+    finder.hidden = reason;
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue && finder.hidden) byId("snapshot").click(); // the device's own camera needs no leave of ours
+    else if (dialog.returnValue) still(finder).then((photo) => hand([photo]));
+    finder.srcObject?.getTracks().forEach((track) => track.stop());
+  });
+}
+
+/** Why the camera shows nothing; an empty text if it does. */
+async function turnOn(finder) {
+  try {
+    finder.srcObject = null;
+    finder.srcObject = await navigator.mediaDevices.getUserMedia({ video: VIDEO }); // missing where it is not safe
+    return "";
+  } catch ({ name, message }) {
+    return REASONS[name] ?? message;
+  }
+}
+
+async function still(video) {
+  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const photo = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
+  return new File([photo], `photo-${new Date().toISOString().slice(0, 19)}.jpg`, { type: "image/jpeg" });
+}

@@ -1,0 +1,121 @@
+// What was read from files: each page's picture with its boxes, a list beside it with the same numbers, corrections.
+
+import { ask } from "./api.js";
+import { Boxes } from "./boxes.js";
+import { Corrector } from "./correct.js";
+import { byId, make } from "./dom.js";
+import { outcomeWord, percent } from "./words.js";
+
+const SHOWN_BY_BROWSERS = ["image/png", "image/jpeg", "image/webp", "image/bmp"];
+const may = (what) => document.body.dataset[what] === "true";
+
+export class Results {
+  readings = [];
+  #pages = new Map();
+  #rows = new Map();
+  #shown = null;
+
+  constructor() {
+    this.view = new Boxes(byId("view"), (key) => this.#pick(this.readings[key], "picture"));
+    this.corrector = new Corrector(byId("correct"), { onChange: (reading) => this.#changed(reading), onClose: (reading) => this.#backTo(reading) });
+  }
+
+  /** One more reading, of a page of a file. */
+  add(reading, file) {
+    const page = this.#page(file, reading.page);
+    Object.assign(reading, { key: this.readings.length, truth: null });
+    this.readings.push(reading);
+    page.readings.push(reading);
+    const row = make("li");
+    this.#rows.set(reading.key, row);
+    page.list.append(row);
+    this.#changed(reading);
+    if (!this.#shown) this.#show(page);
+  }
+
+  clear() {
+    this.corrector.close();
+    this.readings = [];
+    for (const { file } of this.#pages.values()) if (file.address) URL.revokeObjectURL(file.address);
+    this.#pages.clear();
+    this.#rows.clear();
+    this.#shown = null;
+    byId("list").replaceChildren();
+    byId("view").hidden = true;
+  }
+
+  #page(file, number) {
+    const key = `${file.number}.${number}`;
+    if (!this.#pages.has(key)) {
+      const page = { key, file, number, readings: [], list: make("ol") };
+      const isLong = file.type === "application/pdf" || file.type === "image/tiff";
+      page.title = `${file.name}${isLong ? `, page ${number + 1}` : ""}`;
+      byId("list").append(make("h3", {}, make("button", { className: "quiet", type: "button", onclick: () => this.#show(page) }, page.title)), page.list);
+      this.#pages.set(key, page);
+    }
+    return this.#pages.get(key);
+  }
+
+  async #show(page) {
+    if (this.#shown === page) return;
+    this.#shown = page;
+    const address = await this.#address(page).catch(() => null);
+    if (this.#shown !== page) return;
+    byId("view").hidden = !address;
+    if (!address) return;
+    const about = page.readings.map(boxed);
+    await this.view.show(address, about).catch(() => (byId("view").hidden = this.#shown === page));
+    this.view.image.alt = page.title;
+  }
+
+  /** The picture itself where a browser can show it, else the page that the server has kept of it. */
+  async #address({ file, readings: [{ id }] }) {
+    if (SHOWN_BY_BROWSERS.includes(file.type)) return (file.address ??= URL.createObjectURL(file.content));
+    const { picture } = id ? await ask(`/v1/readings/${id}`) : {};
+    return picture ? `/v1/pictures/${picture}` : null;
+  }
+
+  #pageOf(reading) {
+    return [...this.#pages.values()].find(({ readings }) => readings.includes(reading));
+  }
+
+  #changed(reading) {
+    const { text, outcome } = reading.truth ?? reading;
+    const row = make(
+      "button",
+      { type: "button", className: "reading", onclick: () => this.#pick(reading, "list") },
+      make("b", { className: "figures" }, text || "–"),
+      make("span", { className: `outcome ${outcome}` }, reading.truth ? "by you" : outcomeWord(outcome)),
+      make("span", { className: "hint figures" }, reading.truth ? "" : percent(reading.confidence)),
+    );
+    const undo = reading.truth && make("button", { type: "button", className: "quiet", onclick: () => this.corrector.undo(reading) }, "Undo");
+    this.#rows.get(reading.key).replaceChildren(row, ...(undo ? [undo] : []));
+    if (this.#shown?.readings.includes(reading)) this.view.update(boxed(reading));
+  }
+
+  /** Show where it stands; whoever may correct it is asked, where they have picked it. */
+  async #pick(reading, from) {
+    await this.#show(this.#pageOf(reading));
+    for (const [key, row] of this.#rows) row.classList.toggle("chosen", key === reading.key);
+    this.view.select(reading.key);
+    if (!may("mayCorrect") || !reading.id) return;
+    const onPicture = from === "picture" && this.view.has(reading.key);
+    this.from = onPicture ? "picture" : "list";
+    this.corrector.open(reading, (form) => {
+      form.removeAttribute("style");
+      if (onPicture) this.view.attach(form, reading.key);
+      else this.#rows.get(reading.key).append(form);
+    });
+  }
+
+  #backTo({ key }) {
+    if (this.from === "picture") this.view.select(key, { focus: true });
+    else this.#rows.get(key)?.firstChild.focus();
+  }
+}
+
+function boxed({ key, box, confidence, truth, ...read }) {
+  const { text, outcome } = truth ?? read;
+  const sure = truth ? "by you" : `${outcomeWord(outcome)}, ${percent(confidence)} sure`;
+  return { key, box, text, outcome, name: `${text || "No number"}: ${sure}` };
+}

@@ -1,0 +1,78 @@
+"""Hands that draw on a page's pad: with a mouse, or with a finger on a phone.
+
+The shapes are our synthesiser's. Nothing here knows what is read from them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from playwright.sync_api import CDPSession, Page
+
+from handigit.synth.allographs import DIGITS
+from handigit.synth.strokes import figure
+
+Path = list[tuple[float, float]]
+"""The way of one stroke; x and y in shares of the pad's height."""
+_EVERY = 2
+"""Every second point of a path is enough for a pad that draws smooth lines."""
+
+
+def strokes_of(digit: int, *, left: float = 0.3, top: float = 0.2, height: float = 0.6, shape: int = 0) -> list[Path]:
+    """A digit's strokes, `height` high, its upper left corner at (`left`, `top`)."""
+    drawn = figure(DIGITS[digit][shape].strokes)
+    points = (drawn.sharp @ drawn.points) * height + (left, top)
+    strokes = np.split(points, drawn.ends[:-1])
+    return [[(float(x), float(y)) for x, y in (*stroke[:-1:_EVERY], stroke[-1])] for stroke in strokes]
+
+
+def strokes_of_number(text: str, *, wide: float = 2.0) -> list[Path]:
+    """A number's strokes, beside one another on a pad so many heights wide."""
+    step = wide / (len(text) + 1)
+    places = [(int(digit), step * (place + 0.6)) for place, digit in enumerate(text)]
+    return [stroke for digit, left in places for stroke in strokes_of(digit, left=left, top=0.3, height=0.4)]
+
+
+@dataclass
+class Mouse:
+    """Draws with a mouse."""
+
+    page: Page
+
+    def draw(self, strokes: Sequence[Path]) -> None:
+        """One stroke after another, each with the button down."""
+        for first, *rest in _on_screen(self.page, strokes):
+            self.page.mouse.move(*first)
+            self.page.mouse.down()
+            for point in rest:
+                self.page.mouse.move(*point)
+            self.page.mouse.up()
+
+
+@dataclass
+class Finger:
+    """Draws with a finger, by the touches that a phone's screen would report."""
+
+    page: Page
+    session: CDPSession
+
+    def draw(self, strokes: Sequence[Path]) -> None:
+        """One stroke after another; the finger leaves the screen between them."""
+        for first, *rest in _on_screen(self.page, strokes):
+            self._touch("touchStart", [first])
+            for point in rest:
+                self._touch("touchMove", [point])
+            self._touch("touchEnd", [])
+
+    def _touch(self, kind: str, points: list[tuple[float, float]]) -> None:
+        told = [{"x": x, "y": y} for x, y in points]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+
+
+def _on_screen(page: Page, strokes: Sequence[Path]) -> Iterator[Path]:
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box is not None
+    for stroke in strokes:
+        yield [(box["x"] + x * box["height"], box["y"] + y * box["height"]) for x, y in stroke]

@@ -1,0 +1,259 @@
+"""The page Learn: each step of a drawn 7, of a blank sheet, of broken pictures; and all of it in a browser."""
+
+import base64
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from onnx import helper, numpy_helper
+from PIL import Image, ImageOps
+from playwright.sync_api import BrowserContext, Page, expect
+
+from browsing import check_accessible, check_narrow
+from handigit.read import Engine, Reader
+from handigit.read.reader import EMBEDDED
+from handigit.synth.sets import digits
+from handigit.web import create_app
+from handigit.web.pages.evidence import evidence
+from handigit.web.pages.features import LAYERS, Inside, NothingInside
+from handigit.web.pages.neighbours import BANK, Neighbours
+from handigit.web.pages.steps import NEAREST, TILES, steps
+from serving import HOST, Running, encoded, picture, settings
+from test_web import wait_until_ready
+
+pytest_plugins = ("browsing",)
+SEVEN = picture(size=280)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The open desk, which keeps nothing."""
+    app = create_app(settings(tmp_path_factory.mktemp("learn")), make_reader=lambda place: Reader(place, threads=1))
+    with TestClient(app, base_url=HOST) as opened:
+        yield wait_until_ready(opened)
+
+
+@pytest.fixture(scope="module")
+def inside() -> Inside:
+    return Inside((EMBEDDED / "digit.onnx").read_bytes())
+
+
+def pixels(address: str) -> np.ndarray:
+    """The picture that an address holds."""
+    head, content = address.split(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(BytesIO(base64.b64decode(content))))
+
+
+def test_a_drawn_seven_is_followed_to_its_answer(client: TestClient) -> None:
+    answer = client.post("/learn/steps", content=SEVEN)
+    assert answer.status_code == 200
+    assert len(answer.content) < 60_000
+    told = answer.json()
+    assert told["picture"] == {"width": 280, "height": 280, "reversed": False}
+    left, top, right, bottom = told["ink"]["box"]
+    assert 0.2 < left < right < 0.8
+    assert 0.1 < top < bottom < 0.9
+    read = client.post("/v1/digit", content=SEVEN).json()["readings"][0]
+    assert told["answer"]["text"] == read["text"] == "7"
+    assert told["answer"]["confidence"] == pytest.approx(read["confidence"], abs=1e-6)
+    assert sum(told["answer"]["probabilities"]) == pytest.approx(1, abs=1e-6)
+    assert [one["value"] for one in told["nearest"]].count(7) >= 6
+    assert told["evidence"]["value"] == 7
+
+
+def test_each_picture_is_what_its_step_says() -> None:
+    told = steps(Reader(threads=1), SEVEN)
+    glyph = pixels(told["glyph"]["image"])
+    assert np.array_equal(glyph, (Reader(threads=1).digit(SEVEN).glyph * 255).astype(np.uint8))  # type: ignore[operator]
+    assert told["glyph"]["centre"] == pytest.approx([14, 14], abs=0.6)
+    ink = pixels(told["ink"]["image"]).astype(int)
+    blue = ink[..., 2] - ink[..., 0] > 60
+    rows, columns = np.nonzero(blue)
+    left, top, right, bottom = (side * 280 for side in told["ink"]["box"])
+    assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == pytest.approx(
+        (left, top, right, bottom), abs=2
+    )
+    assert [layer["size"] for layer in told["layers"]] == [28, 14, 7]
+    assert all(pixels(image).shape == (14, 14) for image in told["layers"][1]["images"])
+    assert len(told["layers"][2]["images"]) == TILES
+    assert len(told["nearest"]) == NEAREST
+    distances = [one["distance"] for one in told["nearest"]]
+    assert distances == sorted(distances)
+
+
+def test_a_blackboard_is_said_to_be_reversed() -> None:
+    chalk = ImageOps.invert(Image.open(BytesIO(SEVEN)))
+    told = steps(Reader(threads=1), encoded(chalk))
+    assert told["picture"]["reversed"]
+    assert told["answer"]["text"] == "7"
+
+
+def test_a_blank_sheet_ends_after_the_ink() -> None:
+    told = steps(Reader(threads=1), encoded(Image.new("L", (100, 100), 240)))
+    assert told["ink"] is told["glyph"] is told["layers"] is told["nearest"] is told["evidence"] is None
+    assert told["answer"]["outcome"] == "blank"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (b"not a picture", 422, "unreadable-picture"),
+        (SEVEN[:100], 422, "unreadable-picture"),
+        (b"", 400, "bad-request"),
+        (SEVEN + bytes(2**20), 413, "too-large"),
+    ],
+)
+def test_what_is_no_picture_is_refused(client: TestClient, body: bytes, status: int, kind: str) -> None:
+    answer = client.post("/learn/steps", content=body)
+    assert answer.status_code == status
+    assert answer.json()["type"] == f"urn:handigit:problem:{kind}"
+
+
+def test_samples_are_digits_that_are_read(client: TestClient) -> None:
+    first, again = (client.get("/learn/sample?number=7").content for _ in range(2))
+    assert first == again != client.get("/learn/sample?number=17").content
+    assert client.get("/learn/sample?number=100").status_code == 422
+    reader = Reader(threads=1)
+    read = [reader.digit(client.get(f"/learn/sample?number={n}").content).value for n in range(10)]
+    assert sum(value == n for n, value in enumerate(read)) >= 9
+
+
+def test_the_last_layer_computes_the_answer(inside: Inside) -> None:
+    glyphs = digits(40, seed=1).glyphs.astype(np.float32) / 255
+    seen = inside.see(glyphs)
+    assert len(seen.maps) == LAYERS
+    assert all(len(maps) == 40 and maps.min() >= 0 for maps in seen.maps)
+    assert np.array_equal(seen.features, inside.features(glyphs))
+    logits = Engine(EMBEDDED / "digit.onnx", threads=1).logits(glyphs)
+    ones = np.c_[seen.features, np.ones(40)]
+    fitted = ones @ np.linalg.lstsq(ones, logits, rcond=None)[0]
+    assert np.abs(fitted - logits).max() < 0.5  # linear but for eight bits
+
+
+def dense(*widths: int) -> bytes:
+    """Anybody's model without pictures inside: layers of these widths, and ten scores."""
+    rng = np.random.default_rng(0)
+    sizes = [784, *widths, 10]
+    weights = [
+        numpy_helper.from_array(rng.normal(0, 0.1, shape).astype(np.float32), f"w{n}")
+        for n, shape in enumerate(pairwise(sizes))
+    ]
+    nodes, last = [], "glyphs"
+    for n in range(len(weights)):
+        name = "scores" if n == len(widths) else f"sum{n}"
+        nodes.append(helper.make_node("MatMul", [last, f"w{n}"], [name]))
+        if name != "scores":
+            nodes.append(helper.make_node("Relu", [name], [f"active{n}"]))
+        last = f"active{n}"
+    ends = [helper.make_tensor_value_info(*end) for end in (("glyphs", 1, ("n", 784)), ("scores", 1, ("n", 10)))]
+    graph = helper.make_graph(nodes, "dense", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_dense_model_has_features_but_no_maps(tmp_path: Path) -> None:
+    (tmp_path / "digit.onnx").write_bytes(dense(64, 32))
+    told = steps(Reader(tmp_path, threads=1), SEVEN)
+    assert told["layers"] == []
+    assert len(told["nearest"]) == NEAREST
+    assert told["evidence"]["image"]
+
+
+def test_without_anything_inside_pixels_are_compared(tmp_path: Path) -> None:
+    content = dense()
+    with pytest.raises(NothingInside):
+        Inside(content)
+    with pytest.raises(NothingInside):
+        Inside(b"nonsense")
+    (tmp_path / "digit.onnx").write_bytes(content)
+    assert steps(Reader(tmp_path, threads=1), SEVEN)["layers"] == []
+    drawn = digits(BANK, seed=6)
+    nearest = Neighbours(None).nearest(drawn.glyphs[3].astype(np.float32) / 255, count=2)
+    assert nearest[0].distance == pytest.approx(0, abs=1e-6)
+    assert nearest[0].label == drawn.labels[3]
+
+
+def test_evidence_lies_where_the_ink_is() -> None:
+    engine = Engine(EMBEDDED / "digit.onnx", threads=1)
+    glyph = Reader(threads=1).digit(SEVEN).glyph
+    assert glyph is not None
+    speaks = evidence(engine, glyph, value=7)
+    assert speaks[glyph > 0.5].mean() > 5 * abs(speaks[glyph == 0].mean())
+    hidden = glyph.copy()
+    y, x = np.unravel_index(int(speaks.argmax()), speaks.shape)
+    hidden[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = 0
+    shares = engine.probabilities(np.stack([glyph, hidden]))[:, 7]
+    assert shares[1] < shares[0]
+
+
+def test_looking_inside_changes_no_answer(inside: Inside) -> None:
+    before = hashlib.sha256((EMBEDDED / "digit.onnx").read_bytes()).hexdigest()
+    inside.features(np.zeros((1, 28, 28), np.float32))
+    assert hashlib.sha256((EMBEDDED / "digit.onnx").read_bytes()).hexdigest() == before
+
+
+def test_the_steps_need_nothing_of_the_learning_half() -> None:
+    program = (
+        "import sys; from serving import picture; from handigit.read import Reader; import handigit.web;"
+        "from handigit.web.pages.steps import steps; assert steps(Reader(threads=1), picture())['layers'];"
+        "print([name for name in ('torch', 'onnx', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def draw_seven(page: Page) -> None:
+    """By mouse, on the pad."""
+    box = page.locator("#pad").bounding_box()
+    assert box
+    points = [(0.3, 0.25), (0.7, 0.25), (0.6, 0.5), (0.45, 0.8)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+
+
+@pytest.mark.browser
+def test_a_visitor_draws_and_sees_every_step(page: Page, site: Running) -> None:
+    page.goto(f"{site.url}/learn")
+    expect(page.locator("#steps")).to_be_visible(timeout=30_000)  # a photo of ours, so that the page is never empty
+    draw_seven(page)
+    expect(page.locator("#words")).to_contain_text("7", timeout=10_000)
+    expect(page.locator("#picture-says")).to_contain_text("280 by 280")
+    steps_shown = page.locator(".step:visible")
+    assert steps_shown.count() == 7
+    for image in page.locator(".steps img:visible").all():
+        assert image.evaluate("(image) => image.complete && image.naturalWidth > 0")
+        assert image.get_attribute("alt") is not None
+    assert page.locator(".layer").count() == LAYERS
+    assert page.locator("#nearest li").count() == NEAREST
+    assert page.locator("#bars li.best").inner_text().startswith("7")
+    check_accessible(page)
+    page.emulate_media(color_scheme="dark")
+    check_accessible(page)
+    check_narrow(page)
+
+
+@pytest.mark.browser
+def test_another_photo_is_followed_and_silence_is_said(context: BrowserContext, site: Running) -> None:
+    tab = context.new_page()  # its console shows the request that fails
+    tab.goto(f"{site.url}/learn")
+    expect(tab.locator("#steps")).to_be_visible(timeout=30_000)
+    first = tab.locator("#glyph").get_attribute("src")
+    tab.get_by_role("button", name="Take a photo of ours").click()
+    expect(tab.locator("#glyph")).not_to_have_attribute("src", first or "")
+    tab.route("**/learn/steps", lambda route: route.abort())
+    draw_seven(tab)
+    expect(tab.locator("#words")).to_contain_text("The server does not answer")

@@ -1,0 +1,303 @@
+"""The list of readings and the page of one, in a real browser: finding, exporting, deleting, correcting."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from browsing import check_accessible, check_narrow, watched
+from handigit.records import Box, Digit, Number, Outcome
+from handigit.store import Origin, Role, Store, Truth
+from handigit.web.access import COOKIE
+from serving import Running, running
+from store_cases import NO_SAMPLES, ORIGIN, doubt, number, page
+
+pytest_plugins = ("browsing",)
+pytestmark = pytest.mark.browser
+HOSTILE = """<img src=x onerror=alert(1)>"'&amp;{{7*7}}</script>"""
+PASSWORD = "a password"
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readings")
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path) -> Iterator[Store]:
+    """The server's store, from this process."""
+    with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures", policy=NO_SAMPLES) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def sessions(opened: Store) -> dict[Role, str]:
+    """A session of an account of each role, which has the role's name."""
+    for role in Role:
+        opened.accounts.add_user(role.value, PASSWORD, role)
+    return {role: opened.accounts.sign_in(role.value, PASSWORD) or "" for role in Role}
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, sessions: dict[Role, str]) -> Iterator[Running]:  # noqa: ARG001 - the accounts come first
+    with running(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def store(opened: Store) -> Store:
+    """The store, empty."""
+    opened.delete([one.id for one in opened.all()])
+    return opened
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Running, sessions: dict[Role, str]) -> Iterator[Visit]:
+    """What opens an address as somebody of a role; errors on the page fail the test."""
+    contexts: list[BrowserContext] = []
+    problems: list[list[str]] = []
+
+    def as_role(address: str = "/readings", role: Role | None = Role.ADMIN, **how: object) -> Page:
+        contexts.append(browser.new_context(viewport={"width": 1200, "height": 800}, **how))
+        if role:
+            contexts[-1].add_cookies([{"name": COOKIE, "value": sessions[role], "url": server.url}])
+        tab = contexts[-1].new_page()
+        problems.append(watched(tab))
+        tab.goto(server.url + address)
+        return tab
+
+    yield as_role
+    for context in contexts:
+        context.close()
+    grave = [one for several in problems for one in several if "Failed to load resource" not in one]
+    assert not grave
+
+
+def listed(tab: Page) -> list[int]:
+    return [int(one.get_attribute("value") or 0) for one in tab.locator("input[name=number]").all()]
+
+
+def follow(tab: Page, selector: str) -> None:
+    """Click on what leads elsewhere, and be there."""
+    with tab.expect_navigation():
+        tab.click(selector)
+
+
+def search(tab: Page, **asked: str) -> list[int]:
+    for name, value in asked.items():
+        field = tab.locator(f"#filters [name={name}]")
+        if name in ("outcome", "corrected"):
+            field.select_option(value)
+        else:
+            field.fill(value)
+    follow(tab, "#filters button")
+    return listed(tab)
+
+
+def export(tab: Page, name: str) -> str:
+    with tab.expect_download() as download:
+        tab.click(f"#{name}")
+    return Path(download.value.path()).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("store")
+def test_an_empty_store_says_where_to_begin(visit: Visit) -> None:
+    tab = visit()
+    expect(tab.locator("main")).to_contain_text("Nothing has been read yet")
+    check_accessible(tab)
+    check_narrow(tab)
+    follow(tab, "main a.primary")
+    assert tab.url.endswith("/")
+
+
+def test_the_list_shows_what_was_read_and_where(visit: Visit, store: Store) -> None:
+    read, unsure = store.add([number("0715"), doubt("27")], ORIGIN, page=page())
+    store.decide(unsure, Truth("29"), by="ann", key="k")
+    tab = visit()
+    assert listed(tab) == [unsure, read]
+    expect(tab.locator("tbody tr").nth(0)).to_contain_text("29 read as 27")
+    expect(tab.locator("tbody tr").nth(1)).to_contain_text("0715")
+    expect(tab.locator("tbody tr").nth(1)).to_contain_text("till 7.png")
+    expect(tab.locator(".thumb a > svg")).to_have_count(2)
+    check_accessible(tab)
+    tab.emulate_media(color_scheme="dark")
+    check_accessible(tab)
+    check_narrow(tab)
+
+
+def test_a_search_narrows_and_can_be_kept_as_an_address(visit: Visit, store: Store) -> None:
+    first, second, third = store.add([number("0715"), doubt("27"), number("715")], ORIGIN)
+    store.add([number("715")], Origin("b.png", "other", "e" * 64))
+    store.decide(first, Truth("0716"), by="ann", key="k")
+    tab = visit()
+    assert search(tab, digits="715", model="digit") == [third]
+    assert "digits=715&model=digit" in tab.url
+    assert "outcome" not in tab.url
+    assert search(tab, digits="", outcome="doubt") == [second]
+    assert search(tab, outcome="", corrected="true", digits="16") == [first]
+    kept = visit(tab.url.removeprefix(tab.url.split("/readings")[0]))
+    assert listed(kept) == [first]
+    assert search(kept, since="2999-01-01") == []
+    expect(kept.locator("main")).to_contain_text("No reading is like that")
+    check_accessible(kept)
+    assert search(visit("/readings?model=digit"), since="2000-01-01", until="2999-01-01") == [third, second, first]
+
+
+@pytest.mark.usefixtures("store")
+def test_days_that_are_none_are_refused_with_words(visit: Visit) -> None:
+    tab = visit("/readings?since=tomorrow")
+    expect(tab.locator("main")).to_contain_text("'tomorrow' is no day; write it as 2026-03-31")
+
+
+def test_older_readings_are_on_further_pages(visit: Visit, store: Store) -> None:
+    ids = store.add([number(str(100 + i)) for i in range(60)], ORIGIN)
+    tab = visit(java_script_enabled=False)  # the list needs no script
+    seen = listed(tab)
+    follow(tab, "a[rel=next]")
+    store.add([number("1")], ORIGIN)  # what comes meanwhile moves nothing
+    seen += listed(tab)
+    assert seen == list(reversed(ids))
+    follow(tab, "a[rel=first]")
+    assert len(listed(tab)) == 50
+
+
+def test_all_that_is_meant_is_exported_or_what_was_chosen(visit: Visit, store: Store) -> None:
+    ids = store.add([number(str(100 + i)) for i in range(60)] + [doubt("27")], ORIGIN)
+    tab = visit("/readings?outcome=read")
+    lines = [json.loads(line) for line in export(tab, "jsonl").splitlines()]
+    assert [line["id"] for line in lines] == list(reversed(ids[:-1]))
+    tab.locator("input[name=number]").nth(1).check()
+    tab.locator("input[name=number]").nth(3).check()
+    expect(tab.locator("#chosen")).to_have_text("2 readings chosen")
+    rows = list(csv.DictReader(export(tab, "csv").splitlines()))
+    assert [row["text"] for row in rows] == ["158", "156"]
+
+
+def test_an_admin_deletes_what_is_chosen_after_saying_so_twice(visit: Visit, store: Store) -> None:
+    first, second, third = store.add([number("1"), number("2"), number("3")], ORIGIN, page=page())
+    tab = visit()
+    expect(tab.locator("#delete")).to_be_disabled()
+    tab.locator(f"input[value='{second}']").check()
+    tab.click("#delete")
+    expect(tab.locator("#confirm")).to_contain_text("Delete 1 reading for good?")
+    check_accessible(tab)
+    tab.keyboard.press("Enter")  # on what keeps it
+    assert len(store.readings().readings) == 3
+    tab.click("#delete")
+    tab.click("#really")
+    expect(tab.locator(f"input[value='{second}']")).to_have_count(0)
+    assert [one.id for one in store.readings().readings] == [third, first]
+    tab.check("#all")
+    tab.click("#delete")
+    tab.click("#really")
+    expect(tab.locator("main")).to_contain_text("Nothing has been read yet")
+
+
+def test_a_reading_shows_the_original_and_how_each_value_came_about(visit: Visit, store: Store) -> None:
+    (reading,) = store.add([doubt("15")], ORIGIN, page=page())
+    store.undo(store.decide(reading, Truth("16"), by="ann", key="k").id, by="bob")
+    store.decide(reading, Truth("18"), by="cem", key="k", lease=getattr(store.lease("cem"), "id", None))
+    tab = visit(f"/readings/{reading}")
+    expect(tab.locator("h1")).to_contain_text("18")
+    expect(tab.locator("#crop > svg")).to_be_visible()
+    expect(tab.locator("#page .mark")).to_have_count(1)
+    expect(tab.locator(".digits li")).to_have_count(2)
+    told = tab.locator(".told").inner_text()
+    assert "read as a number by the model digit" in told
+    assert "undone by bob" in told
+    assert "said by cem" in told
+    assert "reviewing a doubt" in told
+    tab.click("summary")
+    expect(tab.locator(".facts")).to_contain_text("d" * 64)
+    check_accessible(tab)
+    tab.emulate_media(color_scheme="dark")
+    check_accessible(tab)
+    check_narrow(tab)
+
+
+def test_a_reading_is_corrected_and_the_correction_undone(visit: Visit, store: Store) -> None:
+    (reading,) = store.add([number("15")], ORIGIN, page=page())
+    tab = visit(f"/readings/{reading}", Role.REVIEWER)
+    tab.fill("#correct [name=text]", "0716")
+    tab.click("#correct .primary")
+    expect(tab.locator("h1")).to_contain_text("0716")
+    tab.locator("#correct [value=blank]").check()
+    tab.click("#correct .primary")
+    expect(tab.locator(".told li")).to_have_count(3)
+    said = store.reading(reading).truth
+    assert said == Truth("", Outcome.BLANK)
+    assert {one.by for one in store.history(reading)} == {"reviewer"}
+    for left in (2, 1):
+        tab.locator("[data-undo]").last.click()
+        expect(tab.locator(".told .undone")).to_have_count(3 - left)
+    expect(tab.locator("h1")).to_contain_text("15")
+
+
+def test_a_refused_correction_says_why(visit: Visit, store: Store) -> None:
+    (reading,) = store.add([number("15")], ORIGIN)
+    tab = visit(f"/readings/{reading}")
+    store.delete([reading])
+    tab.click("#correct .primary")
+    expect(tab.locator("#says")).to_contain_text(f"no reading {reading}")
+
+
+@pytest.mark.parametrize("name", ["999999", "0", "seven", "9" * 30])
+def test_a_reading_that_is_not_there_is_a_page_that_says_so(visit: Visit, name: str) -> None:
+    tab = visit(f"/readings/{name}")
+    expect(tab.locator("main")).to_contain_text("no reading")
+    check_narrow(tab)
+
+
+def test_hostile_words_are_words_in_every_field(visit: Visit, store: Store) -> None:
+    evil = Number(
+        Outcome.READ, "15", 0.9, (Digit(Outcome.READ, 1, 0.9, (0.1,) * 10, None),), ((HOSTILE, 0.1),), HOSTILE
+    )
+    origin = Origin(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    (reading,) = store.add([evil], origin, page=page())
+    correction = store.decide(reading, Truth("16"), by=HOSTILE, key="k")
+    store.undo(correction.id, by=HOSTILE)
+    tab = visit(f"/readings/{reading}")
+    tab.click("summary")
+    assert tab.locator("main").inner_text().count(HOSTILE) == 8
+    assert tab.locator("main :is(img, script)").count() == 0
+    check_accessible(tab)
+    check_narrow(tab)
+    tab = visit()
+    assert tab.locator("main").inner_text().count(HOSTILE) == 2
+    follow(tab, ".model a")
+    assert listed(tab) == [reading]
+    assert tab.input_value("[name=model]") == HOSTILE
+    assert tab.locator("main :is(img, script)").count() == 0
+    check_narrow(tab)
+
+
+def test_a_box_at_the_edge_or_outside_is_no_trouble(visit: Visit, store: Store) -> None:
+    placed = [number("15").placed(lambda _, box=box: box) for box in (Box(0, 0, 1, 1), Box(50, 30, 900, 700))]
+    store.add(placed, ORIGIN, page=page())
+    tab = visit()
+    expect(tab.locator(".thumb a > svg")).to_have_count(2)
+
+
+def test_a_reader_signs_in_and_looks_but_changes_nothing(visit: Visit, store: Store) -> None:
+    (reading,) = store.add([number("15")], ORIGIN)
+    tab = visit(f"/readings/{reading}", None)
+    tab.fill("[name=name]", "reader")
+    tab.fill("[name=password]", "wrong")
+    tab.click("#sign-in button")
+    expect(tab.locator("#refusal")).to_contain_text("do not fit")
+    check_accessible(tab)
+    tab.fill("[name=password]", PASSWORD)
+    tab.click("#sign-in button")
+    expect(tab.locator("h1")).to_contain_text("15")
+    assert tab.url.endswith(f"/readings/{reading}")
+    assert "Review" not in tab.locator("nav[aria-label=Pages] a").all_inner_texts()
+    expect(tab.locator("#correct, [data-undo]")).to_have_count(0)
+    follow(tab, "text=← Readings")
+    expect(tab.locator("#delete, #confirm")).to_have_count(0)
+    expect(tab.locator("#csv")).to_be_visible()
+    tab.goto(tab.url.replace("/readings", "/review"))
+    expect(tab.locator("main")).to_contain_text("reader is a reader, this needs a reviewer")

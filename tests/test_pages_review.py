@@ -1,0 +1,317 @@
+"""Review in a real browser: by keyboard, by thumb, by two people at once, and when something goes wrong."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from browsing import PHONE, check_accessible, check_narrow, watched
+from handigit.records import Box, Number, Outcome
+from handigit.store import Filter, Origin, Policy, Role, Store, Truth
+from handigit.web.access import COOKIE
+from serving import Running, running
+from store_cases import NO_SAMPLES, doubt, number
+
+pytest_plugins = ("browsing",)
+pytestmark = pytest.mark.browser
+HOSTILE = """<img src=x onerror=alert(1)>"'.png"""
+LINE_HEIGHT = 40
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("review")
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path) -> Iterator[Store]:
+    """The server's store, from this process."""
+    with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures", policy=NO_SAMPLES) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def sessions(opened: Store) -> dict[str, str]:
+    """A session of each reviewer; with accounts the server asks who it is that comes."""
+    for name in ("ann", "bob", "cem"):
+        opened.accounts.add_user(name, "a password", Role.REVIEWER)
+    return {name: opened.accounts.sign_in(name, "a password") or "" for name in ("ann", "bob", "cem")}
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, sessions: dict[str, str]) -> Iterator[Running]:  # noqa: ARG001 - the accounts come first
+    with running(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def store(opened: Store) -> Store:
+    """The store, empty."""
+    opened.delete([one.id for one in opened.all()])
+    return opened
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Running, sessions: dict[str, str]) -> Iterator[Visit]:
+    """What opens the page as a reviewer; errors in it fail the test."""
+    contexts: list[BrowserContext] = []
+    problems: list[list[str]] = []
+
+    def as_reviewer(name: str = "ann", **how: object) -> Page:
+        contexts.append(browser.new_context(**how))
+        contexts[-1].add_cookies([{"name": COOKIE, "value": sessions[name], "url": server.url}])
+        tab = contexts[-1].new_page()
+        problems.append(watched(tab))
+        tab.goto(f"{server.url}/review")
+        tab.wait_for_selector("#item[data-reading], #empty:visible")
+        return tab
+
+    yield as_reviewer
+    for context in contexts:
+        context.close()
+    grave = [one for several in problems for one in several if "Failed to load resource" not in one]
+    assert not grave
+
+
+def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy = NO_SAMPLES) -> tuple[int, ...]:
+    """Numbers on one page, each on a line of its own."""
+    page = np.full((LINE_HEIGHT * max(4, len(numbers)), 200), 240, np.uint8)
+    placed = []
+    for row, one in enumerate(numbers):
+        top = LINE_HEIGHT * row + 10
+        page[top : top + 20 : 3, 40:100] = row
+        placed.append(one.placed(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
+    before, store.policy = store.policy, policy
+    ids = store.add(placed, Origin(source, "number-1", "d" * 64), page=page)
+    store.policy = before
+    return ids
+
+
+def item_on(tab: Page) -> int:
+    return int(tab.get_attribute("#item", "data-reading") or 0)
+
+
+def press(tab: Page, *keys: str) -> None:
+    """Press keys for one item, and wait until another is there."""
+    before = item_on(tab)
+    for key in keys:
+        tab.keyboard.press(key)
+    tab.wait_for_function(
+        "before => document.querySelector('#item').hidden || document.querySelector('#item').dataset.reading != before",
+        arg=str(before),
+    )
+
+
+def said_of(store: Store, reading: int) -> Truth | None:
+    return store.reading(reading).truth
+
+
+def landed(tab: Page) -> None:
+    tab.wait_for_function("() => JSON.parse(sessionStorage.getItem('handigit-decisions') ?? '[]').length === 0")
+
+
+def holds(tab: Page, store: Store, items: int) -> None:
+    """Wait until so many items are held: the one that is shown, and the next."""
+    for _ in range(500):
+        if store.waiting().held == items:
+            return
+        tab.wait_for_timeout(20)
+    raise AssertionError(f"{store.waiting().held} items are held, not {items}")
+
+
+def test_an_item_held_for_too_long_is_shown_once(visit: Visit, store: Store) -> None:
+    first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit()
+    holds(tab, store, 2)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE leases SET until = at")
+    press(tab, "ArrowRight")  # takes one ahead: the first once more
+    assert item_on(tab) == second
+    press(tab, "Enter")
+    press(tab, "Enter")
+    expect(tab.locator("#empty")).to_be_visible()
+    landed(tab)
+    assert [len(store.history(one)) for one in (first, second)] == [1, 1]
+
+
+def test_a_reviewer_decides_by_keyboard_alone(visit: Visit, store: Store) -> None:
+    ids = put(store, *(doubt(str(1000 + i), margin=0.1 * i) for i in range(5)))
+    tab = visit()
+    assert item_on(tab) == ids[0]
+    press(tab, "Enter")
+    press(tab, "9", "7", "1", "Enter")
+    press(tab, "x")
+    press(tab, "b")
+    press(tab, "ArrowDown", "Enter")
+    expect(tab.locator("#empty")).to_be_visible()
+    expect(tab.locator("#done")).to_have_text("5")
+    landed(tab)
+    not_a_number, blank = Truth("", Outcome.NOT_A_NUMBER), Truth("", Outcome.BLANK)
+    assert [said_of(store, one) for one in ids] == [Truth("1000"), Truth("971"), not_a_number, blank, Truth("0000")]
+    assert store.history(ids[0])[0].by == "ann"
+
+
+def test_what_is_skipped_comes_back_with_what_was_written(visit: Visit, store: Store) -> None:
+    first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit()
+    tab.keyboard.type("16")
+    tab.keyboard.press("ArrowLeft")  # somebody writes: the arrow moves within what they write
+    assert item_on(tab) == first
+    tab.click("#skip")
+    tab.wait_for_selector(f"#item[data-reading='{second}']")
+    press(tab, "ArrowLeft")
+    assert (item_on(tab), tab.input_value("#text")) == (first, "16")
+    press(tab, "Enter")
+    press(tab, "Enter")
+    landed(tab)
+    assert (said_of(store, first), said_of(store, second)) == (Truth("16"), Truth("27"))
+
+
+def test_undo_takes_the_last_decision_back_and_shows_its_item(visit: Visit, store: Store) -> None:
+    first, _ = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit()
+    press(tab, "b")
+    press(tab, "u")
+    assert item_on(tab) == first
+    assert said_of(store, first) is None
+    press(tab, "Alt+Digit2")
+    landed(tab)
+    assert said_of(store, first) == Truth("00")
+    assert [bool(one.undone_at) for one in store.history(first)] == [True, False]
+    assert store.history(first)[1].purpose == "doubt"
+
+
+def test_help_lists_the_keys_and_holds_them_back(visit: Visit, store: Store) -> None:
+    (reading,) = put(store, doubt("15"))
+    tab = visit()
+    tab.keyboard.press("?")
+    expect(tab.locator("#help")).to_be_visible()
+    check_accessible(tab)
+    tab.keyboard.press("x")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#help")).to_be_hidden()
+    assert (item_on(tab), said_of(store, reading)) == (reading, None)
+
+
+def test_two_reviewers_never_hold_the_same_item(visit: Visit, store: Store) -> None:
+    ids = put(store, *(doubt(str(100 + i)) for i in range(12)))
+    tabs = [visit("ann"), visit("bob")]
+    seen: list[int] = []
+    for _ in range(6):
+        for tab in tabs:
+            if tab.locator("#item").is_visible():
+                seen.append(item_on(tab))
+                press(tab, "Enter")
+    for tab in tabs:
+        landed(tab)
+    assert sorted(seen) == sorted(ids)
+    assert {len(store.history(one)) for one in ids} == {1}
+
+
+def test_a_disagreement_asks_for_a_third_look(visit: Visit, store: Store) -> None:
+    (reading,) = put(store, doubt("15"))
+    for by, text in (("ann", "16"), ("bob", "18")):
+        store.decide(reading, Truth(text), by=by, key="k")
+    ann, cem = visit("ann"), visit("cem")
+    expect(ann.locator("#empty")).to_contain_text("another reviewer")
+    expect(cem.locator("#third")).to_be_visible()
+    cem.keyboard.type("16")
+    press(cem, "Enter")
+    landed(cem)
+    assert (said_of(store, reading), store.reading(reading).disputed) == (Truth("16"), False)
+    expect(cem.locator("#recent")).to_contain_text("third look")
+
+
+def test_the_control_sample_is_not_told_apart_until_it_is_decided(visit: Visit, store: Store) -> None:
+    (reading,) = put(store, number("15"), policy=Policy(control_share=1, second_share=0))
+    tab = visit()
+    assert "control" not in tab.locator("main").inner_text()
+    press(tab, "Enter")
+    landed(tab)
+    expect(tab.locator("#recent")).to_contain_text("control sample")
+    assert store.history(reading)[0].purpose == "control"
+
+
+def test_a_lost_lease_is_said_and_the_next_item_is_there(visit: Visit, store: Store) -> None:
+    first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit()
+    holds(tab, store, 2)
+    with store.database.writing() as connection:  # as if five minutes had gone by
+        connection.exec_driver_sql("UPDATE leases SET until = at")
+    assert store.lease("bob")
+    press(tab, "Enter")
+    assert item_on(tab) == second
+    expect(tab.locator("#says")).to_contain_text("another reviewer has it")
+    expect(tab.locator("#done")).to_have_text("0")
+    assert said_of(store, first) is None
+
+
+def test_a_decision_survives_a_server_that_is_away(visit: Visit, store: Store) -> None:
+    first, _ = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit()
+    holds(tab, store, 2)
+    failed: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        failed.append(route.request.header_value("idempotency-key") or "")
+        route.abort()
+
+    tab.route("**/decide", fail_once, times=1)
+    press(tab, "4", "2", "Enter")
+    expect(tab.locator("#unsent")).to_be_visible()
+    expect(tab.locator("#unsent")).to_be_hidden()
+    landed(tab)
+    assert [one.key for one in store.history(first)] == failed
+    assert said_of(store, first) == Truth("42")
+
+
+def test_who_leaves_gives_back_what_they_hold(visit: Visit, store: Store) -> None:
+    put(store, *(doubt(str(i)) for i in range(3)))
+    tab = visit()
+    holds(tab, store, 2)
+    tab.goto("about:blank")
+    holds(tab, store, 0)
+
+
+def test_an_empty_queue_says_what_to_do(visit: Visit, store: Store) -> None:
+    tab = visit()
+    expect(tab.locator("#empty")).to_contain_text("Nothing waits for you")
+    check_accessible(tab)
+    put(store, doubt("15"))
+    tab.click("#again")
+    expect(tab.locator("#crop > svg")).to_be_visible()
+    check_narrow(tab)
+
+
+def test_hostile_names_are_text_and_everybody_can_use_the_page(visit: Visit, store: Store) -> None:
+    put(store, doubt("15"), source=HOSTILE)
+    store.add([number("", outcome=Outcome.DOUBT, confidence=0.5)], Origin(HOSTILE, HOSTILE, "d" * 64))
+    tab = visit()
+    texts = []
+    for _ in range(2):
+        texts.append(tab.locator("#source").inner_text())
+        check_accessible(tab)
+        tab.emulate_media(color_scheme="dark")
+        check_accessible(tab)
+        press(tab, "x")
+    assert texts == [f"{HOSTILE}, page 1"] * 2
+    assert tab.locator("main img").count() == 0
+
+
+def test_by_thumb_on_a_phone(visit: Visit, store: Store) -> None:
+    first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
+    tab = visit(**PHONE)
+    assert tab.get_attribute("#text", "inputmode") == "numeric"
+    heights = [box["height"] for one in tab.locator("#decision button:visible").all() if (box := one.bounding_box())]
+    assert min(heights) >= 44
+    check_narrow(tab)
+    tab.locator(".candidate").nth(1).tap()
+    tab.wait_for_selector(f"#item[data-reading='{second}']")
+    tab.locator("#blank").tap()
+    expect(tab.locator("#empty")).to_be_visible()
+    landed(tab)
+    assert (said_of(store, first), said_of(store, second)) == (Truth("00"), Truth("", Outcome.BLANK))
+    assert store.readings(Filter(corrected=False)).readings == ()
