@@ -19,12 +19,15 @@ from playwright.sync_api import BrowserContext, Page, expect
 from browsing import check_accessible, check_narrow
 from handigit.read import Engine, Reader
 from handigit.read.reader import EMBEDDED
+from handigit.records import Outcome
 from handigit.synth.sets import digits
 from handigit.web import create_app
 from handigit.web.pages.evidence import evidence
 from handigit.web.pages.features import LAYERS, Inside, NothingInside
 from handigit.web.pages.neighbours import BANK, Neighbours
 from handigit.web.pages.steps import NEAREST, TILES, steps
+from handigit.web.pages.telling import sentences
+from handigit.web.pages.words import sentence
 from serving import HOST, Running, encoded, picture, settings
 from test_web import wait_until_ready
 
@@ -67,6 +70,9 @@ def test_a_drawn_seven_is_followed_to_its_answer(client: TestClient) -> None:
     assert sum(told["answer"]["probabilities"]) == pytest.approx(1, abs=1e-6)
     assert [one["value"] for one in told["nearest"]].count(7) >= 6
     assert told["evidence"]["value"] == 7
+    assert told["says"]["picture-says"].endswith("280 by 280 pixels.")
+    assert told["says"]["words"].startswith("This is 7, ")
+    assert told["says"]["threshold-says"].startswith("To be wrong at most once in ")
 
 
 def test_each_picture_is_what_its_step_says() -> None:
@@ -93,6 +99,7 @@ def test_a_blackboard_is_said_to_be_reversed() -> None:
     chalk = ImageOps.invert(Image.open(BytesIO(SEVEN)))
     told = steps(Reader(threads=1), encoded(chalk))
     assert told["picture"]["reversed"]
+    assert "as on a blackboard" in sentences(told)["ink-says"]
     assert told["answer"]["text"] == "7"
 
 
@@ -100,6 +107,8 @@ def test_a_blank_sheet_ends_after_the_ink() -> None:
     told = steps(Reader(threads=1), encoded(Image.new("L", (100, 100), 240)))
     assert told["ink"] is told["glyph"] is told["layers"] is told["nearest"] is told["evidence"] is None
     assert told["answer"]["outcome"] == "blank"
+    assert sentences(told)["words"] == "Nothing is written here."
+    assert sentences(told).keys() == {"text", "words", "outcome", "answer-says", "picture-says", "ink-says"}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +172,7 @@ def test_a_dense_model_has_features_but_no_maps(tmp_path: Path) -> None:
     (tmp_path / "digit.onnx").write_bytes(dense(64, 32))
     told = steps(Reader(tmp_path, threads=1), SEVEN)
     assert told["layers"] == []
+    assert "no layers of pictures" in sentences(told)["layers-says"]
     assert len(told["nearest"]) == NEAREST
     assert told["evidence"]["image"]
 
@@ -192,6 +202,21 @@ def test_evidence_lies_where_the_ink_is() -> None:
     hidden[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = 0
     shares = engine.probabilities(np.stack([glyph, hidden]))[:, 7]
     assert shares[1] < shares[0]
+
+
+def test_evidence_is_told_in_odds() -> None:
+    told = steps(Reader(threads=1), SEVEN)
+    told["evidence"] |= {"most": 8.0, "least": -1.0}
+    assert "more than a thousand times worse. Where it is blue" in sentences(told)["evidence-says"]
+    told["evidence"] |= {"most": 1.0, "least": 0.0}
+    assert "2.7 times worse. Hardly anything" in sentences(told)["evidence-says"]
+
+
+def test_an_answer_is_a_sentence() -> None:
+    assert sentence(Outcome.READ, "7", 0.9999, what="digit") == "This is 7, >99.9% sure."
+    assert sentence(Outcome.DOUBT, "07", 0.5, what="number") == "Perhaps 07, but only 50.0% sure: look at it."
+    assert sentence(Outcome.DOUBT, "", 0.5, what="number") == "Too unsure to say."
+    assert sentence(Outcome.NOT_A_NUMBER, "", 0.9, what="digit") == "This is not a digit."
 
 
 def test_looking_inside_changes_no_answer(inside: Inside) -> None:

@@ -232,6 +232,7 @@ def test_a_reading_is_corrected_and_the_correction_undone(visit: Visit, store: S
     assert said == Truth("", Outcome.BLANK)
     assert {one.by for one in store.history(reading)} == {"reviewer"}
     for left in (2, 1):
+        expect(tab.locator("#crop > svg")).to_be_visible()  # the page's script has run
         tab.locator("[data-undo]").last.click()
         expect(tab.locator(".told .undone")).to_have_count(3 - left)
     expect(tab.locator("h1")).to_contain_text("15")

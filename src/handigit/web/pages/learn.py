@@ -16,6 +16,7 @@ from handigit.web.access import AsReader as Caller
 from handigit.web.pages.frame import AsReader, render
 from handigit.web.pages.neighbours import BANK
 from handigit.web.pages.steps import encoded, steps
+from handigit.web.pages.telling import sentences
 from handigit.web.problems import TOO_LARGE, Problem, busy
 from handigit.web.uploads import uploads_of
 
@@ -54,6 +55,7 @@ def _in_turn(request: Request, content: bytes) -> dict[str, Any]:
     if not _TURN.acquire(timeout=_PATIENCE_S):
         raise busy(_PATIENCE_S)
     try:
-        return steps(request.app.state.service.models.active.reader, content)
+        told = steps(request.app.state.service.models.active.reader, content)
+        return told | {"says": sentences(told)}
     finally:
         _TURN.release()

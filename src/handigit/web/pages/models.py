@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handigit.records import Outcome
+from handigit.records import Outcome, percent
 from handigit.store import Store
 from handigit.store.insights import Crop, Insights, Misread
 from handigit.web.pages.frame import AsReader, render
@@ -127,7 +127,7 @@ def _value(value: Any) -> str:
 def _mistake(one: Misread) -> Mistake:
     read = one.read or "nothing"
     truth = _WORDS.get(one.truth.outcome, one.truth.text)
-    return Mistake(one.reading, read, truth, share(one.confidence), one.crop, _view(one.crop) if one.crop else "")
+    return Mistake(one.reading, read, truth, percent(one.confidence), one.crop, _view(one.crop) if one.crop else "")
 
 
 def _view(crop: Crop) -> str:

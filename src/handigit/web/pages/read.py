@@ -23,6 +23,7 @@ from handigit.pipeline import Kind, Read
 from handigit.records import Digit
 from handigit.store import Role
 from handigit.web.pages.frame import AsReader, render
+from handigit.web.pages.words import sentence
 from handigit.web.problems import TOO_LARGE, Problem, problem_of
 from handigit.web.service import Promise, Service
 from handigit.web.uploads import Upload, uploads_of
@@ -68,7 +69,9 @@ async def read_pad(request: Request, kind: Annotated[Literal["digit", "number"],
             raise Problem(TOO_LARGE, "a drawing has at most 256 kB and 2 million pixels; send others to /v1/page")
         read = await _read(state.service, drawn, Promise(kind, request.state.request_id, False, _WITHIN_S))
     seen = await asyncio.to_thread(_seen, read, kind)
-    return JSONResponse(_told(read) | await _shares(state.service, read, seen, kind) | {"seen": _as_address(seen)})
+    return JSONResponse(
+        _told(read, kind) | await _shares(state.service, read, seen, kind) | {"seen": _as_address(seen)}
+    )
 
 
 async def _read(service: Service, drawn: Upload, promise: Promise) -> Read:
@@ -79,11 +82,12 @@ async def _read(service: Service, drawn: Upload, promise: Promise) -> Read:
     return answered.read
 
 
-def _told(read: Read) -> dict[str, Any]:
-    """The API's JSON, and for each digit how probable each of the ten is."""
+def _told(read: Read, kind: Kind) -> dict[str, Any]:
+    """The API's JSON, the answer as a sentence, and for each digit how probable each of the ten is."""
     (number,) = read.numbers
     told = number.as_dict(source="pad.png", model=read.model)
-    return told | {"digits": [_digit_told(digit) for digit in number.digits]}
+    says = sentence(number.outcome, number.text, number.confidence, what=kind)
+    return told | {"says": says, "digits": [_digit_told(digit) for digit in number.digits]}
 
 
 def _digit_told(digit: Digit) -> dict[str, Any]:

@@ -18,15 +18,10 @@ from handigit.records import Outcome, percent
 from handigit.store import NotInStore, Purpose, Reading, Role
 from handigit.web.fields import TheStore, Wanted
 from handigit.web.pages.frame import AsReader, render
+from handigit.web.pages.words import WORDS
 from handigit.web.problems import INVALID, Problem, problem_of_fields
 
 router = APIRouter()
-WORDS: Final = {
-    Outcome.READ: "read",
-    Outcome.DOUBT: "not sure",
-    Outcome.BLANK: "blank",
-    Outcome.NOT_A_NUMBER: "not a number",
-}
 _TRUTHS: Final = {Outcome.READ: "A number", Outcome.BLANK: "Blank", Outcome.NOT_A_NUMBER: "Not a number"}
 _WHY: Final = {
     None: "of their own accord",
@@ -97,7 +92,7 @@ def show(request: Request, user: AsReader, store: TheStore) -> Response:
         newest=search.address() if after else None,
         older=search.address(after=page.after) if page.after else None,
         of_model=lambda model: search.address(model=model),
-        export=_export(wanted),
+        meant=wanted.model_dump(mode="json", exclude_none=True),
         **_SAYS,
     )
 
@@ -129,7 +124,7 @@ def _digits(reading: Reading) -> list[dict[str, Any]]:
     return [
         {
             "value": digit.value,
-            "confidence": _share(digit.confidence),
+            "confidence": percent(digit.confidence),
             "is_weakest": len(digits) > 1 and digit.confidence == least,
         }
         for digit in digits
@@ -140,12 +135,6 @@ def _number(text: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise NotInStore(f"no reading {text[:40]!r}; readings have whole numbers from 1 on, see /readings")
     return int(text)
-
-
-def _export(wanted: Wanted) -> str:
-    """Where all that is meant can be exported, but for the format."""
-    query = wanted.model_dump(mode="json", exclude_none=True)
-    return f"/v1/readings/export?{urlencode(query)}&" if query else "/v1/readings/export?"
 
 
 def _midnight(day: str, *, after: bool) -> datetime:
@@ -161,9 +150,4 @@ def _moment(moment: datetime) -> str:
     return f"{moment.astimezone():%-d %b %Y, %H:%M}"
 
 
-def _share(share: float) -> str:
-    """A confidence, written as the scripts write it."""
-    return percent(share).replace(">", "> ").replace("%", " %")
-
-
-_SAYS: Final[dict[str, Any]] = {"words": WORDS, "percent": _share, "moment": _moment}
+_SAYS: Final[dict[str, Any]] = {"words": WORDS, "percent": percent, "moment": _moment}

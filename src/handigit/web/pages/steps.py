@@ -24,6 +24,7 @@ from handigit.records import Digit, Outcome
 from handigit.web.pages.evidence import evidence
 from handigit.web.pages.features import Inside, NothingInside
 from handigit.web.pages.neighbours import Neighbours
+from handigit.web.pages.telling import of_layer
 
 NEAREST: Final = 8
 TILES: Final = 12
@@ -116,14 +117,15 @@ def _layers(inside: Inside | None, glyph: Float32[np.ndarray, "28 28"]) -> list[
     """The liveliest maps of some layers, those of one layer by the same scale."""
     if inside is None:
         return []
-    return [_layer(maps[0]) for maps in inside.see(glyph[None]).maps]
+    return [_layer(maps[0], place) for place, maps in enumerate(inside.see(glyph[None]).maps, start=1)]
 
 
-def _layer(maps: Float32[np.ndarray, "channels height width"]) -> dict[str, Any]:
+def _layer(maps: Float32[np.ndarray, "channels height width"], place: int) -> dict[str, Any]:
     liveliest = np.argsort(-maps.mean(axis=(1, 2)))[:TILES]
     brightest = max(float(maps.max()), 1e-6)
     images = [_png(_grey((maps[n] / brightest) ** _GAMMA)) for n in liveliest.tolist()]
-    return {"size": maps.shape[1], "count": len(maps), "images": images}
+    says = of_layer(place, shown=len(images), count=len(maps), side=maps.shape[1])
+    return {"says": says, "size": maps.shape[1], "images": images}
 
 
 def _evidence(engine: Engine, digit: Digit) -> dict[str, Any]:

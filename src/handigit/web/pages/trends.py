@@ -24,13 +24,8 @@ from handigit.web.pages.plots import (
     stacked,
     time_axis,
 )
+from handigit.web.pages.words import WORDS
 
-WORDS: Final = {
-    Outcome.READ: "read",
-    Outcome.DOUBT: "not sure",
-    Outcome.BLANK: "blank",
-    Outcome.NOT_A_NUMBER: "not a number",
-}
 LEAST_DAYS: Final = 2
 """Days below which nothing has changed over time."""
 _RECENT: Final = 7

@@ -1,25 +1,27 @@
 // Talking to the API. A refusal becomes a Refusal whose message is what a person should read.
 
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(problem, status) {
     super(problem.detail ?? `the server answered ${status}`);
     this.status = status;
-    this.problem = problem;
   }
 }
 
 /** A key that makes sending twice harmless; `crypto.randomUUID` is missing where the address is not https. */
 export const freshKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-/** Ask; the answer's JSON, null where it has none. `options` as for fetch, `json` is sent as JSON. */
-export async function ask(address, { json, ...options } = {}) {
-  const answer = await send(address, { json, ...options });
+/** Ask; the answer's JSON, null where it has none. `options` as for fetch; `json` is sent as JSON, once for each `key`. */
+export async function ask(address, options) {
+  const answer = await send(address, options);
   return answer.status === 204 ? null : answer.json();
 }
 
+/** The same with POST, also where nothing is sent. */
+export const post = (address, options) => ask(address, { method: "POST", ...options });
+
 /** Ask for lines of JSON; `onLine` gets each as it comes. */
 export async function askLines(address, { onLine, ...options }) {
-  const answer = await send(address, { ...options, headers: { Accept: "application/jsonl", ...options.headers } });
+  const answer = await send(address, { ...options, headers: { Accept: "application/jsonl" } });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -31,12 +33,12 @@ export async function askLines(address, { onLine, ...options }) {
   }
 }
 
-async function send(address, { json, ...options }) {
+/** Ask; the answer as fetch has it. */
+export async function send(address, { json, key, ...options } = {}) {
   const request = { credentials: "same-origin", ...options };
   if (json !== undefined) {
-    request.method ??= "POST";
     request.body = JSON.stringify(json);
-    request.headers = { "Content-Type": "application/json", ...request.headers };
+    request.headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
   }
   let answer;
   try {

@@ -6,7 +6,7 @@
 //   view.select(key, { focus });                // mark it and bring it into sight
 //   view.attach(element, key);                  // put an element of yours below its box
 
-import { draw } from "./dom.js";
+import { areaOf, draw } from "./dom.js";
 
 const MOST = 16;
 const ENLARGED = 3;
@@ -47,15 +47,14 @@ export class Boxes {
 
   update({ key, box, text, outcome, name }) {
     if (!box) return;
-    const [x, y, right, bottom] = box;
-    const area = { x, y, width: right - x, height: bottom - y, rx: 2 };
+    const area = { ...areaOf(box), rx: 2 };
     const old = this.#groups.get(key)?.group;
     const tabindex = old?.getAttribute("tabindex") ?? (this.#groups.size ? -1 : 0);
     const group = draw(
-      "g",
-      { class: `box ${outcome}`, role: "button", tabindex, "aria-label": name, onclick: () => this.onPick(key), onkeydown: (event) => this.#key(event, key) },
-      draw("rect", { ...area, class: "reach" }),
-      draw("rect", { ...area, class: "edge" }),
+      `g.box.${outcome}`,
+      { role: "button", tabindex, "aria-label": name, onclick: () => this.onPick(key), onkeydown: (event) => this.#key(event, key) },
+      draw("rect.reach", area),
+      draw("rect.edge", area),
       draw("text", {}, text),
     );
     if (old) old.replaceWith(group);

@@ -1,7 +1,7 @@
 // A small form in which somebody says what stands there, and the way back.
 
-import { ask, freshKey } from "./api.js";
-import { say } from "./dom.js";
+import { freshKey, post } from "./api.js";
+import { attempt, onSubmit, say, showRefusal } from "./dom.js";
 
 export class Corrector {
   /** `onChange(reading)`: its truth is another now; `onClose(reading)`: the form has gone. */
@@ -10,10 +10,9 @@ export class Corrector {
     [this.input, this.refusal] = [form.querySelector("input"), form.querySelector(".refusal")];
     form.remove();
     form.hidden = false;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (event.submitter.value === "cancel") this.close();
-      else this.#decide(event.submitter.value ? { outcome: event.submitter.value } : { text: this.input.value });
+    onSubmit(form, ({ value }) => {
+      if (value === "cancel") this.close();
+      else this.#decide(value ? { outcome: value } : { text: this.input.value });
     });
     form.addEventListener("keydown", (event) => {
       event.stopPropagation(); // the picture has keys of its own
@@ -24,7 +23,7 @@ export class Corrector {
   /** Ask about a reading; `place(form)` puts the form where it belongs. */
   open(reading, place) {
     this.reading = reading;
-    this.refusal.hidden = true;
+    showRefusal(this.refusal, null);
     this.input.value = (reading.truth ?? reading).text;
     place(this.form);
     this.input.focus({ preventScroll: true });
@@ -38,29 +37,25 @@ export class Corrector {
     this.reading = null;
   }
 
-  async undo(reading) {
-    try {
-      await ask(`/v1/corrections/${reading.correction}/undo`, { method: "POST" });
+  undo(reading) {
+    return attempt(async () => {
+      await post(`/v1/corrections/${reading.correction}/undo`);
       reading.truth = reading.correction = null;
       say("Taken back.");
       this.onChange(reading);
-    } catch (refusal) {
-      say(refusal.message);
-    }
+    });
   }
 
   async #decide(said) {
     const reading = this.reading;
     try {
-      const headers = { "Idempotency-Key": freshKey() };
-      const { id, truth } = await ask(`/v1/readings/${reading.id}/corrections`, { json: said, headers });
+      const { id, truth } = await post(`/v1/readings/${reading.id}/corrections`, { json: said, key: freshKey() });
       Object.assign(reading, { truth, correction: id });
       say("Noted.");
       this.onChange(reading);
       this.close();
     } catch (refusal) {
-      this.refusal.textContent = refusal.message;
-      this.refusal.hidden = false;
+      showRefusal(this.refusal, refusal);
     }
   }
 }

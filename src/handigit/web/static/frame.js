@@ -1,8 +1,9 @@
 // What every page does: signing out.
 
 import { ask } from "./api.js";
+import { on } from "./dom.js";
 
-document.getElementById("sign-out")?.addEventListener("click", async () => {
+on("click", "#sign-out", async () => {
   await ask("/v1/session", { method: "DELETE" });
   location.assign("/sign-in");
 });

@@ -1,25 +1,17 @@
 // How files come to the page: chosen, dropped anywhere, pasted, photographed. It hands them on and knows no more of them.
 
-import { byId, make } from "./dom.js";
+import { byId, make, on } from "./dom.js";
 
 const VIDEO = { facingMode: { ideal: "environment" }, width: { ideal: 1920 }, height: { ideal: 1440 } };
-const REASONS = {
-  NotAllowedError: "The browser was not allowed to use the camera. Allow it beside the address, or choose a photo.",
-  NotFoundError: "This device has no camera. Choose a photo instead.",
-  NotReadableError: "Another program uses the camera. Close it, or choose a photo.",
-  TypeError: "Browsers lend a camera only to pages over https or on this machine itself. Choose a photo instead.",
-};
 
 /** `onFiles` gets an array of files, however they came. */
 export function takeFiles(onFiles) {
   const hand = (files) => files?.length && onFiles([...files]);
-  for (const input of [byId("files"), byId("snapshot")]) {
-    input.addEventListener("change", () => {
-      hand(input.files);
-      input.value = "";
-    });
-  }
-  byId("choose").addEventListener("click", () => byId("files").click());
+  on("change", "#files, #snapshot", (input) => {
+    hand(input.files);
+    input.value = "";
+  });
+  on("click", "#choose", () => byId("files").click());
   document.addEventListener("paste", ({ clipboardData }) => hand(clipboardData?.files));
   takeDropped(hand);
   takePhotos(hand);
@@ -38,7 +30,7 @@ function takeDropped(hand) {
 
 function takePhotos(hand) {
   const [dialog, finder] = [byId("camera"), byId("finder")];
-  byId("photograph").addEventListener("click", async () => {
+  on("click", "#photograph", async () => {
     const reason = await turnOn(finder);
     byId("no-camera").textContent = reason;
     byId("take").textContent = reason ? "Choose a photo" : "Take";
@@ -60,7 +52,7 @@ async function turnOn(finder) {
     finder.srcObject = await navigator.mediaDevices.getUserMedia({ video: VIDEO }); // missing where it is not safe
     return "";
   } catch ({ name, message }) {
-    return REASONS[name] ?? message;
+    return byId(name)?.textContent ?? message; // the page has words for the usual ones
   }
 }
 

@@ -4,9 +4,8 @@
 //   pad.pen = 0.07;  pad.shape = 2;                    // width of the line, width of the pad: shares of its height
 //   pad.undo();  pad.clear();  pad.isEmpty;  pad.picture(280)   // a PNG so many pixels high, dark on white
 
+import { make } from "./dom.js";
 import { Strokes } from "./strokes.js";
-
-const nothing = () => {};
 
 export class Pad {
   #strokes = new Strokes();
@@ -15,7 +14,7 @@ export class Pad {
   #shape = 1;
   pen = 0.07;
 
-  constructor(canvas, { onDraw = nothing, onLift = nothing } = {}) {
+  constructor(canvas, { onDraw, onLift }) {
     Object.assign(this, { canvas, onDraw, onLift });
     const listen = { pointerdown: this.#down, pointermove: this.#move, pointerup: this.#up, pointercancel: this.#up };
     for (const [name, act] of Object.entries(listen)) canvas.addEventListener(name, act);
@@ -44,8 +43,7 @@ export class Pad {
   }
 
   picture(height) {
-    const sheet = document.createElement("canvas");
-    [sheet.width, sheet.height] = [Math.round(this.#shape * height), height];
+    const sheet = make("canvas", { width: Math.round(this.#shape * height), height });
     const context = sheet.getContext("2d");
     context.fillStyle = "#fff";
     context.fillRect(0, 0, sheet.width, sheet.height);

@@ -1,13 +1,14 @@
 // The first page put together: the pad and its answer, files and what was read from them.
 
-import { ask, askLines } from "./api.js";
-import { byId, make } from "./dom.js";
-import { download, toCsv, toJsonLines } from "./export.js";
+import { askLines, post } from "./api.js";
+import { attempt, byId, make, on } from "./dom.js";
+import { areKept, save } from "./export.js";
 import { takeFiles } from "./intake.js";
 import { Latest } from "./latest.js";
 import { Pad } from "./pad.js";
-import { showAnswer, showRefusal } from "./read_answer.js";
+import { showAnswer, showProblem } from "./read_answer.js";
 import { Results } from "./results.js";
+import { several } from "./words.js";
 
 const HEIGHT_PX = { digit: 140, number: 160 };
 const SHAPE = { digit: 1, number: 2 };
@@ -17,8 +18,8 @@ const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).v
 let isSettled = true;
 const kind = () => chosen("as");
 const latest = new Latest(
-  (signal) => ask(`/pad?as=${kind()}`, { method: "POST", body: pad.picture(HEIGHT_PX[kind()]), signal }),
-  { onAnswer: (answer) => showAnswer(answer, { kind: kind(), isSettled }), onRefusal: showRefusal },
+  (signal) => post(`/pad?as=${kind()}`, { body: pad.picture(HEIGHT_PX[kind()]), signal }),
+  { onAnswer: (answer) => showAnswer(answer, { kind: kind(), isSettled }), onRefusal: showProblem },
 );
 const pad = new Pad(byId("pad"), { onDraw: drawn, onLift: lifted });
 
@@ -42,10 +43,9 @@ function prepare() {
   pad.shape = SHAPE[kind()];
 }
 
-byId("undo").addEventListener("click", () => pad.undo());
-byId("clear").addEventListener("click", () => pad.clear());
-byId("pen").addEventListener("input", ({ target }) => (pad.pen = target.value / 100));
-for (const input of document.querySelectorAll("input[name=as]")) input.addEventListener("change", prepare);
+on("click", "#undo, #clear", ({ id }) => pad[id]());
+on("input", "#pen", ({ value }) => (pad.pen = value / 100));
+on("change", "input[name=as]", prepare);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target.matches("input, textarea")) return;
   event.preventDefault();
@@ -71,7 +71,7 @@ async function read(files, as = chosen("holds")) {
   while (waiting.length) await readOne(waiting.shift());
   [stopping, done] = [null, 0];
   byId("work").hidden = true;
-  tell(`${results.readings.length} ${results.readings.length === 1 ? "answer" : "answers"}.`);
+  tell(`${several(results.readings.length, "answer")}.`);
 }
 
 async function readOne(file) {
@@ -99,31 +99,28 @@ function progress({ name }) {
   else bar.removeAttribute("value");
   tell(`Reading ${name}: ${results.readings.length} so far.`);
   byId("csv").disabled = byId("jsonl").disabled = !results.readings.length;
+  byId("csv").hidden = !areKept(results.readings);
 }
 
 const tell = (words) => (byId("told").textContent = words);
 
 function refuse({ name }, reason) {
-  byId("refusals").append(make("p", { className: "refusal" }, make("b", {}, name), `: ${reason.replace(/^the \w+ given as [^:]+: /, "")}`));
+  byId("refusals").append(make("p.refusal", {}, make("b", {}, name), `: ${reason.replace(/^the \w+ given as [^:]+: /, "")}`));
 }
 
-const without = ({ key, correction, ...reading }) => reading;
-byId("csv").addEventListener("click", () => download("handigit.csv", toCsv(results.readings), "text/csv"));
-byId("jsonl").addEventListener("click", () => download("handigit.jsonl", toJsonLines(results.readings.map(without)), "application/jsonl"));
-byId("cancel").addEventListener("click", () => {
+on("click", "#csv, #jsonl", ({ id }) => attempt(() => save(results.readings, id)));
+on("click", "#cancel", () => {
   waiting.length = 0;
   stopping?.abort();
 });
-byId("forget").addEventListener("click", () => {
+on("click", "#forget", () => {
   byId("cancel").click();
   results.clear();
   byId("refusals").replaceChildren();
   byId("results").hidden = true;
 });
-for (const button of document.querySelectorAll("[data-sample]")) {
-  button.addEventListener("click", async () => {
-    const content = await (await fetch(button.dataset.sample)).blob();
-    read([new File([content], button.dataset.sample.split("/").at(-1), { type: content.type })], button.dataset.kind);
-  });
-}
+on("click", "[data-sample]", async ({ dataset: { sample, kind: as } }) => {
+  const content = await (await fetch(sample)).blob();
+  read([new File([content], sample.split("/").at(-1), { type: content.type })], as);
+});
 takeFiles(read);

@@ -1,8 +1,8 @@
 // One reading: its place on the page, and saying what stands there.
 
-import { ask, freshKey } from "./api.js";
-import { boxOf, closeView, cut, pageOf, whole } from "./crop.js";
-import { byId, say } from "./dom.js";
+import { freshKey, post } from "./api.js";
+import { boxOf, closeCut, cut, pageOf, whole } from "./crop.js";
+import { attempt, byId, on, onSubmit } from "./dom.js";
 
 const { reading, picture, box } = byId("reading").dataset;
 const form = byId("correct");
@@ -10,19 +10,15 @@ let key = freshKey();
 
 async function drawPage() {
   const page = await pageOf(picture);
-  byId("crop").replaceChildren(page ? cut(page, closeView(boxOf(box), page), "What is written") : "No picture of this was kept.");
+  byId("crop").replaceChildren(closeCut(page, boxOf(box), "What is written"));
   if (page) byId("page").replaceChildren(cut(page, whole(page), "The page, with the place marked", boxOf(box)));
 }
 
 /** Do it, and show the page anew. */
-async function change(address, how) {
-  try {
-    await ask(address, { method: "POST", ...how });
-    location.reload();
-  } catch (refusal) {
-    say(refusal.message);
-  }
-}
+const change = (address, how) => attempt(async () => {
+  await post(address, how);
+  location.reload();
+});
 
 function showDigits() {
   const { text, outcome } = form.elements;
@@ -36,12 +32,9 @@ if (form) {
   showDigits();
   form.addEventListener("change", showDigits);
   form.addEventListener("input", () => (key = freshKey()));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
+  onSubmit(form, () => {
     const json = Object.fromEntries(new FormData(form)); // a disabled field is not in it
-    change(`/v1/readings/${reading}/corrections`, { json, headers: { "Idempotency-Key": key } });
+    change(`/v1/readings/${reading}/corrections`, { json, key });
   });
 }
-for (const button of document.querySelectorAll("[data-undo]")) {
-  button.addEventListener("click", () => change(`/v1/corrections/${button.dataset.undo}/undo`));
-}
+on("click", "[data-undo]", ({ dataset }) => change(`/v1/corrections/${dataset.undo}/undo`));

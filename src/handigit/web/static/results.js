@@ -7,7 +7,7 @@ import { byId, make } from "./dom.js";
 import { outcomeWord, percent } from "./words.js";
 
 const SHOWN_BY_BROWSERS = ["image/png", "image/jpeg", "image/webp", "image/bmp"];
-const may = (what) => document.body.dataset[what] === "true";
+const mayCorrect = document.body.dataset.mayCorrect === "true";
 
 export class Results {
   readings = [];
@@ -47,10 +47,9 @@ export class Results {
   #page(file, number) {
     const key = `${file.number}.${number}`;
     if (!this.#pages.has(key)) {
-      const page = { key, file, number, readings: [], list: make("ol") };
-      const isLong = file.type === "application/pdf" || file.type === "image/tiff";
-      page.title = `${file.name}${isLong ? `, page ${number + 1}` : ""}`;
-      byId("list").append(make("h3", {}, make("button", { className: "quiet", type: "button", onclick: () => this.#show(page) }, page.title)), page.list);
+      const title = SHOWN_BY_BROWSERS.includes(file.type) ? file.name : `${file.name}, page ${number + 1}`;
+      const page = { key, file, number, title, readings: [], list: make("ol") };
+      byId("list").append(make("h3", {}, make("button.quiet", { onclick: () => this.#show(page) }, title)), page.list);
       this.#pages.set(key, page);
     }
     return this.#pages.get(key);
@@ -63,8 +62,7 @@ export class Results {
     if (this.#shown !== page) return;
     byId("view").hidden = !address;
     if (!address) return;
-    const about = page.readings.map(boxed);
-    await this.view.show(address, about).catch(() => (byId("view").hidden = this.#shown === page));
+    await this.view.show(address, page.readings.map(boxed)).catch(() => (byId("view").hidden = this.#shown === page));
     this.view.image.alt = page.title;
   }
 
@@ -82,14 +80,14 @@ export class Results {
   #changed(reading) {
     const { text, outcome } = reading.truth ?? reading;
     const row = make(
-      "button",
-      { type: "button", className: "reading", onclick: () => this.#pick(reading, "list") },
-      make("b", { className: "figures" }, text || "–"),
-      make("span", { className: `outcome ${outcome}` }, reading.truth ? "by you" : outcomeWord(outcome)),
-      make("span", { className: "hint figures" }, reading.truth ? "" : percent(reading.confidence)),
+      "button.reading",
+      { onclick: () => this.#pick(reading, "list") },
+      make("b.figures", {}, text || "–"),
+      make(`span.outcome.${outcome}`, {}, reading.truth ? "by you" : outcomeWord(outcome)),
+      make("span.hint.figures", {}, reading.truth ? "" : percent(reading.confidence)),
     );
-    const undo = reading.truth && make("button", { type: "button", className: "quiet", onclick: () => this.corrector.undo(reading) }, "Undo");
-    this.#rows.get(reading.key).replaceChildren(row, ...(undo ? [undo] : []));
+    const undo = reading.truth && make("button.quiet", { onclick: () => this.corrector.undo(reading) }, "Undo");
+    this.#rows.get(reading.key).replaceChildren(row, undo ?? "");
     if (this.#shown?.readings.includes(reading)) this.view.update(boxed(reading));
   }
 
@@ -98,18 +96,17 @@ export class Results {
     await this.#show(this.#pageOf(reading));
     for (const [key, row] of this.#rows) row.classList.toggle("chosen", key === reading.key);
     this.view.select(reading.key);
-    if (!may("mayCorrect") || !reading.id) return;
-    const onPicture = from === "picture" && this.view.has(reading.key);
-    this.from = onPicture ? "picture" : "list";
+    if (!mayCorrect || !reading.id) return;
+    this.isOnPicture = from === "picture" && this.view.has(reading.key);
     this.corrector.open(reading, (form) => {
       form.removeAttribute("style");
-      if (onPicture) this.view.attach(form, reading.key);
+      if (this.isOnPicture) this.view.attach(form, reading.key);
       else this.#rows.get(reading.key).append(form);
     });
   }
 
   #backTo({ key }) {
-    if (this.from === "picture") this.view.select(key, { focus: true });
+    if (this.isOnPicture) this.view.select(key, { focus: true });
     else this.#rows.get(key)?.firstChild.focus();
   }
 }

@@ -1,8 +1,8 @@
 // The page on which people decide what the reader doubts, by keyboard or by thumb.
 
 import { ask } from "./api.js";
-import { closeView, cut, wideView } from "./crop.js";
-import { byId, make, say } from "./dom.js";
+import { closeCut, cut, wideView } from "./crop.js";
+import { attempt, byId, make, on, onSubmit, say } from "./dom.js";
 import { Desk } from "./review_desk.js";
 import { Outbox } from "./review_outbox.js";
 import { outcomeWord, percent } from "./words.js";
@@ -20,12 +20,10 @@ let counted = 0;
 async function step(work = () => {}) {
   if (busy) return;
   busy = true;
-  try {
+  await attempt(async () => {
     await work();
     await next();
-  } catch (refusal) {
-    say(refusal.message);
-  }
+  });
   busy = false;
 }
 
@@ -44,8 +42,7 @@ async function next() {
 async function show({ reading, purpose, typed, page }) {
   byId("third").hidden = purpose !== "third";
   byId("source").textContent = `${reading.source || "a picture"}, page ${reading.page + 1}`;
-  const others = reading.alternatives.filter(([text]) => text);
-  const candidates = reading.text ? [[reading.text, reading.confidence], ...others] : others;
+  const candidates = [[reading.text, reading.confidence], ...reading.alternatives].filter(([text]) => text);
   byId("candidates").replaceChildren(...candidates.slice(0, 5).map(candidate));
   setText(typed ?? reading.text, typed === undefined);
   showPicture(reading, await page);
@@ -55,14 +52,13 @@ async function show({ reading, purpose, typed, page }) {
 
 function showPicture({ box, text }, page) {
   const wide = page && wideView(box, page);
-  byId("crop").replaceChildren(page ? cut(page, closeView(box, page), `What is written; it was read as ${text || "nothing"}`) : "No picture of this was kept.");
+  byId("crop").replaceChildren(closeCut(page, box, `What is written; it was read as ${text || "nothing"}`));
   byId("context").replaceChildren(wide ? cut(page, wide, "The place on its page", box) : "");
 }
 
 function candidate([text, share], place) {
-  const onClick = () => decide("read", text);
-  const settings = { className: "button candidate", type: "button", "data-text": text, title: `Alt+${place + 1}`, onClick };
-  return make("button", settings, make("b", { className: "figures" }, text), make("span", { className: "hint" }, percent(share)));
+  const settings = { type: "button", "data-text": text, title: `Alt+${place + 1}`, onclick: () => decide("read", text) };
+  return make("button.button.candidate", settings, make("b.figures", {}, text), make("span.hint", {}, percent(share)));
 }
 
 /** What stands in the field; `fresh` where nobody has written in it. */
@@ -122,9 +118,9 @@ function showDone() {
 
 /** Only now, after the decision, why it was shown: it would have swayed whoever decides. */
 function told({ item: { reading, purpose }, text, outcome }) {
-  const link = make("a", { href: `/readings/${reading.id}`, className: "figures", target: "_blank" }, text || outcomeWord(outcome));
+  const link = make("a.figures", { href: `/readings/${reading.id}`, target: "_blank" }, text || outcomeWord(outcome));
   const was = text === reading.text ? "as read" : `read as ${reading.text || "nothing"}`;
-  return make("li", {}, link, make("span", { className: "hint" }, ` ${was}, ${WHY[purpose]}`));
+  return make("li", {}, link, make("span.hint", {}, ` ${was}, ${WHY[purpose]}`));
 }
 
 async function count(now) {
@@ -138,17 +134,19 @@ async function count(now) {
 
 function showUnsent(unsent) {
   byId("unsent").hidden = !unsent;
-  byId("unsent").textContent = `The server does not answer. Decisions kept here and sent again: ${unsent}.`;
+  byId("unsent-count").textContent = unsent;
   if (!unsent && !shown) step(); // it answers again
 }
 
 const keys = {
+  arrowleft: () => move(-1),
+  arrowright: () => move(1),
+  arrowup: () => choose(-1),
+  arrowdown: () => choose(1),
   x: () => decide("not_a_number"),
   b: () => decide("blank"),
   u: undo,
   "?": () => byId("help").showModal(),
-  arrowup: () => choose(-1),
-  arrowdown: () => choose(1),
   escape: () => shown && setText(shown.reading.text, true),
 };
 
@@ -159,9 +157,7 @@ function actOf({ key, code, altKey, target }) {
   }
   if (key === "Enter") return [input, document.body].includes(target) && accept;
   // Arrows move within what somebody is writing, and between items else.
-  const free = target !== input || input.dataset.fresh === "true";
-  if (key === "ArrowLeft") return free && (() => move(-1));
-  if (key === "ArrowRight") return free && (() => move(1));
+  if (target === input && input.dataset.fresh !== "true" && /^Arrow(Left|Right)$/.test(key)) return null;
   if (target !== input && /^[0-9]$/.test(key)) input.focus();
   return keys[key.toLowerCase()];
 }
@@ -173,18 +169,15 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!event.repeat) act();
 });
-input.addEventListener("focus", () => input.dataset.fresh === "true" && input.select());
-input.addEventListener("input", () => {
+on("focus", "#text", () => input.dataset.fresh === "true" && input.select());
+on("input", "#text", () => {
   input.value = input.value.replace(/[^0-9]/g, "");
   input.dataset.fresh = false;
   markCandidate();
 });
-byId("decision").addEventListener("submit", (event) => {
-  event.preventDefault();
-  accept();
-});
-const buttons = { blank: keys.b, not: keys.x, undo, before: () => move(-1), skip: () => move(1), keys: keys["?"], again: () => step() };
-for (const [id, act] of Object.entries(buttons)) byId(id).addEventListener("click", act);
+onSubmit(byId("decision"), accept);
+on("click", "[data-key]", ({ dataset }) => keys[dataset.key]());
+on("click", "#again", () => step());
 addEventListener("pagehide", () => desk.leave());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 addEventListener("beforeunload", (event) => desk.outbox.unsent.length && event.preventDefault());

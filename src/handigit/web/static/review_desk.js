@@ -1,10 +1,9 @@
 // What lies on a reviewer's desk: the items they hold, the one they look at, and what they have decided.
 
-import { ask, freshKey } from "./api.js";
+import { freshKey, post } from "./api.js";
 import { pageOf } from "./crop.js";
 
 const MOST_HELD = 6;
-const post = (address) => ask(`/v1/${address}`, { method: "POST" });
 
 export class Desk {
   constructor(outbox) {
@@ -47,8 +46,8 @@ export class Desk {
     const last = this.done.at(-1);
     const correction = await last.landed;
     if (!correction) return false;
-    const again = await post(`review/lease/${last.item.id}/renew`).catch(unless(409));
-    await post(`corrections/${correction.id}/undo`);
+    const again = await post(`/v1/review/lease/${last.item.id}/renew`).catch(unless(409));
+    await post(`/v1/corrections/${correction.id}/undo`);
     this.forget(last);
     if (again) this.held.splice(this.at, 0, preloaded(again));
     return Boolean(again);
@@ -65,7 +64,7 @@ export class Desk {
   }
 
   async #take() {
-    this.taking ??= post("review/lease").finally(() => (this.taking = null)).then((item) => item && this.#lay(item));
+    this.taking ??= post("/v1/review/lease").finally(() => (this.taking = null)).then((item) => item && this.#lay(item));
     await this.taking;
   }
 

@@ -1,6 +1,6 @@
 // Decisions on their way to the server: one after the other, each until it has landed, and kept by the tab meanwhile.
 
-import { ask } from "./api.js";
+import { post } from "./api.js";
 
 const KEPT = "handigit-decisions";
 const FIRST_WAIT_MS = 500;
@@ -37,7 +37,7 @@ export class Outbox {
   async #land({ lease, key, ...decision }) {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       try {
-        const said = await ask(`/v1/review/lease/${lease}/decide`, { json: decision, headers: { "Idempotency-Key": key }, keepalive: true });
+        const said = await post(`/v1/review/lease/${lease}/decide`, { json: decision, key, keepalive: true });
         this.onWait(0);
         return said;
       } catch (refusal) {

@@ -1,16 +1,14 @@
 // Signing in, and on to where one wanted to go.
 
-import { ask } from "./api.js";
-import { byId } from "./dom.js";
+import { post } from "./api.js";
+import { byId, onSubmit, showRefusal } from "./dom.js";
 
 const form = byId("sign-in");
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(form, async () => {
   try {
-    await ask("/v1/session", { json: Object.fromEntries(new FormData(form)) });
+    await post("/v1/session", { json: Object.fromEntries(new FormData(form)) });
     location.assign(form.dataset.back);
   } catch (refusal) {
-    byId("refusal").textContent = refusal.message;
-    byId("refusal").hidden = false;
+    showRefusal(byId("refusal"), refusal);
   }
 });

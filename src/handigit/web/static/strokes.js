@@ -30,10 +30,6 @@ export class Strokes {
     return this.#strokes.length;
   }
 
-  get points() {
-    return this.#strokes.reduce((sum, { points }) => sum + points.length, 0);
-  }
-
   /** Paint all of it on a canvas' context whose height in pixels is `height`. */
   paint(context, height, ink) {
     context.strokeStyle = context.fillStyle = ink;
@@ -61,11 +57,11 @@ function paintStroke(context, height, { pen, points }) {
 export function pieces(points) {
   const middle = (a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
   const found = [];
-  let from = points[0].slice(0, 2);
+  let from = middle(points[0], points[0]);
   for (let i = 1; i < points.length; i++) {
-    const isLast = i === points.length - 1;
-    const to = isLast ? points[i].slice(0, 2) : middle(points[i], points[i + 1]);
-    found.push({ from, over: points[i].slice(0, 2), to, width: points[i][2] });
+    const [x, y, width] = points[i];
+    const to = middle(points[i], points[i + 1] ?? points[i]);
+    found.push({ from, over: [x, y], to, width });
     from = to;
   }
   return found;
