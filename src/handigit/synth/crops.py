@@ -51,10 +51,14 @@ def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix
     if chance < mix.nothing:
         return Crop(_seen(_empty(rng), rng, clean=False), "")
     text = _no_number(rng) if chance < mix.nothing + mix.no_number else number(rng)
-    real = _any_of(hands, rng) if hands and rng.random() < mix.real else None
+    hand = _any_of(hands, rng).hand(rng) if hands and rng.random() < mix.real else None
+    if (
+        hand is not None and hand.mixed and NO_NUMBER not in text
+    ):  # where all lean differently nobody could tell a slash from a 1
+        text = "".join(filter(str.isdecimal, text)) or text
     height_px = float(np.exp(rng.uniform(np.log(13), np.log(44))))
     manner = Manner.draw(rng)
-    writing = write_number(text, rng, height_px=height_px, manner=manner, hand=real.hand(rng) if real else None)
+    writing = write_number(text, rng, height_px=height_px, manner=manner, hand=hand)
     clean = rng.random() < mix.plain
     page = _on_paper(_with_pen(writing, rng), rng, clean=clean)
     if NO_NUMBER in text:
@@ -169,7 +173,7 @@ def _print(
     """Rules, cells and neighbours, in place."""
     high = writing.height_px
     if writing.cells and rng.random() < 0.9:
-        room = rng.uniform(0.05, 0.8 if rng.random() < 0.7 else 1.6, 2) * high
+        room = rng.uniform(0.25, 0.8 if rng.random() < 0.7 else 1.6, 2) * high  # a border as high as a digit is a 1
         borders = tuple(border + left for border in writing.cells)
         print_cells(page, borders, rng, rows=(rows[0] - room[0], rows[1] + room[1]))
     elif rng.random() < 0.4:

@@ -149,14 +149,14 @@ def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float) 
             seen = 22 * size * rng.uniform(0.1, 0.6)
             y = round(seen) if rng.random() < 0.5 else round(height + 22 * size - seen)
             cv2.putText(page, text, (int(rng.integers(-10, width)), y), font, size, shade, int(rng.integers(1, 3)))
-        elif kind < 0.8:
+        elif kind < 0.85 or (kind < 0.9 and height < 1.8 * height_px):  # an upright as high as a digit is a 1
             y = int(rng.choice([rng.uniform(0, 0.1), rng.uniform(0.9, 1)]) * height)
             cv2.line(page, (0, y), (width, y), shade, int(rng.integers(1, 4)))
         elif kind < 0.9:
             x = int(rng.choice([rng.uniform(0, 0.03), rng.uniform(0.97, 1)]) * width)
             cv2.line(page, (x, 0), (x, height), shade, int(rng.integers(1, 3)))
         else:
-            page[:, : max(1, int(rng.uniform(0.02, 0.15) * width))] = shade
+            page[:, : round(rng.uniform(0.4, 1.0) * height_px)] = shade
 
 
 def stamp(page: Page, rng: np.random.Generator) -> Page:

@@ -28,11 +28,23 @@ def digits_only(rng: np.random.Generator, *, shortest: int = 1, longest: int = L
     """Any digits; short numbers are more usual than long ones, runs of one digit more usual than chance has them."""
     count = int(np.clip(shortest + rng.gamma(1.6, 2.0), shortest, longest))
     text = "".join(str(value) for value in rng.integers(0, 10, count))
+    if rng.random() < 0.4:
+        text = _first_digit(rng) + text[1:]
     if count > 1 and rng.random() < 0.25:
         start, value = int(rng.integers(count)), str(rng.integers(10) if rng.random() < 0.5 else 0)
         stop = min(count, start + int(rng.integers(2, 5)))
         text = text[:start] + value * (stop - start) + text[stop:]
     return text
+
+
+def _first_digit(rng: np.random.Generator) -> str:
+    """The digit that a count or an amount begins with: a 1 in three of ten (Benford 1938)."""
+    return str(int(10 ** rng.random()))
+
+
+def _round(rng: np.random.Generator) -> str:
+    """One or two digits and the zeros after them."""
+    return _first_digit(rng) + str(rng.integers(10)) * int(rng.random() < 0.5) + "0" * int(rng.integers(1, 5))
 
 
 def _amount(rng: np.random.Generator) -> str:
@@ -72,7 +84,7 @@ def _padded(rng: np.random.Generator) -> str:
 
 
 def _fraction(rng: np.random.Generator) -> str:
-    return f"{rng.integers(100)}{rng.choice(['/', ',', '.', '.', ','])}{rng.integers(100)}"
+    return f"{rng.integers(100)}{rng.choice(['/', ',', '.', '.', ',', '.', ',', '.'])}{rng.integers(100)}"
 
 
 def _framed(text: str, rng: np.random.Generator) -> str:
@@ -88,7 +100,8 @@ def _framed(text: str, rng: np.random.Generator) -> str:
 
 
 _KINDS: Final[tuple[tuple[Maker, float], ...]] = (
-    (digits_only, 0.45),
+    (digits_only, 0.41),
+    (_round, 0.08),
     (_amount, 0.26),
     (_padded, 0.1),
     (_year, 0.06),
