@@ -8,6 +8,8 @@ import torch
 
 from handigit.settings import Settings
 
+pytest_plugins = ("browsing",)  # one browser for the tests of all pages
+
 # Speed is measured in bench/; a test that fails because the machine is busy says nothing.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

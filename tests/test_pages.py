@@ -9,7 +9,6 @@ from browsing import check_accessible, check_narrow
 from handigit.web.pages.frame import PLACES, STATIC
 from serving import Running
 
-pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 ADDRESSES = [address for address, _, _ in PLACES]
 

@@ -27,7 +27,7 @@ from store_cases import NO_SAMPLES, ORIGIN, doubt, number
 from store_cases import page as picture
 from test_web import wait_until_ready
 
-pytest_plugins = ("browsing", "store_server")
+pytest_plugins = ("store_server",)
 TODAY = datetime.now(UTC)
 ALL = Filter()
 CONTROL_FIRST = Policy(control_share=1, control_turn=1, second_share=0)

@@ -31,7 +31,6 @@ from handigit.web.pages.words import sentence
 from serving import HOST, Running, encoded, picture, settings
 from test_web import wait_until_ready
 
-pytest_plugins = ("browsing",)
 SEVEN = picture(size=280)
 
 

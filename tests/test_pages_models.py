@@ -17,7 +17,6 @@ from handigit.web.pages.models import _part, _view
 from serving import Running, picture, running
 
 NANO = Path(__file__).parents[1] / "published" / "digit-nano.onnx"
-pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 
 

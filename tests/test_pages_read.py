@@ -20,7 +20,6 @@ from handigit.web.app import create_app
 from handigit.web.pages.frame import STATIC
 from serving import Running, encoded, picture, running, settings
 
-pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 SAMPLES = STATIC / "samples"
 SCORES = ["87", "92", "45", "100", "73", "68", "9"]

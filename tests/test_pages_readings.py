@@ -15,7 +15,6 @@ from handigit.web.access import COOKIE
 from serving import Running, running
 from store_cases import NO_SAMPLES, ORIGIN, doubt, number, page
 
-pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 HOSTILE = """<img src=x onerror=alert(1)>"'&amp;{{7*7}}</script>"""
 PASSWORD = "a password"

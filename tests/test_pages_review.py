@@ -14,7 +14,6 @@ from handigit.web.access import COOKIE
 from serving import Running, running
 from store_cases import NO_SAMPLES, doubt, number
 
-pytest_plugins = ("browsing",)
 pytestmark = pytest.mark.browser
 HOSTILE = """<img src=x onerror=alert(1)>"'.png"""
 LINE_HEIGHT = 40
