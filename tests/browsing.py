@@ -19,9 +19,9 @@ PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobil
 _ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for the tests of a file: while Playwright runs, nothing else in this thread can run an event loop."""
     if not CHROMIUM:
         pytest.skip(MISSING)
     with sync_playwright() as playwright:

@@ -24,6 +24,8 @@ _WORTH_TELLING: Final = 1e-4
 """Probability of the least likely text that is told."""
 _WIDEST: Final = 1.3
 """Width of a digit's box, in heights, beyond which ink at either end belongs to something else."""
+_LEAD_OF_NONE: Final = 1.5
+"""How much likelier than the best number it must be that there is none: a doubt costs a glance, a lost number more."""
 _INKED: Final = 0.3
 """Strength of ink in a line that a box is drawn around."""
 
@@ -65,8 +67,8 @@ def number_on(seen: Seen, looked: Looked, card: Card, wanted: Wanted) -> Number:
     line, crop = seen.line, seen.size
     assert line is not None
     found, shares = looked.found, looked.shares
-    numbers = _by_text(found)
-    if not numbers or _share_of_none(found) > numbers[0].probability:
+    numbers = _numbers_in(found)
+    if not numbers:
         return _no_number(found, line, crop)
     best = numbers[0]
     confidence = card.confidence(best.probability)
@@ -142,9 +144,15 @@ def _around_all(boxes: Sequence[Box]) -> Box:
 
 
 def best_number(found: Sequence[Hypothesis]) -> Hypothesis | None:
-    """The likeliest number among the texts of a line, None where it is likelier that there is none."""
+    """The likeliest number among the texts of a line, None where there probably is none."""
+    return next(iter(_numbers_in(found)), None)
+
+
+def _numbers_in(found: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The numbers among the texts of a line, the likeliest first; none where there probably is none."""
     numbers = _by_text(found)
-    return numbers[0] if numbers and numbers[0].probability >= _share_of_none(found) else None
+    is_one = numbers and _share_of_none(found) <= _LEAD_OF_NONE * numbers[0].probability
+    return numbers if is_one else []
 
 
 def _share_of_none(found: Sequence[Hypothesis]) -> float:

@@ -37,6 +37,7 @@ export class Desk {
     const [item] = this.held.splice(this.at, 1);
     const decision = { lease: item.id, reading: item.reading.id, ...truth, key: freshKey() };
     const made = { item, ...truth, landed: this.outbox.put(decision) };
+    made.landed.then(() => (made.isLanded = true));
     this.done.push(made);
     return made;
   }
@@ -68,9 +69,11 @@ export class Desk {
     await this.taking;
   }
 
-  /** Below all others; what is held already, but for too long, is held anew. */
+  /** Below all others; of what was held for too long, what is on its way to the server goes back, other is held anew. */
   #lay(item) {
-    const known = this.held.find(({ reading }) => reading.id === item.reading.id);
+    const same = ({ reading }) => reading.id === item.reading.id;
+    if (this.done.some((one) => !one.isLanded && same(one.item))) return post(`/v1/review/lease/${item.id}/release`);
+    const known = this.held.find(same);
     if (known) known.id = item.id;
     else this.held.push(preloaded(item));
   }
