@@ -7,7 +7,6 @@ connections, finishes what was accepted, and ends. A second signal ends it at on
 import asyncio
 import logging
 import signal
-import sys
 import threading
 from functools import partial
 from types import FrameType
@@ -31,9 +30,6 @@ _ACCEPTS: Final = 16
 last of hundreds would be taken seconds later; copies of the socket share the queue of those that wait."""
 _GRACE_S: Final = 20
 """How much longer than the longest deadline an answer may take at the end."""
-_TURN_S: Final = 0.0002
-"""How long a thread keeps the interpreter while others wait: a 25th of Python's own. The event loop and threads that
-read wait so long each time they come back from the system; a flood would starve one of them if it were longer."""
 
 
 class Server(uvicorn.Server):
@@ -66,7 +62,6 @@ def serve(settings: Settings) -> None:
         StoreError: the store cannot be opened.
     """
     log_lines()
-    sys.setswitchinterval(_TURN_S)
     app = create_app(settings, store=open_store(settings))
     config = _config(app, settings)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop's, where it is installed
