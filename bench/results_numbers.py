@@ -69,8 +69,9 @@ def _tuned(found: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     said = (
-        f"Tuned on {found['strings']} strings of orand_car_a and scored on the other folds (float32; these weights are "
-        f"not shipped): {mean_sd(found['before'])} % right before, {mean_sd(found['after'])} after."
+        f"Tuned on {found['strings']} strings of orand_car_a and scored on the other folds (float32, from the number "
+        f"model's run of seed {found['seed']}; these weights are not shipped): {mean_sd(found['before'])} % right "
+        f"before, {mean_sd(found['after'])} after."
     )
     return [commands("python bench/tune_numbers.py --folds 2"), prose(said)]
 

@@ -48,7 +48,8 @@ def main() -> None:
             before.append(right(plain, others))
             after.append(right(tuned, others))
             print(f"fold {number}: {before[-1]:.2f} % before, {after[-1]:.2f} % after", flush=True)
-    result = {"strings": given.strings, "before": summary(before), "after": summary(after)}
+    seed = Run.open(given.start).recipe.seed
+    result = {"strings": given.strings, "seed": seed, "before": summary(before), "after": summary(after)}
     keep(RESULTS / "tune_numbers.json", result)
     print(result)
 
