@@ -21,7 +21,7 @@ _ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file: while Playwright runs, nothing else in this thread can run an event loop."""
+    """One Chromium for the tests of a file: while Playwright runs, this thread has no room for another event loop."""
     if not CHROMIUM:
         pytest.skip(MISSING)
     with sync_playwright() as playwright:
