@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from kept import RESULTS, keep, kept
 
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
-from serving import Running, ask_until_closed, picture, running  # type: ignore[import-not-found]  # noqa: E402
+from serving import Running, end_under_load, picture, running  # type: ignore[import-not-found]  # noqa: E402
 from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]  # noqa: E402
 
 PEERS = PROJECT / "out" / "serve-peers"
@@ -216,21 +215,12 @@ def sigterm(folder: Path, rounds: int) -> dict[str, Any]:
         place = folder / f"term-{number}"
         place.mkdir()
         with running(place) as server:
-            answers: list[int] = []
-            callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
-            for caller in callers:
-                caller.start()
-            while len(answers) < 20:
-                time.sleep(0.01)
-            children = server.children()
-            server.process.send_signal(signal.SIGTERM)
-            statuses.add(server.process.wait(30))
-            for caller in callers:
-                caller.join()
+            ended = end_under_load(server)
+            statuses.add(server.process.returncode)
             begun = [line for line in server.log if line.get("route") == "/v1/digit" and line["status"] == 200]
             accepted += len(begun)
-            lost += len(begun) - answers.count(200)
-            orphans += sum(Path(f"/proc/{child}").exists() for child in children)
+            lost += len(begun) - ended.answers.count(200)
+            orphans += sum(Path(f"/proc/{child}").exists() for child in ended.children)
         print(number, {"accepted": accepted, "lost": lost, "orphans": orphans}, flush=True)
     return {"rounds": rounds, "accepted": accepted, "lost": lost, "orphans": orphans, "exit": sorted(statuses)}
 

@@ -40,7 +40,6 @@ from kept import RESULTS, keep, kept
 from timing import seconds as seconds_of
 
 PROCESSES = 4
-WANTED_P99_MS = 250
 
 
 def kill_often(url: str, files: Path, *, kills: int, seed: int = 0) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 
 from handigit.settings import Settings
 
-pytest_plugins = ("browsing",)  # one browser for the tests of all pages
+pytest_plugins = ("browsing", "desks")  # what the tests of all pages share
 
 # Speed is measured in bench/; a test that fails because the machine is busy says nothing.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -164,3 +166,27 @@ def ask_until_closed(url: str, answers: list[int]) -> None:
             return  # it takes no more connections
         except httpx.TransportError:
             continue  # the connection was closed before this request was taken from it
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a server ended under load: the statuses that its callers got, and the children that it had then."""
+
+    answers: list[int]
+    children: list[int]
+
+
+def end_under_load(server: Running) -> Ended:
+    """SIGTERM while eight callers ask; everybody is waited for."""
+    answers: list[int] = []
+    callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    while len(answers) < 20:
+        time.sleep(0.01)
+    children = server.children()
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(60)
+    for caller in callers:
+        caller.join(60)
+    return Ended(answers, children)

@@ -2,18 +2,17 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from browsing import check_accessible, check_narrow, watched
+from browsing import check_accessible, check_narrow
+from desks import Open, emptied
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.store import Origin, Role, Store, Truth
-from handigit.web.access import COOKIE
-from serving import Running, running
-from store_cases import NO_SAMPLES, ORIGIN, doubt, number, page
+from store_cases import ORIGIN, doubt, number, page
 
 pytestmark = pytest.mark.browser
 HOSTILE = """<img src=x onerror=alert(1)>"'&amp;{{7*7}}</script>"""
@@ -22,58 +21,27 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readings")
-
-
-@pytest.fixture(scope="module")
-def opened(folder: Path) -> Iterator[Store]:
-    """The server's store, from this process."""
-    with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures", policy=NO_SAMPLES) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def sessions(opened: Store) -> dict[Role, str]:
+def sessions(desk_store: Store) -> dict[Role, str]:
     """A session of an account of each role, which has the role's name."""
     for role in Role:
-        opened.accounts.add_user(role.value, PASSWORD, role)
-    return {role: opened.accounts.sign_in(role.value, PASSWORD) or "" for role in Role}
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, sessions: dict[Role, str]) -> Iterator[Running]:  # noqa: ARG001 - the accounts come first
-    with running(folder) as started:
-        yield started
+        desk_store.accounts.add_user(role.value, PASSWORD, role)
+    return {role: desk_store.accounts.sign_in(role.value, PASSWORD) or "" for role in Role}
 
 
 @pytest.fixture
-def store(opened: Store) -> Store:
-    """The store, empty."""
-    opened.delete([one.id for one in opened.all()])
-    return opened
+def store(desk_store: Store) -> Store:
+    return emptied(desk_store)
 
 
 @pytest.fixture
-def visit(browser: Browser, server: Running, sessions: dict[Role, str]) -> Iterator[Visit]:
-    """What opens an address as somebody of a role; errors on the page fail the test."""
-    contexts: list[BrowserContext] = []
-    problems: list[list[str]] = []
+def visit(open_tab: Open, sessions: dict[Role, str]) -> Visit:
+    """What opens an address as somebody of a role."""
 
     def as_role(address: str = "/readings", role: Role | None = Role.ADMIN, **how: object) -> Page:
-        contexts.append(browser.new_context(viewport={"width": 1200, "height": 800}, **how))
-        if role:
-            contexts[-1].add_cookies([{"name": COOKIE, "value": sessions[role], "url": server.url}])
-        tab = contexts[-1].new_page()
-        problems.append(watched(tab))
-        tab.goto(server.url + address)
-        return tab
+        session = sessions[role] if role else None
+        return open_tab(address, session, **({"viewport": {"width": 1200, "height": 800}} | how))
 
-    yield as_role
-    for context in contexts:
-        context.close()
-    grave = [one for several in problems for one in several if "Failed to load resource" not in one]
-    assert not grave
+    return as_role
 
 
 def listed(tab: Page) -> list[int]:

@@ -1,17 +1,15 @@
 """Review in a real browser: by keyboard, by thumb, by two people at once, and when something goes wrong."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
-from browsing import PHONE, check_accessible, check_narrow, watched
+from browsing import PHONE, check_accessible, check_narrow
+from desks import Open, emptied
 from handigit.records import Box, Number, Outcome
 from handigit.store import Filter, Origin, Policy, Role, Store, Truth
-from handigit.web.access import COOKIE
-from serving import Running, running
 from store_cases import NO_SAMPLES, doubt, number
 
 pytestmark = pytest.mark.browser
@@ -21,58 +19,28 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("review")
-
-
-@pytest.fixture(scope="module")
-def opened(folder: Path) -> Iterator[Store]:
-    """The server's store, from this process."""
-    with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures", policy=NO_SAMPLES) as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
-def sessions(opened: Store) -> dict[str, str]:
+def sessions(desk_store: Store) -> dict[str, str]:
     """A session of each reviewer; with accounts the server asks who it is that comes."""
     for name in ("ann", "bob", "cem"):
-        opened.accounts.add_user(name, "a password", Role.REVIEWER)
-    return {name: opened.accounts.sign_in(name, "a password") or "" for name in ("ann", "bob", "cem")}
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, sessions: dict[str, str]) -> Iterator[Running]:  # noqa: ARG001 - the accounts come first
-    with running(folder) as started:
-        yield started
+        desk_store.accounts.add_user(name, "a password", Role.REVIEWER)
+    return {name: desk_store.accounts.sign_in(name, "a password") or "" for name in ("ann", "bob", "cem")}
 
 
 @pytest.fixture
-def store(opened: Store) -> Store:
-    """The store, empty."""
-    opened.delete([one.id for one in opened.all()])
-    return opened
+def store(desk_store: Store) -> Store:
+    return emptied(desk_store)
 
 
 @pytest.fixture
-def visit(browser: Browser, server: Running, sessions: dict[str, str]) -> Iterator[Visit]:
-    """What opens the page as a reviewer; errors in it fail the test."""
-    contexts: list[BrowserContext] = []
-    problems: list[list[str]] = []
+def visit(open_tab: Open, sessions: dict[str, str]) -> Visit:
+    """What opens the page as a reviewer."""
 
     def as_reviewer(name: str = "ann", **how: object) -> Page:
-        contexts.append(browser.new_context(**how))
-        contexts[-1].add_cookies([{"name": COOKIE, "value": sessions[name], "url": server.url}])
-        tab = contexts[-1].new_page()
-        problems.append(watched(tab))
-        tab.goto(f"{server.url}/review")
+        tab = open_tab("/review", sessions[name], **how)
         tab.wait_for_selector("#item[data-reading], #empty:visible")
         return tab
 
-    yield as_reviewer
-    for context in contexts:
-        context.close()
-    grave = [one for several in problems for one in several if "Failed to load resource" not in one]
-    assert not grave
+    return as_reviewer
 
 
 def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy = NO_SAMPLES) -> tuple[int, ...]:

@@ -3,13 +3,12 @@
 import json
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from serving import Running, ask_until_closed, picture, running
+from serving import Running, end_under_load, picture, running
 
 
 @pytest.fixture(scope="module")
@@ -175,24 +174,9 @@ def test_a_caller_who_hangs_up_is_noticed_and_costs_nobody_an_error(tmp_path) ->
     assert {line["level"] for line in server.log} == {"info"}
 
 
-def end_under_load(server: Running) -> list[int]:
-    """SIGTERM while eight callers ask; the statuses they got."""
-    answers: list[int] = []
-    callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
-    for caller in callers:
-        caller.start()
-    while len(answers) < 20:
-        time.sleep(0.01)
-    server.process.send_signal(signal.SIGTERM)
-    server.process.wait(60)
-    for caller in callers:
-        caller.join(60)
-    return answers
-
-
 def test_sigterm_finishes_what_was_accepted_and_leaves_nothing_behind(tmp_path) -> None:
     with running(tmp_path) as server:
-        answers = end_under_load(server)
+        answers = end_under_load(server).answers
         assert server.process.returncode == 0
         accepted = [line for line in server.log if line["event"] == "answered" and line["route"] == "/v1/digit"]
         finished = [line for line in accepted if line["finished"] and line["status"] == 200]

@@ -3,7 +3,7 @@
 It knows how a noun lies in the tables, and nothing of review.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -120,13 +120,6 @@ def list_readings(connection: Connection, filter: Filter, *, after: int | None, 
     found = [_reading_of(row) for row in connection.execute(query)]
     more = len(found) > limit
     return Page(tuple(found[:limit]), after=found[limit - 1].id if more else None)
-
-
-def all_readings(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Reading]:
-    """Every reading for which a condition holds, newest first, few in memory at a time."""
-    query = _selected().where(condition).order_by(readings.c.id.desc())
-    for row in connection.execution_options(yield_per=LARGEST_PAGE).execute(query):
-        yield _reading_of(row)
 
 
 def meant(filter: Filter) -> ColumnElement[bool]:  # noqa: A002
