@@ -168,7 +168,7 @@ def test_the_pad_asks_who_draws(tmp_path: Path) -> None:
 def test_a_page_is_shown_with_a_box_for_each_number(desk: Page) -> None:
     upload(desk, scores())
     assert numbers(desk).all_text_contents() == SCORES
-    assert desk.locator("#view .box text").all_text_contents() == SCORES
+    expect(desk.locator("#view .box text")).to_have_text(SCORES)
     before = _width(desk)
     desk.get_by_label("Larger").click()
     assert _width(desk) == pytest.approx(1.5 * before, rel=0.01)
@@ -177,6 +177,37 @@ def test_a_page_is_shown_with_a_box_for_each_number(desk: Page) -> None:
     desk.mouse.wheel(0, 400)
     desk.keyboard.up("Control")
     expect(desk.locator(".sheet")).to_have_css("width", f"{before:g}px")
+
+
+def test_boxes_keep_the_order_of_reading_though_their_picture_comes_late(page: Page, site: Running) -> None:
+    page.add_init_script(_LATE_PICTURES + _LINE_BY_LINE)
+    page.goto(site.url)
+    upload(page, scores())
+    expect(page.locator("#view .box text")).to_have_text(SCORES)
+
+
+_LATE_PICTURES = """
+const later = (ms) => new Promise((done) => setTimeout(done, ms));
+const { decode } = HTMLImageElement.prototype;
+HTMLImageElement.prototype.decode = async function () {
+  await decode.call(this);
+  await later(300);
+};
+"""
+_LINE_BY_LINE = """
+const whole = window.fetch;
+window.fetch = async (address, ...more) => {
+  const answer = await whole(address, ...more);
+  if (!String(address).startsWith("/v1/page")) return answer;
+  const lines = (await answer.text()).split(/(?<=\\n)/);
+  const pull = async (reader) => {
+    await later(100);
+    if (lines.length) reader.enqueue(new TextEncoder().encode(lines.shift()));
+    else reader.close();
+  };
+  return new Response(new ReadableStream({ pull }), answer);
+};
+"""
 
 
 def test_a_document_shows_each_page_as_it_was_kept(desk: Page) -> None:

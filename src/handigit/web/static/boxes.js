@@ -1,7 +1,7 @@
 // A picture with boxes and texts over it, to zoom, to move and to pick from. It knows no readings, only boxes.
 //
 //   const view = new Boxes(host, (key) => …);   // a box was clicked, or Enter pressed on it; host as in read.html
-//   await view.show(address, items);            // items: [{ key, box: [l, t, r, b], text, outcome, name }]
+//   await view.show(address, itemsNow);         // () => [{ key, box: [l, t, r, b], text, outcome, name }], once the picture is there
 //   view.update(item);                          // one more, or one that has changed
 //   view.select(key, { focus });                // mark it and bring it into sight
 //   view.attach(element, key);                  // put an element of yours below its box
@@ -24,6 +24,7 @@ export const fittingWidth = (natural, room) => Math.min(room, ENLARGED * natural
 export class Boxes {
   #groups = new Map();
   #zoom = 1;
+  #isReady = false;
 
   constructor(host, onPick) {
     this.onPick = onPick;
@@ -34,19 +35,21 @@ export class Boxes {
     new ResizeObserver(() => this.#resize()).observe(this.viewer);
   }
 
-  async show(address, items) {
+  async show(address, itemsNow) {
+    this.#isReady = false;
     this.#groups.clear();
     this.overlay.replaceChildren();
     this.sheet.replaceChildren(this.image, this.overlay);
     this.image.src = address;
     await this.image.decode();
     this.overlay.setAttribute("viewBox", `0 0 ${this.image.naturalWidth} ${this.image.naturalHeight}`);
-    items.forEach((item) => this.update(item));
+    this.#isReady = true;
+    itemsNow().forEach((item) => this.update(item));
     this.zoomBy(1 / this.#zoom);
   }
 
   update({ key, box, text, outcome, name }) {
-    if (!box) return;
+    if (!box || !this.#isReady) return; // it comes with the others, in their order
     const area = { ...areaOf(box), rx: 2 };
     const old = this.#groups.get(key)?.group;
     const tabindex = old?.getAttribute("tabindex") ?? (this.#groups.size ? -1 : 0);

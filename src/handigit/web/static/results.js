@@ -62,7 +62,7 @@ export class Results {
     if (this.#shown !== page) return;
     byId("view").hidden = !address;
     if (!address) return;
-    await this.view.show(address, page.readings.map(boxed)).catch(() => (byId("view").hidden = this.#shown === page));
+    await this.view.show(address, () => page.readings.map(boxed)).catch(() => (byId("view").hidden = this.#shown === page));
     this.view.image.alt = page.title;
   }
 
