@@ -1,5 +1,6 @@
 """Number models: lines packed and batched, the loss, a small training that resumes bit-equal, and its export."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,17 @@ def test_random_batches_are_those_of_their_seed(lines) -> None:
     one, other = ([b.texts for b in lines.batches(16, torch.Generator().manual_seed(3))] for _ in range(2))
     assert one == other
     assert one != [b.texts for b in lines.batches(16, torch.Generator().manual_seed(4))]
+
+
+def test_a_grown_network_answers_as_the_smaller_did_and_can_learn_more(lines) -> None:
+    smaller, larger = build("numbernet").eval(), build("numbernet2").eval()
+    larger.grow_from(smaller)
+    seen = lines.batch(range(4)).lines
+    torch.testing.assert_close(larger(seen), smaller(seen))
+    learner = LineLearner(replace(RECIPE, model="numbernet2"), larger)
+    learner.train_epoch(0, lines, Watch())
+    last = [part for part in larger.trunk.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert all(part.weight.abs().sum() > 0 for part in last)
 
 
 def test_jitter_keeps_shape_and_range(lines) -> None:

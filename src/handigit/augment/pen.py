@@ -2,32 +2,36 @@
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
-from torch import Generator
+from jaxtyping import Float
+from torch import Generator, Tensor
 
 from handigit.augment.draws import SIDE, Glyphs, chance, per_glyph
 
+Pictures = Float[Tensor, "n 1 h w"]
+"""Glyphs or lines: a batch, ink bright on 0."""
 
-def change_stroke(glyphs: Glyphs, share: float, generator: Generator) -> Glyphs:
-    """Blend a share of the glyphs with their dilation or, as often, with their erosion."""
-    chosen, thicker = (per_glyph(chance(len(glyphs), p, generator)) for p in (share, 0.5))
-    amount = per_glyph(torch.rand(len(glyphs), generator=generator)).to(glyphs.device)
-    dilated, eroded = dilate(glyphs), erode(glyphs)
+
+def change_stroke(pictures: Pictures, share: float, generator: Generator) -> Pictures:
+    """Blend a share of the pictures with their dilation or, as often, with their erosion."""
+    chosen, thicker = (per_glyph(chance(len(pictures), p, generator)) for p in (share, 0.5))
+    amount = per_glyph(torch.rand(len(pictures), generator=generator)).to(pictures.device)
+    dilated, eroded = dilate(pictures), erode(pictures)
     # Erosion by a full pixel on either side would wipe out thin pens, so it goes half as far.
-    target = torch.where(thicker.to(glyphs.device), dilated, 0.5 * (glyphs + eroded))
-    return torch.where(chosen.to(glyphs.device), glyphs + amount * (target - glyphs), glyphs)
+    target = torch.where(thicker.to(pictures.device), dilated, 0.5 * (pictures + eroded))
+    return torch.where(chosen.to(pictures.device), pictures + amount * (target - pictures), pictures)
 
 
-def dilate(glyphs: Glyphs) -> Glyphs:
+def dilate(pictures: Pictures) -> Pictures:
     """The brightest of each pixel's 3x3 neighbours; shifted copies are ten times faster than `max_pool2d`."""
-    wide = F.pad(glyphs, (1, 1, 0, 0), mode="replicate")
+    wide = F.pad(pictures, (1, 1, 0, 0), mode="replicate")
     wide = torch.maximum(torch.maximum(wide[..., :-2], wide[..., 1:-1]), wide[..., 2:])
     high = F.pad(wide, (0, 0, 1, 1), mode="replicate")
     return torch.maximum(torch.maximum(high[..., :-2, :], high[..., 1:-1, :]), high[..., 2:, :])
 
 
-def erode(glyphs: Glyphs) -> Glyphs:
+def erode(pictures: Pictures) -> Pictures:
     """The darkest of each pixel's 3x3 neighbours."""
-    return -dilate(-glyphs)
+    return -dilate(-pictures)
 
 
 def erase(glyphs: Glyphs, share: float, generator: Generator) -> Glyphs:

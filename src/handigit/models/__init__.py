@@ -23,6 +23,7 @@ from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
 from handigit.models.numbernet import NumberNet
+from handigit.models.numbernet2 import NumberNet2
 from handigit.models.resnet import ResNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
@@ -38,8 +39,10 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2-nano": DigitNet2Nano,
     "fast": Fast,
 }
-NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet}
+NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet, "numbernet2": NumberNet2}
 """Those that read lines."""
+GROWN_FROM: dict[str, str] = {"numbernet2": "numbernet"}
+"""Architectures that can begin with the weights of a smaller one, by `grow_from`."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,4 @@ def describe(name: str) -> Architecture:
     return Architecture(name, count_parameters(model), count_macs(model, shape), str(getattr(model, "PAPER", "")))
 
 
-__all__ = ["ARCHITECTURES", "NUMBER_ARCHITECTURES", "Architecture", "build", "describe"]
+__all__ = ["ARCHITECTURES", "GROWN_FROM", "NUMBER_ARCHITECTURES", "Architecture", "build", "describe"]

@@ -39,10 +39,10 @@ class Mix:
     `plain`: the share of numbers on bare paper, without rules, patterns and stains.
     """
 
-    nothing: float = 0.03
-    no_number: float = 0.1
-    real: float = 0.5
-    plain: float = 0.35
+    nothing: float = 0.02
+    no_number: float = 0.07
+    real: float = 0.55
+    plain: float = 0.45
 
 
 def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:

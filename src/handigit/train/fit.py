@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from handigit.errors import RunError
-from handigit.models import build
+from handigit.models import GROWN_FROM, build
 from handigit.recipe import Recipe
 from handigit.train.batches import NO_DIGIT, Batch, Samples, batch_loss, count_batches, draw_batches
 from handigit.train.ema import estimate_batch_norm
@@ -164,17 +164,21 @@ def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
     """The network before its first step: weights that follow from the recipe's seed, or those of another run.
 
     Raises:
-        RunError: the other run has no weights yet, or trained another architecture.
+        RunError: the other run has no weights yet, or trained an architecture that this one cannot grow from.
     """
     torch.manual_seed(recipe.seed)
     model = build(recipe.model)
-    if from_run:
-        if from_run.recipe.model != recipe.model:
-            raise RunError(
-                f"{from_run.path} holds a {from_run.recipe.model}, and the recipe asks for a {recipe.model}; "
-                f"give --model {from_run.recipe.model}"
-            )
-        model.load_state_dict(from_run.latest_weights())
+    if from_run is None:
+        return model
+    theirs = from_run.recipe.model
+    if theirs not in (recipe.model, GROWN_FROM.get(recipe.model)):
+        raise RunError(
+            f"{from_run.path} holds a {theirs}, and the recipe asks for a {recipe.model}; give --model {theirs}"
+        )
+    before = model if theirs == recipe.model else build(theirs)
+    before.load_state_dict(from_run.latest_weights())
+    if before is not model:
+        model.grow_from(before)  # type: ignore[operator] # those in GROWN_FROM have it
     return model
 
 
