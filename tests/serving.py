@@ -91,11 +91,11 @@ class Running:
         return httpx.Client(base_url=self.url, timeout=30, **how)
 
     def memory_mb(self) -> float:
-        """Resident memory now."""
-        return _status(self.process.pid, "VmRSS") / 1024
+        """Resident memory now, of the server and of the processes that read for it."""
+        return sum(_status(process, "VmRSS") for process in (self.process.pid, *self.children())) / 1024
 
     def peak_mb(self) -> float:
-        """Resident memory at its highest."""
+        """Resident memory of the server at its highest, without its children."""
         return _status(self.process.pid, "VmHWM") / 1024
 
     def forget_peak(self) -> None:

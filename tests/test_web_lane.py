@@ -89,6 +89,34 @@ def test_past_its_room_a_lane_refuses_and_says_when_to_come_back() -> None:
     assert later == [3]
 
 
+def test_one_on_its_way_takes_room_for_those_behind_it_until_it_is_there() -> None:
+    gate = threading.Event()
+
+    def work(items):
+        gate.wait(5)
+        return items
+
+    async def asked(lane):
+        first = asyncio.create_task(lane.ask_all([1], within_s=5))
+        await asyncio.sleep(0.02)
+        second = asyncio.create_task(lane.ask_all([2], within_s=5))
+        before = lane.patience_s()
+        lane.expect()
+        expecting = lane.patience_s()
+        await asyncio.sleep(0.02)
+        there, lane_is_full = lane.patience_s(), lane.open_items == 2
+        gate.set()
+        answers = await first, await second
+        return before, expecting, there, lane_is_full, lane.patience_s(), answers
+
+    before, expecting, there, lane_is_full, after, answers = in_lane(work, asked, Width(batch=1, room=2))
+    assert (before, after) == (0, 0)
+    assert expecting > 0
+    assert there > 0
+    assert lane_is_full
+    assert answers == ([1], [2])
+
+
 def test_what_is_late_or_cancelled_is_dropped_before_it_is_begun() -> None:
     done, gate = [], threading.Event()
 

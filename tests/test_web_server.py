@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from handigit.web.connection import plain_target
 from serving import Running, end_under_load, picture, running
 
 
@@ -88,7 +89,12 @@ def test_a_form_of_very_many_parts_is_refused(server, parts) -> None:
     assert server.memory_mb() - before <= 30
 
 
-FULL = "from handigit.web.lane import Lane; Lane.patience_s = lambda self, items=1: 3.0"
+FULL = """
+from handigit.web.lane import Lane, LaneFull
+def check_room(self, items=1):
+    raise LaneFull(3.0)
+Lane.patience_s, Lane.check_room = lambda self: 3.0, check_room
+"""
 HEAD = b"POST /v1/digit?name=x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -145,6 +151,26 @@ def test_refusals_wait_their_turn_behind_answers_that_are_not_ready(full) -> Non
 
 
 @pytest.mark.parametrize(
+    ("data", "target"),
+    [
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 2\r\n\r\nab", b"/v1/digit"),
+        (b"POST /v1/digit?a=b HTTP/1.1\r\ncontent-length:2\r\nX: y\r\n\r\nab", b"/v1/digit?a=b"),
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", None),  # more is to come
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 1\r\n\r\nab", None),  # another request begins
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", None),
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nab", None),
+        (b"POST /v1/digit HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 0\r\n\r\n", None),  # its body only looks so
+        (b"POST /v1/digit HTTP/1.0\r\nContent-Length: 2\r\n\r\nab", None),
+        (b"GET /v1/digit HTTP/1.1\r\nContent-Length: 2\r\n\r\nab", None),
+        (b"POST /v1/digit HTTP/1.1\r\nContent-Length: 2", None),
+        (b"\r\n\r\n", None),
+    ],
+)
+def test_only_what_is_whole_and_plain_is_seen_at_a_glance(data, target) -> None:
+    assert plain_target(data) == target
+
+
+@pytest.mark.parametrize(
     "line", [b"Expect: 100-continue", b"Connection: close", b"Transfer-Encoding: chunked", b"Content-Length: 70000"]
 )
 def test_what_is_rare_is_refused_the_long_way(full, line) -> None:
@@ -162,7 +188,7 @@ service.read_together = lambda *given: time.sleep(1) or honest(*given)
 
 
 def test_a_caller_who_hangs_up_is_noticed_and_costs_nobody_an_error(tmp_path) -> None:
-    with running(tmp_path, code=SLOW) as server:
+    with running(tmp_path, code=SLOW, HANDIGIT_WORKERS="0") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as impatient:
             content = picture()
             impatient.sendall(HEAD % (b"gone", len(content)) + content)

@@ -62,6 +62,7 @@ class Settings(BaseModel):
     max_upload_mb: float = Field(default=100, gt=0, description="Largest request, in millions of bytes")
     max_files: int = Field(default=256, ge=1, description="Most pictures in one request")
     queue: int = Field(default=256, ge=1, description="Most pictures that may wait; past it callers are told to retry")
+    workers: int = Field(default=1, ge=0, description="Processes that read small pictures; 0: the server's own")
     deadline_s: float = Field(default=30, gt=0, description="Seconds after which a picture that waits is given up")
     drain_s: float = Field(default=0, ge=0, description="Seconds to go on serving, no longer ready, after SIGTERM")
     rate_per_minute: int = Field(default=6000, ge=1, description="Requests a minute from one address or account")

@@ -74,6 +74,17 @@ class Reader:
         return LineEngine(_model_file(self.model_path, "number.onnx"), threads=max(1, self.threads - self._finders))
 
     @property
+    def engines(self) -> tuple[Engine | LineEngine, ...]:
+        """What runs each model that is there, loaded: that of digits, that of numbers, or both.
+
+        Raises:
+            ModelError: one of them cannot be run.
+        """
+        place = self.model_path
+        digits = (self.engine,) if place.is_file() or (place / "digit.onnx").is_file() else ()
+        return (*digits, self.line_engine) if (place / "number.onnx").is_file() else digits
+
+    @property
     def _finders(self) -> int:
         """Threads that find ink while the rest run the model: all of both at once would only wait for one another."""
         return max(1, self.threads // 2)

@@ -31,13 +31,11 @@ from handigit.web.metrics import Metrics
 from handigit.web.models import MakeReader, Models
 from handigit.web.pages.frame import STATIC, SignInFirst, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
-from handigit.web.reads import CallerGone
+from handigit.web.reads import GONE, CallerGone, Shortcut
 from handigit.web.service import Service
 from handigit.web.upkeep import forget_regularly
 
 log = logging.getLogger(__name__)
-_GONE = 499
-"""A status that nobody sees but the log."""
 
 
 def create_app(settings: Settings, *, store: Store | None = None, make_reader: MakeReader | None = None) -> FastAPI:
@@ -50,7 +48,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     access.check_bind(settings.host)
     make = make_reader or partial(_reader, settings)
     models = Models(make, folder=settings.models, start=settings.model_dir, state=settings.state)
-    service = Service(models, store, room=settings.queue)
+    service = Service(models, store, room=settings.queue, workers=0 if make_reader else settings.workers)
     app = FastAPI(
         title="Handigit",
         description="Reads handwritten numbers.",
@@ -65,6 +63,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     rate = None if access.is_open else settings.rate_per_minute
     rules = Rules(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
     app.state.door = Door(service, app.state.metrics)
+    app.add_middleware(Shortcut)
     app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, door=app.state.door)
     for room in (reads, readings, review, switching, accounts, health, inference, pages):
         app.include_router(room.router)
@@ -115,7 +114,7 @@ async def _answer(to_problem: Callable[[Exception], Problem], request: Request, 
 
 
 async def _nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette calls it so
-    return Response(status_code=_GONE)
+    return Response(status_code=GONE)
 
 
 def _of_http(error: Exception) -> Problem:

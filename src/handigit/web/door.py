@@ -48,6 +48,11 @@ class Door:
         path = _PLACES.get(target.partition(b"?")[0])
         return self._service.patience_s(_KINDS[path]) if path else 0.0
 
+    def expect(self, target: bytes) -> None:
+        """Count a POST to this target that was let in, whole, until it has found its room."""
+        if path := _PLACES.get(target.partition(b"?")[0]):
+            self._service.expect(_KINDS[path])
+
     def refuse(
         self, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, given: Mapping[bytes, bytes], patience_s: float
     ) -> bytes:

@@ -1,7 +1,7 @@
 """A lane: work that waits is done together, on threads of its own, and no more waits than there is room for.
 
-A thread takes all that waits, up to a full batch; under load it lingers a few milliseconds for more. What nobody waits
-for any longer is dropped before it is begun. It knows nothing of pictures, models or HTTP.
+A thread takes all that waits, up to a full batch: while it works the next batch gathers. What nobody waits for any
+longer is dropped before it is begun. It knows nothing of pictures, models or HTTP.
 """
 
 import asyncio
@@ -33,15 +33,11 @@ class TooLate(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """How a lane works: `batch` items together, `room` items accepted and unanswered, `threads` batches at a time.
-
-    `linger_s`: how long a batch that is not full waits for company while there is any.
-    """
+    """How a lane works: `batch` items together, `room` items accepted and unanswered, `threads` batches at a time."""
 
     batch: int
     room: int
     threads: int = 1
-    linger_s: float = 0.002
 
 
 @dataclass(slots=True, eq=False)
@@ -62,12 +58,12 @@ class Lane(Generic[Item, Answer]):
     def __init__(self, name: str, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], width: Width) -> None:
         self.width = width
         self.open_items = 0
+        self._on_their_way = 0
         self.on_batch: Callable[[int], Any] = lambda size: None  # noqa: ARG005 - a metric may listen
         self._work = work
         self._waiting: deque[_Ticket[Item, Answer]] = deque()
         self._bell = threading.Condition()
         self._closing = False
-        self._company = False
         self._pace_s = 0.001  # per item
         names = (f"{name}-{number}" for number in range(width.threads))
         self._threads = [threading.Thread(target=self._run, name=one, daemon=True) for one in names]
@@ -80,13 +76,21 @@ class Lane(Generic[Item, Answer]):
         Raises:
             LaneFull: so many more do not fit. An empty lane takes any number, else no patience would ever help.
         """
-        if patience_s := self.patience_s(items):
-            raise LaneFull(patience_s)
+        if self.open_items and self.open_items + items > self.width.room:
+            raise LaneFull(self.open_items * self._pace_s)
 
-    def patience_s(self, items: int = 1) -> float:
-        """Seconds until there should be room for so many more; 0 where there is."""
-        is_full = self.open_items and self.open_items + items > self.width.room
-        return self.open_items * self._pace_s if is_full else 0.0
+    def patience_s(self) -> float:
+        """Seconds until there should be room for one that comes after all that are on their way; 0 where there is."""
+        before = self.open_items + self._on_their_way
+        return before * self._pace_s if before >= self.width.room else 0.0
+
+    def expect(self) -> None:
+        """Count one that has come whole and whose task is made: until the event loop has come round to that task."""
+        self._on_their_way += 1
+        asyncio.get_running_loop().call_soon(self._arrive)
+
+    def _arrive(self) -> None:
+        self._on_their_way -= 1
 
     async def ask_all(self, items: Sequence[Item], *, within_s: float) -> list[Answer | Exception]:
         """The answers to several items, in order; if the caller is cancelled, what was not begun is dropped.
@@ -149,13 +153,10 @@ class Lane(Generic[Item, Answer]):
                     if self._closing:
                         return []
                     self._bell.wait()
-                if self._company and len(self._waiting) < self.width.batch and not self._closing:
-                    self._bell.wait_for(lambda: len(self._waiting) >= self.width.batch, self.width.linger_s)
                 while self._waiting and len(batch) < self.width.batch:
                     ticket = self._waiting.popleft()
                     if not ticket.dropped:
                         batch.append(ticket)
-            self._company = len(batch) > 1 or bool(self._waiting)
             return batch
 
 

@@ -42,10 +42,7 @@ class Model:
         Raises:
             ModelError: one of them cannot be run.
         """
-        place = self.reader.model_path
-        reads_digits = place.is_file() or (place / "digit.onnx").is_file()
-        digits = (self.reader.engine,) if reads_digits else ()
-        return (*digits, self.reader.line_engine) if (place / "number.onnx").is_file() else digits
+        return self.reader.engines
 
     @property
     def digests(self) -> tuple[str, ...]:

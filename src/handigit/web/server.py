@@ -21,6 +21,7 @@ from handigit.web.app import create_app
 from handigit.web.connection import Connection
 from handigit.web.logs import log_lines
 from handigit.web.service import Service
+from handigit.workers.child import spare_what_is_there
 
 log = logging.getLogger(__name__)
 _IDLE_S: Final = 30
@@ -30,6 +31,7 @@ _ACCEPTS: Final = 16
 last of hundreds would be taken seconds later; copies of the socket share the queue of those that wait."""
 _GRACE_S: Final = 20
 """How much longer than the longest deadline an answer may take at the end."""
+_GLANCE_S: Final = 0.1
 
 
 class Server(uvicorn.Server):
@@ -97,9 +99,11 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 async def _serve(app: FastAPI, config: uvicorn.Config, settings: Settings) -> None:
     server = Server(config, app.state.service, drain_s=settings.drain_s)
     telling = asyncio.create_task(_tell_address(server))
+    settling = asyncio.create_task(_settle(app.state.service))
     listening = config.bind_socket()
     await server.serve(sockets=[listening, *(listening.dup() for _ in range(_ACCEPTS - 1))])
     telling.cancel()
+    settling.cancel()
     log.info("ended")
 
 
@@ -109,3 +113,10 @@ async def _tell_address(server: Server) -> None:
         await asyncio.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
+
+
+async def _settle(service: Service) -> None:
+    """Once all is loaded, have the garbage collector pass over it: a look at all of it stops everybody for 0.1 s."""
+    while service.state == "starting":
+        await asyncio.sleep(_GLANCE_S)
+    spare_what_is_there()

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Final, Literal
@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
-from handigit.images import Source
 from handigit.pipeline import Kind, Read, entry_of, keep, read_document, read_together
 from handigit.store import Store, StoreError
 from handigit.web.documents import Desk
@@ -25,6 +24,7 @@ from handigit.web.lane import Lane, LaneFull, TooLate, Width
 from handigit.web.models import Models
 from handigit.web.problems import TOO_LATE, UNAVAILABLE, Problem, busy
 from handigit.web.uploads import Upload
+from handigit.workers import Workers
 
 log = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining", "failed"]
@@ -70,15 +70,18 @@ class Answered:
 class Service:
     """Reads and keeps. `start` and `stop` bracket its life, both in the event loop that uses it."""
 
-    def __init__(self, models: Models, store: Store | None, *, room: int) -> None:
+    def __init__(self, models: Models, store: Store | None, *, room: int, workers: int = 0) -> None:
+        """`room`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""
         self.models = models
         self.store = store
         self.state: State = "starting"
         self.on_answered: Callable[[Kind, Answered], None] = lambda kind, answered: None  # noqa: ARG005
+        self.workers = Workers(workers) if workers else None
         width = Width(batch=_BATCH, room=room)
-        self.lanes: dict[Kind, Lane[Source, Read]] = {
-            "digit": Lane("digit", partial(self._read_together, "digit"), width),
-            "number": Lane("number", partial(self._read_together, "number"), width),
+        reading = replace(width, threads=max(1, workers))
+        self.lanes: dict[Kind, Lane[bytes, Read]] = {
+            "digit": Lane("digit", partial(self._read_together, "digit"), reading),
+            "number": Lane("number", partial(self._read_together, "number"), reading),
         }
         self.keeping: Lane[tuple[Upload, Read, Promise], tuple[int, ...]] = Lane("keep", self._keep_all, width)
         self.inference: dict[str, Lane[Pictures, Shares]] = {
@@ -100,6 +103,8 @@ class Service:
         for lane in (*self._reading_lanes, self.keeping):
             await lane.close()
         await self.desk.close()
+        if self.workers:
+            await asyncio.to_thread(self.workers.close)
         if self.store:
             await asyncio.to_thread(self.store.close)
 
@@ -127,6 +132,11 @@ class Service:
         """Seconds until there should be room for one more small picture; 0 where there is, or it is not known."""
         lane = self.lanes.get(kind)
         return lane.patience_s() if lane else 0.0
+
+    def expect(self, kind: Kind) -> None:
+        """A request to read has come whole and will be here as soon as the event loop comes round to it."""
+        if lane := self.lanes.get(kind):
+            lane.expect()
 
     async def read(self, uploads: Sequence[Upload], promise: Promise) -> AsyncGenerator[Answered, None]:
         """The answers to all files, in their order, each as soon as it and those before it are there.
@@ -165,8 +175,8 @@ class Service:
         if not uploads:
             return []
         with _as_problems(promise.within_s):
-            lane = self.lanes[promise.kind]
-            read = await lane.ask_all([one.content for one in uploads], within_s=promise.within_s)
+            contents = [one.content for one in uploads if isinstance(one.content, bytes)]  # as small ones are
+            read = await self.lanes[promise.kind].ask_all(contents, within_s=promise.within_s)
         good = [(u, r, promise) for u, r in zip(uploads, read, strict=True) if isinstance(r, Read)]
         ids = iter(await self._kept(good))
         return [
@@ -197,8 +207,9 @@ class Service:
                 raise one
         return [one for one in ids if isinstance(one, tuple)]
 
-    def _read_together(self, kind: Kind, contents: Sequence[Source]) -> list[Read | Exception]:
-        return read_together(self.models.active.reader, contents, kind)
+    def _read_together(self, kind: Kind, contents: Sequence[bytes]) -> list[Read | Exception]:
+        model = self.models.active
+        return self.workers.read(model, kind, contents) if self.workers else read_together(model.reader, contents, kind)
 
     def _infer_digits(self, several: Sequence[Pictures]) -> list[Shares]:
         shares = self.models.active.reader.engine.probabilities(np.concatenate(several))
@@ -226,6 +237,8 @@ class Service:
         log.info("ready", extra={"model": model.name, "sha256": model.digests})
         if self.state == "starting":
             self.state = "ready"
+            if self.workers:
+                await asyncio.to_thread(self.workers.prepare, model)
 
 
 _SOON: Final = {"Retry-After": "1"}

@@ -1,0 +1,67 @@
+"""A process that reads for a server: batches of pictures in, what was read from each out, until the server has gone.
+
+    python -m handigit.workers.child '{"place": "…", "threads": 1, "limits": {…}, "channels": [3, 4]}'
+
+Each channel is a socket that was inherited; on each it answers one batch after another, on a thread of its own. It ends
+when the channels do, and by no signal that a terminal or a service manager sends to a whole group: what the server has
+accepted is still read.
+"""
+
+import gc
+import json
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from handigit.images import Limits
+from handigit.pipeline import Read, read_together
+from handigit.read import Reader
+from handigit.workers.wire import Hung, packed, receive, send
+
+_COLLECT_EVERY = 5_000
+"""New objects, more than went, after which the young ones are looked at; Python's own 700 are less than one batch."""
+
+
+def main() -> None:
+    """Load the models as the first argument says, and answer until nobody asks any more."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    order: dict[str, Any] = json.loads(sys.argv[1])
+    reader = Reader(Path(order["place"]), threads=order["threads"], limits=Limits(**order["limits"]))
+    digests = [engine.digest for engine in reader.engines]
+    spare_what_is_there()
+    channels = [socket.socket(fileno=number) for number in order["channels"]]
+    threads = [threading.Thread(target=answer, args=(reader, digests, channel)) for channel in channels]
+    for thread in threads:
+        thread.start()
+
+
+def answer(reader: Reader, digests: list[str], channel: socket.socket) -> None:
+    """Say which models are loaded, then answer batch after batch."""
+    try:
+        send(channel, {"digests": digests})
+        while True:
+            head, contents = receive(channel)
+            reads = read_together(reader, [bytes(content) for content in contents], head["kind"])
+            # Why a picture cannot be read the server finds out for itself: errors would have to be built anew there.
+            send(channel, *packed([read if isinstance(read, Read) else None for read in reads]))
+    except Hung:
+        channel.close()
+
+
+def spare_what_is_there() -> None:
+    """Leave what has been loaded out of every later garbage collection, and collect more rarely.
+
+    The heap of a loaded server is hundreds of thousands of objects that never go: to look at them again and again costs
+    a third of its throughput and, each time, 0.1 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, 10, 10)
+
+
+if __name__ == "__main__":
+    main()
