@@ -176,12 +176,14 @@ def test_one_that_hangs_is_ended(seat: Seat) -> None:
     assert first.process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("program", ["/bin/false", "/no/such/program"])
 def test_where_none_can_be_started_the_server_reads_by_itself(
-    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    program: str, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", program)
     seat = Seat(model)
-    worker_of(seat).process.wait()
+    if seat._worker:
+        seat._worker.process.wait()
     assert texts(seat.read("digit", [picture(7)])) == ["7"]
     assert caplog.messages == ["worker does not start"]
     assert seat._worker is None

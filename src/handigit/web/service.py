@@ -234,11 +234,11 @@ class Service:
             self.state = "failed"
             log.error("no model", extra={"problem": type(problem).__name__})
             return
+        if self.workers:
+            await asyncio.to_thread(self.workers.prepare, model)
         log.info("ready", extra={"model": model.name, "sha256": model.digests})
         if self.state == "starting":
             self.state = "ready"
-            if self.workers:
-                await asyncio.to_thread(self.workers.prepare, model)
 
 
 _SOON: Final = {"Retry-After": "1"}

@@ -101,7 +101,7 @@ class Seat:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._worker: Worker | None = Worker(model)
+        self._worker = _started(model)
         self._changing = threading.Lock()
 
     def read(self, kind: Kind, contents: Sequence[bytes]) -> list[Read | Exception]:
@@ -138,7 +138,7 @@ class Seat:
             if self._worker is worker:
                 worker.close(at_once=True)
                 log.warning("worker ended", extra={"status": worker.process.returncode})
-                self._worker = Worker(self._model)
+                self._worker = _started(self._model)
 
     def _alone(self, kind: Kind, content: bytes) -> Read | Exception:
         """One picture of a batch that has ended a process, by another, for which it is waited."""
@@ -157,6 +157,15 @@ class Seat:
         missing = [content for content, read in zip(contents, reads, strict=True) if read is None]
         reasons = iter(read_together(self._model.reader, missing, kind))
         return [next(reasons) if read is None else read for read in reads]
+
+
+def _started(model: Model) -> Worker | None:
+    """A new process; none where the system gives none."""
+    try:
+        return Worker(model)
+    except OSError as problem:
+        log.error("worker does not start", extra={"problem": type(problem).__name__})
+        return None
 
 
 class Workers:
