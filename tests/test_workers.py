@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handigit.errors import UnreadableImage
+from handigit.errors import ModelError, UnreadableImage
 from handigit.pipeline import Read, read_together
 from handigit.read import Reader
+from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.web.models import Model
 from handigit.workers import Workers
@@ -132,6 +133,15 @@ def test_a_process_reads_as_the_server_does(seat: Seat, model: Model) -> None:
     assert str(theirs[1]) == str(ours[1])
     numbers = seat.read("number", [picture(7, size=90)])
     assert texts(numbers) == texts(read_together(model.reader, [picture(7, size=90)], "number"))
+
+
+def test_what_its_model_cannot_read_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "number.onnx").write_bytes((EMBEDDED / "number.onnx").read_bytes())
+    seat = Seat(Model("numbers", Reader(tmp_path, threads=1)))
+    assert worker_of(seat).is_ready("digit", within_s=60)
+    with pytest.raises(ModelError, match=r"no digit\.onnx"):
+        seat.read("digit", [picture(7)])
+    seat.close()
 
 
 def _whole(read: Read | Exception) -> object:

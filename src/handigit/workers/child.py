@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from handigit.images import Limits
-from handigit.pipeline import Read, read_together
+from handigit.pipeline import Kind, Read, read_together
 from handigit.read import Reader
 from handigit.workers.wire import Hung, packed, receive, send
 
@@ -45,11 +45,17 @@ def answer(reader: Reader, digests: list[str], channel: socket.socket) -> None:
         send(channel, {"digests": digests})
         while True:
             head, contents = receive(channel)
-            reads = read_together(reader, [bytes(content) for content in contents], head["kind"])
-            # Why a picture cannot be read the server finds out for itself: errors would have to be built anew there.
-            send(channel, *packed([read if isinstance(read, Read) else None for read in reads]))
+            send(channel, *packed(reads_of(reader, [bytes(content) for content in contents], head["kind"])))
     except Hung:
         channel.close()
+
+
+def reads_of(reader: Reader, contents: list[bytes], kind: Kind) -> list[Read | None]:
+    """What was read from each picture; None where there was an error, whose reason the server finds out for itself."""
+    try:
+        return [read if isinstance(read, Read) else None for read in read_together(reader, contents, kind)]
+    except Exception:  # whatever it is, the server must not wait for an answer
+        return [None] * len(contents)
 
 
 def spare_what_is_there() -> None:
