@@ -41,8 +41,8 @@ class Mix:
 
     nothing: float = 0.02
     no_number: float = 0.07
-    real: float = 0.55
-    plain: float = 0.45
+    real: float = 0.7
+    plain: float = 0.55
 
 
 def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:
