@@ -92,7 +92,9 @@ def test_a_bad_notation_is_named(notation: str) -> None:
 def test_a_glyph_is_normalised_as_mnist_is(seed: int) -> None:
     drawn = glyph(ink_of(seed)).astype(float)
     rows, columns = np.flatnonzero(drawn.max(axis=1) > 8), np.flatnonzero(drawn.max(axis=0) > 8)
-    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20, 21, 22)  # moved by parts of a pixel, 20 become 22
+    inked = [np.flatnonzero(drawn.max(axis=axis) > 32) for axis in (0, 1)]
+    assert max(map(np.ptp, inked)) + 1 in (20, 21)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 <= 22  # one in 600 has a sixteenth of cover beyond either end
     middle = np.array([np.arange(28) @ drawn.sum(axis=1), np.arange(28) @ drawn.sum(axis=0)]) / drawn.sum()
     touches_edge = rows[0] <= 1 or rows[-1] >= 26 or columns[0] <= 1 or columns[-1] >= 26
     assert np.abs(middle - 14).max() <= 0.51 or touches_edge

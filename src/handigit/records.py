@@ -3,7 +3,7 @@
 Frozen, without I/O. They know nothing of pictures' formats, of models, or of how a confidence came about.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -49,6 +49,11 @@ class Box:
         """`[left, top, right, bottom]`, as every JSON answer has it."""
         return [self.left, self.top, self.right, self.bottom]
 
+    @classmethod
+    def of(cls, sides: Sequence[int] | None) -> "Box | None":
+        """The box from what `as_list` gave; None where there was none."""
+        return cls(*sides) if sides else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Digit:
@@ -65,6 +70,18 @@ class Digit:
     probabilities: tuple[float, ...]
     box: Box | None
     glyph: Float32[np.ndarray, "28 28"] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any], *, glyph: Float32[np.ndarray, "28 28"] | None = None) -> "Digit":
+        """The digit from its fields as JSON has them, its box as a list, and what the model saw."""
+        return cls(
+            outcome=Outcome(told["outcome"]),
+            value=told["value"],
+            confidence=told["confidence"],
+            probabilities=tuple(told["probabilities"]),
+            box=Box.of(told["box"]),
+            glyph=glyph,
+        )
 
     def as_number(self, page: int = 0) -> "Number":
         """The same answer as a number of one digit, with the runners-up as alternatives."""

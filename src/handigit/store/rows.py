@@ -176,26 +176,12 @@ def _number_of(row: Any) -> Number:
         outcome=Outcome(row.outcome),
         text=row.text,
         confidence=row.confidence,
-        digits=tuple(_digit_of(digit) for digit in row.digits),
+        digits=tuple(map(Digit.of, row.digits)),
         alternatives=tuple((text, confidence) for text, confidence in row.alternatives),
         raw=row.raw,
-        box=_box_of(row.box),
+        box=Box.of(row.box),
         page=row.page,
     )
-
-
-def _digit_of(digit: dict[str, Any]) -> Digit:
-    return Digit(
-        outcome=Outcome(digit["outcome"]),
-        value=digit["value"],
-        confidence=digit["confidence"],
-        probabilities=tuple(digit["probabilities"]),
-        box=_box_of(digit["box"]),
-    )
-
-
-def _box_of(corners: list[int] | None) -> Box | None:
-    return Box(*corners) if corners else None
 
 
 def require_reading(connection: Connection, reading: int) -> None:

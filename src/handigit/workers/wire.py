@@ -137,21 +137,11 @@ def _number_of(told: dict[str, Any], take: Callable[[], Blob]) -> Number:
         digits=tuple(_digit_of(digit, take) for digit in told["digits"]),
         alternatives=tuple((text, confidence) for text, confidence in told["alternatives"]),
         raw=told["raw"],
-        box=_box_of(told["box"]),
+        box=Box.of(told["box"]),
         page=told["page"],
     )
 
 
 def _digit_of(told: dict[str, Any], take: Callable[[], Blob]) -> Digit:
-    return Digit(
-        outcome=Outcome(told["outcome"]),
-        value=told["value"],
-        confidence=told["confidence"],
-        probabilities=tuple(told["probabilities"]),
-        box=_box_of(told["box"]),
-        glyph=np.frombuffer(take(), np.float32).reshape(28, 28) if told["glyph"] else None,
-    )
-
-
-def _box_of(sides: list[int] | None) -> Box | None:
-    return Box(*sides) if sides else None
+    glyph = np.frombuffer(take(), np.float32).reshape(28, 28) if told["glyph"] else None
+    return Digit.of(told, glyph=glyph)
