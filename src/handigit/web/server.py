@@ -21,7 +21,7 @@ from handigit.web.app import create_app
 from handigit.web.connection import Connection
 from handigit.web.logs import log_lines
 from handigit.web.service import Service
-from handigit.workers.child import spare_what_is_there
+from handigit.workers.collector import spare_what_is_there
 
 log = logging.getLogger(__name__)
 _IDLE_S: Final = 30

@@ -7,7 +7,6 @@ when the channels do, and by no signal that a terminal or a service manager send
 accepted is still read.
 """
 
-import gc
 import json
 import signal
 import socket
@@ -19,10 +18,8 @@ from typing import Any
 from handigit.images import Limits
 from handigit.pipeline import Kind, Read, read_together
 from handigit.read import Reader
+from handigit.workers.collector import spare_what_is_there
 from handigit.workers.wire import Hung, packed, receive, send
-
-_COLLECT_EVERY = 5_000
-"""New objects, more than went, after which the young ones are looked at; Python's own 700 are less than one batch."""
 
 
 def main() -> None:
@@ -56,17 +53,6 @@ def reads_of(reader: Reader, contents: list[bytes], kind: Kind) -> list[Read | N
         return [read if isinstance(read, Read) else None for read in read_together(reader, contents, kind)]
     except Exception:  # whatever it is, the server must not wait for an answer
         return [None] * len(contents)
-
-
-def spare_what_is_there() -> None:
-    """Leave what has been loaded out of every later garbage collection, and collect more rarely.
-
-    The heap of a loaded server is hundreds of thousands of objects that never go: to look at them again and again costs
-    a third of its throughput and, each time, 0.1 s.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, 10, 10)
 
 
 if __name__ == "__main__":
