@@ -4,10 +4,11 @@
 
 Sets: MNIST test digits made into strings by a fixed seed, cheque amounts (orand_car_a), tablet numbers of two digits
 and more (unipen), fields of vote-count forms (c1), whole pages of these, and lines that hold no number. A string counts
-when all of it is right. Also: the share read at a wanted error of 1 % and 0.1 % with the error among those and its
-bound, how far confidence is from truth, milliseconds a crop on one core, numbers a second on two. `--peers` sets up
-RapidOCR in an environment of its own under out/ and runs it, and Tesseract where it is installed (Debian:
-tesseract-ocr), on at most `PEER_CROPS` crops of each set. Writes bench/results/numbers.json.
+when all of it is right. Also: how many are right where the reader is told that only digits can stand there; the share
+read at a wanted error of 1 % and 0.1 % with the error among those and its bound; how far confidence is from truth;
+milliseconds a crop on one core, numbers a second on two. `--peers` sets up RapidOCR in an environment of its own under
+out/ and runs it, and Tesseract where it is installed (Debian: tesseract-ocr), on at most `PEER_CROPS` crops of each
+set. Writes bench/results/numbers.json.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import numpy as np
 
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
+from handigit.read.decode import DIGITS
 from handigit.records import Number, Outcome
 from handigit.settings import Settings
 from kept import RESULTS, keep, kept
@@ -35,6 +37,8 @@ from timing import median_seconds, seconds
 PEER_CROPS = 300
 PEERS = Path("out/ocr-peers")
 BINS = 15
+DIGITS_ONLY = ("mnist_strings", "unipen")
+"""Sets of bare digits: there a user would say so."""
 NOTHING = 500
 
 
@@ -68,6 +72,8 @@ def main() -> None:
     for name, crops in sets(folder).items():
         some = list(crops())[: arguments.limit]
         found = scored(some, arguments.model)
+        if name in DIGITS_ONLY:
+            found["right_told_digits"] = right_told(some, arguments.model, alphabet=DIGITS)
         if arguments.peers:
             found["peers"] = peers(some)
         elif name in result:
@@ -100,6 +106,12 @@ def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:
         "at_0.1_percent": read_share(strict.numbers(crop.pixels for crop in crops), right),
         "calibration_error": calibration_error(numbers, right),
     }
+
+
+def right_told(crops: list[Crop], model: Path | None, *, alphabet: str) -> float:
+    """The share that is right where the reader is told what characters may stand there."""
+    numbers = Reader(model).numbers((crop.pixels for crop in crops), alphabet=alphabet)
+    return sum(number.text == crop.text for number, crop in zip(numbers, crops, strict=True)) / len(crops)
 
 
 def pages(folder: Path, model: Path | None) -> dict[str, float]:

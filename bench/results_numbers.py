@@ -97,6 +97,9 @@ def _peers(title: str, one: Mapping[str, Any]) -> list[str]:
 def _rest(found: Mapping[str, Any]) -> str:
     """Lines that hold no number, pages, speed and memory, in words."""
     said = []
+    told = {title: found.get(name, {}).get("right_told_digits") for name, title in SETS.items()}
+    if known := [f"{percent(share)} % of {title}" for title, share in told.items() if share]:
+        said.append(f"Told that only digits can stand there (`alphabet`), right: {', '.join(known)}.")
     if strangers := found.get("strangers"):
         listed = ", ".join(f"{name} {percent(share, digits=1)} %" for name, share in strangers.items())
         said.append(f"Not read, of lines that hold no number: {listed}.")
