@@ -1,6 +1,7 @@
 """The results page's parts on the service, its store and its pages, from what their benches left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from results_models import Benches
@@ -53,6 +54,18 @@ def _flood(found: Mapping[str, Any]) -> str:
         f"A flood of five times the capacity ({found['capacity']:,.0f} a second) was wanted; the generator sent "
         f"{sent:,} requests, of which {refused:,} were refused, after {found.get('refused_p50_ms', NOTHING)} ms "
         f"(median; p99 {found.get('refused_p99_ms', NOTHING)}). Goodput: {found['goodput']:.2f} of the capacity."
+        + _beside(found.get("beside"))
+    )
+
+
+def _beside(rounds: Sequence[float | None] | None) -> str:
+    """What the flood takes by itself."""
+    known = [share for share in rounds or () if share is not None]
+    if not known:
+        return ""
+    return (
+        " Where an nginx beside the server refuses four fifths of the same flood, so that they cost next to nothing, "
+        f"{median(known):.2f} of the capacity are left: sending the flood takes the rest of the two cores."
     )
 
 

@@ -1,7 +1,8 @@
 """How much the service carries, beside LitServe and plain Flask: same machine, same run, same model, same requests.
 
     python bench/serve.py throughput     digits a second at 1, 8 and 64 clients; then as overload
-    python bench/serve.py overload       goodput at five times the capacity, milliseconds until the rest is refused
+    python bench/serve.py overload       goodput at five times the capacity, milliseconds until the rest is refused;
+                                         what is left where nginx, if installed (Debian: nginx-light), refuses it
     python bench/serve.py start          seconds from the command to the first answer
     python bench/serve.py sigterm        20 times SIGTERM under load: accepted and unanswered, processes left behind
     python bench/serve.py refusals       milliseconds in which bombs are refused
@@ -13,123 +14,27 @@ Figures are added to bench/results/serve.json. The peers are installed below out
 import argparse
 import json
 import os
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from kept import RESULTS, keep, kept
+from serve_targets import Target, free_port, install_peers, load, ours, peer, refusing
+from serving import Running, end_under_load, picture, running  # type: ignore[import-not-found]
+from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]
 
-PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT / "tests"))
-from serving import Running, end_under_load, picture, running  # type: ignore[import-not-found]  # noqa: E402
-from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]  # noqa: E402
-
-PEERS = PROJECT / "out" / "serve-peers"
-BOUNDARY = "a-boundary"
 CLIENTS = (1, 8, 64)
 OVERLOAD = 5
 CONNECTIONS = 512
 """Of the flood: more than the server's room, so that there is somebody to refuse."""
-
-
-def form(content: bytes) -> bytes:
-    """A form with one file, as browsers send it."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n\r\n'
-    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server: where it listens, what is asked there, its process."""
-
-    port: int
-    path: str
-    pid: int
-
-    def cpu_s(self) -> float:
-        """Processor seconds that it and its children have taken; quieter than the clock where others are busy."""
-        rows = [_processor(stat) for stat in Path("/proc").glob("[0-9]*/stat")]
-        family, size = {self.pid}, 0
-        while size < len(family):
-            size = len(family)
-            family |= {pid for pid, parent, _ in rows if parent in family}
-        return sum(seconds for pid, _, seconds in rows if pid in family)
-
-
-def _processor(stat: Path) -> tuple[int, int, float]:
-    """A process, its parent, its processor seconds; zeros if it has ended meanwhile."""
-    try:
-        content = stat.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0, 0, 0.0
-    fields = content.rpartition(")")[2].split()
-    return int(stat.parent.name), int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def load(target: Target, **how: Any) -> dict[str, Any]:
-    """Put load on a server from a process of its own."""
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
-    job = {"port": target.port, "path": target.path, "body": form(picture()).hex(), "kind": kind} | how
-    command = [sys.executable, str(PROJECT / "bench" / "load.py")]
-    spent = target.cpu_s()
-    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
-    row = dict(json.loads(done.stdout))
-    row["server_cpu_us"] = round((target.cpu_s() - spent) / sum(row["statuses"].values()) * 1e6)
-    return row
-
-
-@contextmanager
-def ours(folder: Path, *, keeping: bool = False) -> Iterator[Target]:
-    """Our server, as `handigit serve` starts it."""
-    with running(folder, HANDIGIT_KEEP_READINGS=str(int(keeping)), HANDIGIT_QUEUE="128") as server:
-        yield Target(server.port, "/v1/digit", server.process.pid)
-
-
-@contextmanager
-def peer(name: str) -> Iterator[Target]:
-    """A peer's server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"PYTHONPATH": str(PEERS), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(PROJECT / "bench" / f"serve_{name}.py"), str(port)]
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
-    try:
-        wait_for_health(port)
-        yield Target(port, "/predict", process.pid)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # LitServe's children survive a SIGTERM
-        process.wait()
-
-
-def wait_for_health(port: int) -> None:
-    """Wait until a peer says that it is well."""
-    for _ in range(600):
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError("the peer does not start; see its output above")
-
-
-def install_peers() -> None:
-    """LitServe and Flask, below out/."""
-    if not PEERS.is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(PEERS), "litserve", "flask"]
-        subprocess.run(command, check=True)
 
 
 def throughput(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
@@ -152,7 +57,7 @@ def throughput(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
     figures = {
         name: {str(clients): middle(rows) for clients, rows in by_clients.items()} for name, by_clients in taken.items()
     }
-    return {"clients": figures, "overload": overload(folder, seconds)}
+    return {"clients": figures, "overload": overload(folder, seconds, rounds)}
 
 
 def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,17 +65,34 @@ def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return sorted(rows, key=lambda row: row["per_second"])[len(rows) // 2]
 
 
-def overload(folder: Path, seconds: float) -> dict[str, Any]:
-    """What is still answered at five times the capacity, and how soon the rest is refused.
+def overload(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
+    """What is still answered at five times the capacity, and how soon the rest is refused: the round of median goodput.
 
     The capacity is what the same server does for as many clients as wait for one another, just before.
     """
-    with ours(folder) as target:
+    found = sorted((flooded(folder, seconds) for _ in range(rounds)), key=lambda row: row["goodput"])
+    return found[len(found) // 2] | {"beside": [row["beside"] for row in found]}
+
+
+def flooded(folder: Path, seconds: float) -> dict[str, Any]:
+    """One round; `beside`: the goodput where nginx refuses four fifths of the same flood, and we are asked the rest.
+
+    It has no refusals of ours in it: what it lacks of 1 is taken by who sends the flood and by the system.
+    """
+    with ours(folder) as target, refusing(folder) as elsewhere, ThreadPoolExecutor(1) as other:
         load(target, clients=8, seconds=1)
         capacity = load(target, clients=CLIENTS[-1], seconds=seconds)["per_second"]
         row = load(target, rate=OVERLOAD * capacity, connections=CONNECTIONS, seconds=seconds)
+        beside = None
+        if elsewhere is not None:
+            rest = (OVERLOAD - 1) * capacity
+            sent = other.submit(load, elsewhere, rate=rest, connections=CONNECTIONS, seconds=seconds)
+            beside = round(load(target, clients=CLIENTS[-1], seconds=seconds)["per_second"] / capacity, 2)
+            print("refused elsewhere", sent.result())
     goodput = round(row["per_second"] / capacity, 2)
-    return {"capacity": capacity, "offered": OVERLOAD * capacity, "goodput": goodput} | row
+    print("goodput", goodput, "beside", beside, row, flush=True)
+    offered = {"capacity": capacity, "offered": OVERLOAD * capacity, "goodput": goodput, "beside": beside}
+    return offered | row
 
 
 def start(folder: Path, rounds: int) -> dict[str, Any]:
@@ -186,9 +108,7 @@ def start(folder: Path, rounds: int) -> dict[str, Any]:
 
 def seconds_to_answer(folder: Path) -> float:
     """Start a server as a user does and ask until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = os.environ | {"HANDIGIT_STATE": str(folder)}
     command = [str(Path(sys.executable).with_name("handigit")), "serve", "--port", str(port)]
     began = time.perf_counter()
@@ -275,7 +195,7 @@ def main() -> None:
         folder = Path(name)
         figures = {
             "throughput": lambda: throughput(folder, given.seconds, given.rounds or 3),
-            "overload": lambda: overload(folder, given.seconds),
+            "overload": lambda: overload(folder, given.seconds, given.rounds or 3),
             "start": lambda: start(folder, given.rounds or 5),
             "sigterm": lambda: sigterm(folder, given.rounds or 20),
             "refusals": lambda: refusals(folder, given.rounds or 100),
