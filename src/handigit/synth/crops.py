@@ -36,13 +36,15 @@ class Crop:
 class Mix:
     """What is drawn: the shares of lines that are no number or blank, and of those by real hands.
 
-    `plain`: the share of numbers on bare paper, without rules, patterns and stains.
+    `plain`: the share of numbers on bare paper, without rules, patterns and stains; `plain_in_cells`: that of the
+    numbers written as into cells.
     """
 
     nothing: float = 0.02
     no_number: float = 0.07
     real: float = 0.7
-    plain: float = 0.55
+    plain: float = 0.5
+    plain_in_cells: float = 0.15
 
 
 def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:
@@ -59,7 +61,7 @@ def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix
     height_px = float(np.exp(rng.uniform(np.log(13), np.log(44))))
     manner = Manner.draw(rng)
     writing = write_number(text, rng, height_px=height_px, manner=manner, hand=hand)
-    clean = rng.random() < mix.plain
+    clean = rng.random() < (mix.plain_in_cells if writing.cells else mix.plain)
     page = _on_paper(_with_pen(writing, rng), rng, clean=clean)
     if NO_NUMBER in text:
         return Crop(_seen(page, rng, clean=clean), _merged(text))

@@ -27,6 +27,8 @@ _PRINTED: Final = (
     "Page",
     "USD",
 )
+_TABLES: Final = 0.4
+"""Share of the rows of cells that are part of a table larger than the crop."""
 
 
 def ground(height: int, width: int, rng: np.random.Generator, *, strongest: float = 0.3) -> Float32[np.ndarray, "h w"]:
@@ -124,6 +126,9 @@ def print_cells(page: Page, borders: tuple[float, ...], rng: np.random.Generator
     shade, inner = (rng.uniform((0, 0.2), (0.8, 0.9)) * page.mean()).astype(int).tolist()
     thick = int(rng.integers(1, 4))
     columns = [round(border) for border in borders]
+    if rng.random() < _TABLES:
+        _print_table(page, columns, rng, rows=(top, bottom), ink=(shade, thick))
+        return
     comb = rng.random() < 0.2
     if comb:
         top = round(bottom - rng.uniform(0.2, 0.5) * (bottom - top))
@@ -136,6 +141,23 @@ def print_cells(page: Page, borders: tuple[float, ...], rng: np.random.Generator
             page[inner_top:bottom:gap, min(max(x, 0), page.shape[1] - 1)] = inner
         else:
             cv2.line(page, (x, inner_top), (x, bottom), inner, max(1, thick - 1))
+
+
+def _print_table(
+    page: Page, columns: list[int], rng: np.random.Generator, *, rows: tuple[int, int], ink: tuple[int, int]
+) -> None:
+    """Cells of a table that goes on beyond the crop: above and below, and to either side, in place."""
+    height, width = page.shape
+    (top, bottom), (shade, thick) = rows, ink
+    first = 0 if rng.random() < 0.5 else columns[0]
+    last = width if rng.random() < 0.5 else columns[-1]
+    for y in (top, bottom, *([2 * top - bottom, 2 * bottom - top] if rng.random() < 0.5 else [])):
+        cv2.line(page, (first, y), (last, y), shade, thick)
+    for x in columns:
+        cv2.line(page, (x, 0), (x, height), shade, thick)
+    if first < columns[0] and rng.random() < 0.4:  # rows of a finer table beside it
+        for y in range(top, bottom, max(4, (bottom - top) // int(rng.integers(3, 7)))):
+            cv2.line(page, (first, y), (columns[0], y), shade, 1)
 
 
 def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float) -> None:
