@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from handigit.images.line import INK_PX, LINE_PX, LONGEST_PX, find_line
 from handigit.images.printed import inside_cells, without_print
+from handigit.images.runs import runs_both_ways
 from handigit.records import Box
 
 
@@ -76,6 +77,34 @@ def test_cells_around_digits_are_taken_out() -> None:
     assert line is not None
     rows = np.flatnonzero((line.pixels > 0.6).any(axis=1))
     assert len(rows) <= INK_PX + 5  # with the boxes the digits would be half as high
+
+
+def in_cells() -> np.ndarray:
+    """Three empty cells of a table."""
+    page = crop(height=74, width=124)
+    for border in (4, 44, 84, 120):
+        cv2.line(page, (border, 4), (border, 73), 90, 2)
+    for rule in (4, 70):
+        cv2.line(page, (4, rule), (120, rule), 90, 2)
+    return page
+
+
+def test_a_1_beside_the_border_of_its_cell_stays() -> None:
+    page = write(in_cells(), "28", left=16, foot=46, size=0.6)
+    with_one = page.copy()
+    cv2.line(with_one, (9, 35), (9, 45), 60, 2)
+    line, alone = find_line(with_one), find_line(page)
+    assert line is not None
+    assert alone is not None
+    assert line.width > alone.width + 4
+
+
+@pytest.mark.parametrize("top", [0, 35, 70])
+def test_a_rule_is_no_thicker_at_the_edge_of_the_crop(top) -> None:
+    mask = np.zeros((74, 124), np.uint8)
+    mask[top : top + 4, 3:120] = 1
+    across, _ = runs_both_ways(mask, thickest_px=5)
+    assert [box.width > 100 for box in across.boxes] == [True]
 
 
 def test_leaning_digits_are_set_upright() -> None:

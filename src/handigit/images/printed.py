@@ -5,7 +5,7 @@ do; an upright is print where it ends at rules. What could as well be a 1 stays.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -25,12 +25,17 @@ _SPAN: Final = 0.45
 """Least length of a rule in widths of the crop."""
 _THICKEST: Final = 1 / 16
 """Thickness of print in heights of the crop."""
+_OWN: Final = 0.5
+"""Least share of a piece of ink that lies on lines where it is theirs."""
 _NEAR: Final = 1 / 12
 """So near to a rule, in heights of the crop, does an upright end that stands on it or hangs from it."""
 _TALL: Final = 0.3
 """Least length of an upright in heights of the crop."""
 _INKED: Final = 0.88
 """Least share of a line on which there is ink: the bars of several digits lie on one line, but with gaps."""
+_INKED_AT_EDGE: Final = 0.97
+"""The same at the edge of a crop, where the bars of 7s and the feet of 2s lie if it is cut tightly."""
+_EDGE_PX: Final = 4
 _STEEPEST: Final = 0.15
 """Most slope of print."""
 _CELL: Final = 0.85
@@ -83,21 +88,42 @@ def without_print(mask: Mask) -> Bare:
     lines = np.zeros_like(mask)
     for line in rules + [line for line in upright if _is_side(line, rules, height=height)]:
         line.draw(lines, margin_px=2)
-    return Bare(_without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines), boxed)
+    return Bare(_without_remains(bridged(mask, cv2.bitwise_and(lines, mask)), lines, mask), boxed)
 
 
 def _straight(runs: Runs, mask: Mask, *, at_least_px: float) -> list[Line]:
     """The lines through runs so long, but for steep ones and those that only string strokes together."""
     long = [n for n, box in enumerate(runs.boxes) if (box.width if runs.level else box.height) >= at_least_px]
     lines = (Line.through(*runs.places(number), level=runs.level) for number in long)
-    return [line for line in lines if line and abs(line.slope) <= _STEEPEST and _inked(line, mask) >= _INKED]
+    straight = [line for line in lines if line and abs(line.slope) <= _STEEPEST]
+    if not straight:
+        return []
+    wide = cv2.dilate(mask, np.ones((3, 1) if runs.level else (1, 3), np.uint8))  # a pixel to either side counts
+    inked = [line for line in straight if _inked(line, wide) >= _least_inked(line, wide)]
+    return inked if runs.level else [_followed(line, wide) for line in inked]
 
 
-def _inked(line: Line, mask: Mask) -> float:
-    """The share of a line's length on which there is ink, a pixel to either side counted."""
-    rows, columns = line.pixels(mask.shape)
-    wide = cv2.dilate(mask, np.ones((3, 1) if line.level else (1, 3), np.uint8))
-    return float(wide[rows, columns].mean()) if len(rows) else 0.0
+def _inked(line: Line, wide: Mask) -> float:
+    """The share of a line's length on which there is ink."""
+    places = line.pixels(wide.shape)
+    return float(wide[places].mean()) if len(places[0]) else 0.0
+
+
+def _least_inked(line: Line, wide: Mask) -> float:
+    """The share of a line that must be ink for it to be print."""
+    across = line.across((line.start + line.end) / 2)
+    breadth = wide.shape[0 if line.level else 1]
+    return _INKED_AT_EDGE if min(across, breadth - 1 - across) < _EDGE_PX else _INKED
+
+
+def _followed(line: Line, wide: Mask) -> Line:
+    """An upright as far as its ink goes on: a 1 beside a border makes it too thick there to be seen as one."""
+    rows, columns = line.spanning(wide.shape).pixels(wide.shape)
+    bare = rows[wide[rows, columns] == 0]
+    before, after = bare[bare < line.start], bare[bare > line.end]
+    start = min(line.start, int(before[-1]) + 1 if len(before) else int(rows[0]))
+    end = max(line.end, int(after[0]) - 1 if len(after) else int(rows[-1]))
+    return replace(line, start=start, end=end)
 
 
 def _is_rule(line: Line, upright: Sequence[Line], *, height: int, width: int) -> bool:
@@ -122,11 +148,17 @@ def _touches(upright: Line, rule: Line, height: int) -> bool:
     return within and upright.start - near <= y <= upright.end + near
 
 
-def _without_remains(mask: Mask, lines: Mask) -> Mask:
-    """The mask without small pieces that touch where the lines were: their rims, and where they were interrupted."""
+def _without_remains(mask: Mask, lines: Mask, before: Mask) -> Mask:
+    """The mask without small pieces of the lines that were in it `before`: their rims, and what lay between dashes.
+
+    A 1 beside a border, with paper between them, is no piece of it.
+    """
+    _, parts = cv2.connectedComponents(before, connectivity=8)
+    sizes = np.bincount(parts.ravel())
+    of_lines = np.bincount(parts[lines > 0], minlength=len(sizes)) >= _OWN * sizes
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     beside = np.zeros(count, bool)
-    beside[labels[cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0]] = True
+    beside[labels[(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0) & of_lines[parts]]] = True
     slight = (stats[:, 2:4].min(axis=1) <= 3) & (stats[:, 2:4].max(axis=1) < 0.3 * mask.shape[0])
     kept = ~(beside & slight)
     kept[0] = False

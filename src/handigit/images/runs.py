@@ -113,7 +113,8 @@ def _runs_across(mask: Mask, *, thickest_px: int) -> Runs:
     joined = cv2.dilate(mask, np.ones((1 + slack, 1), np.uint8)) if slack else mask
     run = max(width // 25, 8)
     runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
-    thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((thickest_px + 1 + slack, 1), np.uint8))
+    upright, edge = np.ones((thickest_px + 1 + slack, 1), np.uint8), cv2.BORDER_CONSTANT
+    thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, upright, borderType=edge, borderValue=0)  # beyond it there is paper
     runs = cv2.bitwise_and(runs, 1 - cv2.dilate(thick, np.ones((5, 5), np.uint8)))  # with the rims of thick strokes
     linked = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, 2 * run + 1), np.uint8))
     linked = cv2.dilate(linked, np.ones((3, 3), np.uint8))
