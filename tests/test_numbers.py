@@ -11,6 +11,7 @@ from handigit.read.decode import Hypothesis, constraint
 from handigit.read.line_engine import LineEngine
 from handigit.read.looks import Looked, look
 from handigit.read.numbers import BLANK, Seen, Wanted, best_number, in_cells, number_on, surer
+from handigit.read.plausible import weighed
 from handigit.records import Box, Number, Outcome
 
 ALPHABET = "0123456789.,-/=$x?"
@@ -164,3 +165,18 @@ def test_alternatives_share_what_confidence_leaves(seen) -> None:
     surer_card = CARD.model_copy(update={"shift": 2.0})
     number = number_on(seen, Looked(found, frames("__1__2__7__")), surer_card, Wanted())
     assert number.confidence + sum(share for _, share in number.alternatives) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("likelier", "stays"), [("845/557", False), ("12/34", True), ("3/11/26", True), ("85/100=", True)]
+)
+def test_a_slash_where_none_stands_is_rather_a_1(likelier, stays) -> None:
+    other = likelier.replace("/", "1")
+    found = weighed([Hypothesis(likelier, 0.6), Hypothesis(other, 0.3), Hypothesis("?", 0.05)])
+    assert [one.raw for one in found[:2]] == ([likelier, other] if stays else [other, likelier])
+    assert sum(one.probability for one in found) == pytest.approx(0.95)
+
+
+def test_a_sure_slash_stays_wherever_it_is() -> None:
+    found = weighed([Hypothesis("845/557", 0.97), Hypothesis("8451557", 0.02)])
+    assert found[0].raw == "845/557"

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64
 
 from handigit.read.decode import Constraint, Hypothesis, decode
 from handigit.read.line_engine import LineEngine
+from handigit.read.plausible import weighed
 
 _SURE: Final = 0.9
 """Probability of the best text from which one look is enough."""
@@ -45,7 +46,7 @@ def look(
     for number, place in enumerate(unsure):
         looks = others[number * len(_LOOKS) : (number + 1) * len(_LOOKS)]
         found[place] = _together([found[place], *(decode(shares, alphabet, within=within) for shares in looks)])
-    return [Looked(one, shares) for one, shares in zip(found, firsts, strict=True)]
+    return [Looked(weighed(one), shares) for one, shares in zip(found, firsts, strict=True)]
 
 
 def _stretched(pixels: Pixels, wide: float, high: float) -> Pixels:
