@@ -16,7 +16,7 @@ from handigit.read.decode import Constraint, Hypothesis, decode
 from handigit.read.line_engine import LineEngine
 from handigit.read.plausible import weighed
 
-_SURE: Final = 0.9
+_SURE: Final = 0.7
 """Probability of the best text from which one look is enough."""
 _LOOKS: Final = ((0.9, 1.0), (1.1, 1.06))
 """Width and height of the writing at each further look. Of the lines held out, read by a network in the middle of its
