@@ -149,6 +149,13 @@ def test_a_dark_cell_beside_the_number_is_left_out() -> None:
     assert likeness(line.pixels, plain.pixels) > 0.85
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_digits_in_the_shade_are_no_cell(side) -> None:
+    page = write(crop(width=240), "21000", left=14)
+    shade = np.clip(np.linspace(0.45, 1.6, 240), 0, 1)[::side]  # dark at one side, and lighter little by little
+    assert inside_cells((page * shade).astype(np.uint8)) == (0, 240)
+
+
 def test_print_is_not_looked_for_in_ones() -> None:
     mask = np.zeros((40, 60), np.uint8)
     for x in (10, 30, 50):

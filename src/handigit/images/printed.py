@@ -10,7 +10,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from handigit.images.ruling import bridged
 from handigit.images.runs import Line, Mask, Runs, runs_both_ways
@@ -42,12 +42,15 @@ _CELL: Final = 0.85
 """Least height of a dark cell at the edge, in heights of the crop."""
 _WIDEST_CELL: Final = 0.25
 """Greatest width of a dark cell in widths of the crop."""
+_ABRUPT: Final = 0.7
+"""Least share of a dark cell's darkness that it loses within `_BLURRED_PX` to either side of its border."""
+_BLURRED_PX: Final = 3
 
 
 def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
     """The first and the last column (excluded) between what is dark all over at either side: a table's header cell.
 
-    Narrower than a stroke of a thick pen it may be a 1, and stays.
+    Narrower than a stroke of a thick pen it may be a 1, and stays; what darkens little by little lies in the shade.
     """
     height, width = crop.shape
     if width < 1.2 * height:
@@ -59,7 +62,15 @@ def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
     first, last = int(bare[0]), int(bare[-1]) + 1
     least = max(3, round(0.16 * height))
     most = _WIDEST_CELL * width  # wider, it is a shadow over digits
-    return (first + 1 if least <= first <= most else 0), (last - 1 if least <= width - last <= most else width)
+    on_left = least <= first <= most and _is_edge(lightest, first, paper)
+    on_right = least <= width - last <= most and _is_edge(lightest[::-1], width - last, paper)
+    return (first + 1 if on_left else 0), (last - 1 if on_right else width)
+
+
+def _is_edge(lightest: Float64[np.ndarray, " width"], first: int, paper: float) -> bool:
+    """Whether what is dark up to this column ends there, and does not fade into the paper."""
+    inside, outside = lightest[max(first - _BLURRED_PX, 0)], lightest[min(first + _BLURRED_PX, len(lightest) - 1)]
+    return bool(outside - inside >= _ABRUPT * (paper - np.median(lightest[:first])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
