@@ -96,7 +96,7 @@ def test_a_sure_line_is_looked_at_once() -> None:
 
 
 def test_an_unsure_line_is_looked_at_again_and_outvoted() -> None:
-    engine = Spoken("_7_", "_1_", "_1_", sure=0.9)
+    engine = Spoken("_7_", "_1_", "_1_", sure=0.8)
     assert look(engine, [np.zeros((32, 40), np.float32)])[0].found[0].text == "1"
     assert engine.shown == 3
 
