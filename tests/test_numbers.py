@@ -131,6 +131,13 @@ def test_the_surer_of_line_and_cells_stands_and_a_difference_is_a_doubt() -> Non
     assert surer(line, None, Wanted(), CARD) is line
 
 
+@pytest.mark.parametrize(("confidence", "text"), [(0.6, "2078"), (0.2, "0")])
+def test_cells_that_lack_a_digit_are_believed_only_where_the_line_is_rather_wrong(confidence, text) -> None:
+    line = Number(Outcome.DOUBT, "2078", confidence, box=Box(0, 0, 100, 20))
+    found = surer(line, Number(Outcome.DOUBT, "0", 0.99), Wanted(), CARD)
+    assert (found.text, found.outcome) == (text, Outcome.DOUBT)
+
+
 def test_boxes_go_with_the_number_when_it_is_placed() -> None:
     moved = Number(Outcome.READ, "1", 1.0, box=Box(0, 0, 5, 9)).placed(
         lambda box: Box(box.left + 10, box.top + 20, box.right + 10, box.bottom + 20)

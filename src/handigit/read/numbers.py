@@ -26,6 +26,8 @@ _WIDEST: Final = 1.3
 """Width of a digit's box, in heights, beyond which ink at either end belongs to something else."""
 _LEAD_OF_NONE: Final = 1.5
 """How much likelier than the best number it must be that there is none: a doubt costs a glance, a lost number more."""
+_RATHER_RIGHT: Final = 0.5
+"""Confidence from which a line is believed against cells that lack some of its digits."""
 _INKED: Final = 0.3
 """Strength of ink in a line that a box is drawn around."""
 
@@ -121,7 +123,8 @@ def _left(number: Number) -> int:
 def surer(line: Number, cells: Number | None, wanted: Wanted, card: Card) -> Number:
     """Of a number read as a line and the same read cell by cell, the surer one.
 
-    Where they differ it is a doubt, for a digit may have gone with the frame of its cell.
+    Where they differ it is a doubt, for a digit may have gone with the frame of its cell. Fewer digits are believed only
+    where the line is rather wrong than right: what is taken for cells may be strokes.
     """
     if cells is None or (wanted.within is not None and not wanted.within.allows(cells.text)):
         return line
@@ -129,7 +132,8 @@ def surer(line: Number, cells: Number | None, wanted: Wanted, card: Card) -> Num
         confidence = max(cells.confidence, line.confidence)
         sure = confidence >= card.threshold(wanted.target_error)
         return replace(line, confidence=confidence, outcome=Outcome.READ if sure else Outcome.DOUBT)
-    if line.text and line.confidence >= cells.confidence:
+    enough = _RATHER_RIGHT if len(cells.text) < len(line.text) else cells.confidence
+    if line.text and line.confidence >= min(enough, cells.confidence):
         return replace(line, outcome=Outcome.DOUBT)
     return cells
 
