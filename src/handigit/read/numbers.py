@@ -123,8 +123,8 @@ def _left(number: Number) -> int:
 def surer(line: Number, cells: Number | None, wanted: Wanted, card: Card) -> Number:
     """Of a number read as a line and the same read cell by cell, the surer one.
 
-    Where they differ it is a doubt, for a digit may have gone with the frame of its cell. Fewer digits are believed only
-    where the line is rather wrong than right: what is taken for cells may be strokes.
+    Where they differ it is a doubt, for a digit may have gone with the frame of its cell. Fewer digits are believed
+    only where the line is rather wrong than right: what is taken for cells may be strokes.
     """
     if cells is None or (wanted.within is not None and not wanted.within.allows(cells.text)):
         return line
