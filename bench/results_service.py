@@ -64,8 +64,8 @@ def _beside(rounds: Sequence[float | None] | None) -> str:
     if not known:
         return ""
     return (
-        " Where an nginx beside the server refuses four fifths of the same flood, so that they cost next to nothing, "
-        f"{median(known):.2f} of the capacity are left: sending the flood takes the rest of the two cores."
+        " Where an nginx beside the server refuses four fifths of the same flood, so that they cost next to nothing: "
+        f"{median(known):.2f} (median; {min(known):.2f} to {max(known):.2f} in {len(known)} rounds)."
     )
 
 

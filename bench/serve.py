@@ -27,8 +27,9 @@ from typing import Any
 import httpx
 
 from kept import RESULTS, keep, kept
-from serve_targets import Target, free_port, install_peers, load, ours, peer, refusing
+from serve_targets import Target, install_peers, load, ours, peer, refusing  # which also finds what tests/ has
 from serving import Running, end_under_load, picture, running  # type: ignore[import-not-found]
+from store_server import free_port  # type: ignore[import-not-found]
 from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]
 
 CLIENTS = (1, 8, 64)

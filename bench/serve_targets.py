@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import httpx
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
 from serving import picture, running  # type: ignore[import-not-found]  # noqa: E402
+from store_server import free_port  # type: ignore[import-not-found]  # noqa: E402
 
 PEERS = PROJECT / "out" / "serve-peers"
 BOUNDARY = "a-boundary"
@@ -129,13 +129,6 @@ def refusing(folder: Path) -> Iterator[Target | None]:
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def wait_for_health(port: int) -> None:

@@ -68,7 +68,7 @@ def postgres(folder: Path) -> Iterator[str]:
     user = _unprivileged(folder)
     as_user = ["runuser", "-u", user, "--"] if user else []
     _run([*as_user, str(programs / "initdb"), "-D", str(data), "-U", "handigit", "--auth=trust", "--no-sync"], folder)
-    port = _free_port()
+    port = free_port()
     # Nothing here outlives the server, so it need not wait for the disk.
     settings = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
     control = [*as_user, str(programs / "pg_ctl"), "-D", str(data)]
@@ -98,7 +98,8 @@ def _unprivileged(folder: Path) -> str | None:
     return user.pw_name
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -36,6 +36,7 @@ _INKED: Final = 0.88
 _INKED_AT_EDGE: Final = 0.97
 """The same at the edge of a crop, where the bars of 7s and the feet of 2s lie if it is cut tightly."""
 _EDGE_PX: Final = 4
+"""So near to the edge of a crop a line lies at it."""
 _STEEPEST: Final = 0.15
 """Most slope of print."""
 _CELL: Final = 0.85
