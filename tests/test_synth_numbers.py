@@ -9,6 +9,7 @@ from handigit.cli import run
 from handigit.data.strings import load_strings
 from handigit.images.line import find_line
 from handigit.synth.crops import Mix, contact_sheet, draw_crop, draw_lines
+from handigit.synth.grounds import print_neighbours
 from handigit.synth.hands import Hands
 from handigit.synth.sets import digits
 from handigit.synth.texts import ALPHABET, LONGEST, number
@@ -62,6 +63,26 @@ def test_a_hand_prefers_digits_that_look_alike() -> None:
     hand = some.hand(rng)
     chosen = [hand.digit(1, rng) for _ in range(40)]
     assert len({one.tobytes() for one in chosen if one is not None}) < len(some.digits[1])
+
+
+def test_a_hand_writes_the_same_digit_a_little_otherwise_each_time() -> None:
+    drawn = digits(1, seed=5)
+    (value,) = drawn.labels.tolist()
+    hand = Hands.of(drawn.glyphs, drawn.labels).hand(np.random.default_rng(0))
+    manner = Manner(gap=0.2, gap_sd=0.0, drift_sd=0.0, size_sd=0.0, lean=0.0, wide=1.0)
+    rng = np.random.default_rng(1)
+    covers = [write_number(str(value), rng, height_px=28, manner=manner, hand=hand).cover for _ in range(12)]
+    assert len({cover.tobytes() for cover in covers}) > 8
+    assert all(cover.max() > 128 for cover in covers)
+    widths = [np.ptp(np.flatnonzero(cover.any(axis=0))) for cover in covers]
+    assert max(widths) < 2.5 * min(widths)
+
+
+def test_a_dark_cell_ends_where_the_writing_begins() -> None:
+    for seed in range(60):
+        page = np.full((40, 160), 255, np.uint8)
+        print_neighbours(page, np.random.default_rng(seed), height_px=30, left=10)
+        assert page[:, 11:].max(axis=0).min() == 255
 
 
 def test_equal_seeds_draw_equal_crops() -> None:

@@ -101,6 +101,20 @@ def test_greedy_reads_what_the_loss_wants() -> None:
     assert ctc_loss(logits, frames, ("123456789",)).item() == 0  # too long for its line: teaches nothing
 
 
+def test_a_line_that_nobody_could_read_pulls_less_with_a_robust_loss() -> None:
+    def pull(text: str, robust_loss: float) -> float:
+        logits = torch.zeros(1, 8, len(ALPHABET) + 1)
+        for frame, character in enumerate("1__1__7_"):
+            logits[0, frame, 0 if character == "_" else 1 + ALPHABET.index(character)] = 6.0
+        logits.requires_grad_()
+        ctc_loss(logits, torch.tensor([8]), (text,), robust_loss=robust_loss).backward()
+        return float(logits.grad.norm())  # type: ignore[union-attr]
+
+    right, wrong = pull("117", 0.2) / pull("117", 0.0), pull("952", 0.2) / pull("952", 0.0)
+    assert right > 0.9
+    assert wrong < 0.05
+
+
 def test_frames_are_two_for_four_pixels() -> None:
     assert count_frames(torch.tensor([8, 9, 12])).tolist() == [4, 6, 6]
     assert build("numbernet")(torch.zeros(1, 1, 32, 48)).shape == (1, 24, len(ALPHABET) + 1)

@@ -42,6 +42,9 @@ class Recipe:
     line_sets: int = 1
     """Number models: so many sets of lines are drawn; later epochs take them again, from the first on."""
 
+    robust_loss: float = 0.0
+    """Number models: exponent of the generalised cross-entropy (Zhang & Sabuncu 2018); 0: the likelihood itself."""
+
     strings: tuple[str, ...] = ()
     """Number models: CSV files that name pictures of numbers and their texts, learnt beside what is drawn."""
     string_share: float = 0.5
@@ -180,6 +183,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lessons": (1, 1000),
     "lines": (0, 10**8),
     "line_sets": (1, 10_000),
+    "robust_loss": (0.0, 1.0),
     "string_share": (0.0, 0.95),
     "validation": (0, 10**9),
     "epochs": (1, 100_000),

@@ -181,7 +181,7 @@ def _print(
     elif rng.random() < 0.4:
         print_rules(page, rng, rows=rows, height_px=high)
     if rng.random() < 0.18:
-        print_neighbours(page, rng, height_px=high)
+        print_neighbours(page, rng, height_px=high, left=left)
 
 
 def _empty(rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:

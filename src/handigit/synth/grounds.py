@@ -160,8 +160,11 @@ def _print_table(
             cv2.line(page, (first, y), (columns[0], y), shade, 1)
 
 
-def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float) -> None:
-    """What else stands on the form and reaches into the crop: words, rules of the table, a dark cell, in place."""
+def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float, left: int) -> None:
+    """What else stands on the form and reaches into the crop: words, rules of the table, a dark cell, in place.
+
+    The writing begins at column `left`: a dark cell ends before it, or nobody could read what it hides.
+    """
     height, width = page.shape
     for _ in range(int(rng.integers(1, 3))):
         shade, kind = int(rng.uniform(0, 0.7) * page.mean()), rng.random()
@@ -178,7 +181,7 @@ def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float) 
             x = int(rng.choice([rng.uniform(0, 0.03), rng.uniform(0.97, 1)]) * width)
             cv2.line(page, (x, 0), (x, height), shade, int(rng.integers(1, 3)))
         else:
-            page[:, : round(rng.uniform(0.4, 1.0) * height_px)] = shade
+            page[:, : min(round(rng.uniform(0.4, 1.0) * height_px), left)] = shade
 
 
 def stamp(page: Page, rng: np.random.Generator) -> Page:

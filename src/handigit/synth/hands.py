@@ -31,7 +31,7 @@ class Hands:
         manners = np.array([_manner(glyph) for glyph in glyphs], np.float32)
         manners = (manners - manners.mean(axis=0)) / (manners.std(axis=0) + 1e-6)
         by_value = [np.flatnonzero(labels == value) for value in range(10)]
-        digits = tuple(tuple(_cut(glyphs[i]) for i in places) for places in by_value)
+        digits = tuple(tuple(cut_to_ink(glyphs[i]) for i in places) for places in by_value)
         return cls(digits, tuple(manners[places] for places in by_value))
 
     @property
@@ -78,7 +78,7 @@ def _manner(glyph: UInt8[np.ndarray, "28 28"]) -> tuple[float, float]:
     return slant, cv2.countNonZero(stroke) / max(rim, 1)
 
 
-def _cut(glyph: UInt8[np.ndarray, "28 28"]) -> UInt8[np.ndarray, "_ _"]:
-    """The glyph without its margin."""
+def cut_to_ink(glyph: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "_ _"]:
+    """The glyph without its margin; as it is where nothing is written."""
     left, top, width, height = cv2.boundingRect((glyph > 24).view(np.uint8))
     return glyph[top : top + height, left : left + width].copy() if width and height else glyph

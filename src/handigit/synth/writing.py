@@ -4,6 +4,7 @@ Digits come from a pen of our own or from somebody's hand (real glyphs); signs a
 of ink on a sheet cut to it, and knows nothing of paper.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from jaxtyping import Float64, UInt8
 from handigit.synth.allographs import IN_NUMBERS
 from handigit.synth.draw import FINE, paint
 from handigit.synth.groups import word
-from handigit.synth.hands import Hand
+from handigit.synth.hands import Hand, cut_to_ink
 from handigit.synth.ink import Ink
 from handigit.synth.nondigits import CLEAR_MARKS, LATIN, scribble
 from handigit.synth.signs import SIGNS
@@ -30,6 +31,12 @@ _CHAINED: Final = 0.3
 """Share of them whose last zeros are written in one go, each into the next."""
 _CHAIN_GAP: Final = (-0.06, 0.05)
 """Mean and spread of the gap between chained zeros, in heights."""
+_TURN: Final = 0.09
+"""How differently a hand writes the same digit twice, as standard deviations: turned by so much (radians),"""
+_LEAN: Final = 0.08
+"""its top so much further to the right, in heights,"""
+_WIDTH: Final = 0.1
+"""and so much wider, as a logarithm."""
 _ROOM: Final = 0.3
 """Empty height above and below the digits, in heights, for what stands out."""
 
@@ -66,12 +73,12 @@ class Manner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Manner":
-        """Any manner: a third writes tightly, one in four into cells."""
+        """Any manner: a third writes tightly, more than one in five into cells."""
         kind = rng.random()
         gap = (
             rng.normal(-0.02, 0.07) if kind < 0.35 else rng.uniform(0.05, 0.3) if kind < 0.8 else rng.uniform(0.3, 0.9)
         )
-        in_cells = rng.random() < 0.25
+        in_cells = rng.random() < 0.22
         return cls(
             gap=float(gap),
             gap_sd=float(rng.uniform(0.02, 0.12)),
@@ -148,7 +155,7 @@ def _part(
     if character == " ":
         return None
     if hand is not None and character.isdecimal() and (glyph := hand.digit(int(character), rng)) is not None:
-        return _scaled(glyph, height_px)
+        return _scaled(_written_again(glyph, rng), height_px)
     ink = _ink(character, writer, pen, rng)
     (left, top), (right, bottom) = ink.extent().tolist()
     if character.isdecimal() or character == "?":
@@ -156,6 +163,18 @@ def _part(
         (left, top), (right, bottom) = ink.extent().tolist()
         ink, bottom, top = ink.placed(1.0, (0.0, -top)), bottom - top, 0.0
     return _drawn(ink, height_px)
+
+
+def _written_again(glyph: UInt8[np.ndarray, "_ _"], rng: np.random.Generator) -> UInt8[np.ndarray, "_ _"]:
+    """A real digit as the same person might write it another time: turned, leaning, narrower or wider."""
+    turn, lean, wide = rng.normal(0, [_TURN, _LEAN, _WIDTH])
+    matrix = np.array([[math.exp(wide), -lean, 0.0], [0.0, 1.0, 0.0]])
+    matrix[:, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]] @ matrix[:, :2]
+    height, width = glyph.shape
+    room = round(1.5 * max(height, width))
+    matrix[:, 2] = room / 2 - matrix[:, :2] @ [width / 2, height / 2]
+    again = cv2.warpAffine(glyph, matrix, (room, room)).astype(np.uint8, copy=False)
+    return cut_to_ink(again)
 
 
 def _scaled(glyph: UInt8[np.ndarray, "_ _"], height_px: float) -> _Part:

@@ -18,16 +18,24 @@ def count_frames(widths_px: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
 
 
 def ctc_loss(
-    logits: Float[Tensor, "n frames classes"], frames: Int64[Tensor, " n"], texts: tuple[str, ...]
+    logits: Float[Tensor, "n frames classes"],
+    frames: Int64[Tensor, " n"],
+    texts: tuple[str, ...],
+    *,
+    robust_loss: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the texts, a line's taken for each of its characters and once for its end.
 
-    Lines too narrow for what is written in them, as crops cut through can be, teach nothing.
+    With `robust_loss` above 0 it is the generalised cross-entropy of that exponent (Zhang & Sabuncu 2018): a line pulls
+    by its probability to that power, so lines that nobody could read hardly pull. Lines too narrow for what is written
+    in them, as crops cut through can be, teach nothing.
     """
     targets = torch.tensor([1 + ALPHABET.index(character) for text in texts for character in text], dtype=torch.int64)
     lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
     log_shares = F.log_softmax(logits, dim=2).transpose(0, 1)
     losses = F.ctc_loss(log_shares, targets, frames, lengths, reduction="none", zero_infinity=True)
+    if robust_loss:
+        losses = (1 - torch.exp(-robust_loss * losses)) / robust_loss
     return (losses / (lengths + 1)).mean()
 
 

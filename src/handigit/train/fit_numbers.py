@@ -79,7 +79,8 @@ class LineLearner(LearnerState):
             seen = jitter(batch.lines, generator).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 logits = self.model(seen)
-            loss = ctc_loss(logits.float(), count_frames(batch.widths), batch.texts)
+            frames, robust = count_frames(batch.widths), self.recipe.robust_loss
+            loss = ctc_loss(logits.float(), frames, batch.texts, robust_loss=robust)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
