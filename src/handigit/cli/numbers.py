@@ -63,14 +63,16 @@ def export_number(run: "Run", path: Path, *, name: str | None = None, int8: bool
 
 def judge(content: bytes, lines: "LineSet") -> "Judged":
     """Read held-out lines as `Reader` does. Lines that are no number, and are read as one, are wrong."""
+    from handigit.read.engine import Engine
     from handigit.read.line_engine import LineEngine
     from handigit.read.looks import look
     from handigit.read.numbers import best_number
+    from handigit.read.reader import EMBEDDED
     from handigit.train.export_numbers import Judged
 
-    engine = LineEngine(content)
+    engine, digits = LineEngine(content), Engine(EMBEDDED / "digit.onnx")
     pixels = [lines.pixels(index) for index in range(len(lines))]
-    best = [best_number(looked.found) for looked in look(engine, pixels)]
+    best = [best_number(looked.found) for looked in look(engine, pixels, digits=digits)]
     read = [(one, text) for one, text in zip(best, lines.texts, strict=True) if one is not None]
     return Judged(
         np.array([one.probability for one, _ in read]),

@@ -51,7 +51,7 @@ def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
     box = _scaled(ink.box, scale, page.shape)
     if scale > 1 and max(ink.box.width, ink.box.height) < _CLEAR_PX and (closer := _looked_at_closer(page, box)):
         return closer
-    return FoundDigit(_normalised(ink), box)
+    return FoundDigit(normalised(ink), box)
 
 
 def _looked_at_closer(page: UInt8[np.ndarray, "height width"], box: Box) -> FoundDigit | None:
@@ -65,7 +65,7 @@ def _looked_at_closer(page: UInt8[np.ndarray, "height width"], box: Box) -> Foun
     return FoundDigit(found.glyph, Box(inner.left + left, inner.top + top, inner.right + left, inner.bottom + top))
 
 
-def _normalised(ink: Ink) -> Float32[np.ndarray, "28 28"]:
+def normalised(ink: Ink) -> Float32[np.ndarray, "28 28"]:
     """The ink scaled and centred, a thin pen's strokes made as wide as those of MNIST's thinnest."""
     ink = _thickened(ink)
     box = ink.box

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
-from handigit.images.paper import Shade, reduced, shade
+from handigit.images.paper import Shade, ranked, reduced, shade
 from handigit.images.printed import inside_cells, without_print
 from handigit.records import Box
 
@@ -168,8 +168,7 @@ def _pen_darkness(shaded: Shade, where: UInt8[np.ndarray, "height width"]) -> fl
     inked = shaded.darkness[(shaded.darkness > least) & (where > 0)]
     if inked.size < _LEAST_INK_PX:
         return None
-    rank = int(0.85 * (inked.size - 1))
-    return float(np.partition(inked, rank)[rank])
+    return ranked(inked, 0.85)
 
 
 def _kept(parts: Parts, shape: tuple[int, ...]) -> Bool[np.ndarray, " n"]:
@@ -284,5 +283,6 @@ def _seen_through(
     warped = cv2.warpAffine(
         ink, to_ink, (width, LINE_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT
     )
-    strong = float(np.quantile(warped[warped > 0.3], 0.8)) if (warped > 0.3).any() else 1.0
+    inked = warped[warped > 0.3]
+    strong = ranked(inked, 0.8) if inked.size else 1.0
     return cast("np.ndarray", np.minimum(warped * np.float32(1 / max(strong, 0.3)), 1))

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 _GLANCE_PX: Final = 192
 """Longer side at which the polarity of a larger picture is judged."""
@@ -50,6 +50,12 @@ def reduced(grey: UInt8[np.ndarray, "height width"], longest_px: int) -> UInt8[n
         return grey
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cast("np.ndarray", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+
+
+def ranked(values: Float32[np.ndarray, " n"] | Float64[np.ndarray, " n"], share: float) -> float:
+    """The value that this share of them do not exceed; `np.quantile` takes six times as long on a line."""
+    rank = int(share * (values.size - 1))
+    return float(np.partition(values, rank)[rank])
 
 
 def polarity_is_doubtful(crop: UInt8[np.ndarray, "height width"]) -> bool:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from handigit.images.paper import ranked
 from handigit.images.ruling import bridged
 from handigit.images.runs import Line, Mask, Runs, runs_both_ways
 
@@ -58,7 +59,7 @@ def inside_cells(crop: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
         return 0, width
     rows = crop[:: max(1, height // 20)]
     lightest = np.sort(rows, axis=0)[round(_CELL * (len(rows) - 1))].astype(float)  # but for print in the cell
-    paper, darkest = float(np.quantile(lightest, 0.7)), float(crop.min())
+    paper, darkest = ranked(lightest, 0.7), float(crop.min())
     bare = np.flatnonzero(lightest > paper - 0.3 * (paper - darkest) - 4)
     first, last = int(bare[0]), int(bare[-1]) + 1
     least = max(3, round(0.16 * height))

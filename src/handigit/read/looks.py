@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from handigit.read.alone import reconsidered
 from handigit.read.decode import Constraint, Hypothesis, decode
+from handigit.read.engine import Engine
 from handigit.read.line_engine import LineEngine
 from handigit.read.plausible import weighed
 
@@ -34,9 +36,14 @@ class Looked:
 
 
 def look(
-    engine: LineEngine, lines: Sequence[Pixels], *, within: Constraint | None = None, barred: Sequence[int] = ()
+    engine: LineEngine,
+    lines: Sequence[Pixels],
+    *,
+    digits: Engine | None = None,
+    within: Constraint | None = None,
+    barred: Sequence[int] = (),
 ) -> list[Looked]:
-    """What may be written in each line, no class that is `barred` among it."""
+    """What may be written in each line, no class that is `barred` among it; `digits` has a say in doubts."""
     alphabet = engine.card.alphabet
     firsts = engine.shares(lines, barred=barred)
     found = [decode(shares, alphabet, within=within) for shares in firsts]
@@ -46,7 +53,13 @@ def look(
     for number, place in enumerate(unsure):
         looks = others[number * len(_LOOKS) : (number + 1) * len(_LOOKS)]
         found[place] = _together([found[place], *(decode(shares, alphabet, within=within) for shares in looks)])
-    return [Looked(weighed(one), shares) for one, shares in zip(found, firsts, strict=True)]
+    texts = [weighed(one) for one in found]
+    if digits is not None:
+        texts = [
+            reconsidered(digits, line, shares, one, alphabet)
+            for line, shares, one in zip(lines, firsts, texts, strict=True)
+        ]
+    return [Looked(one, shares) for one, shares in zip(texts, firsts, strict=True)]
 
 
 def _stretched(pixels: Pixels, wide: float, high: float) -> Pixels:

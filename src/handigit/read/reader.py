@@ -84,6 +84,12 @@ class Reader:
         digits = (self.engine,) if place.is_file() or (place / "digit.onnx").is_file() else ()
         return (*digits, self.line_engine) if (place / "number.onnx").is_file() else digits
 
+    @cached_property
+    def _digits_asked(self) -> Engine:
+        """The digit model that has a say in doubts: the package's, with which number models are calibrated."""
+        shared = self.model_path == EMBEDDED
+        return self.engine if shared else Engine(EMBEDDED / "digit.onnx", threads=max(1, self.threads - self._finders))
+
     @property
     def _finders(self) -> int:
         """Threads that find ink while the rest run the model: all of both at once would only wait for one another."""
@@ -219,7 +225,8 @@ class Reader:
         lines = [one.line.pixels for one in seen if one.line is not None]
         if not lines:
             return [BLANK] * len(seen)  # the model need not be loaded
-        looked = iter(look(self.line_engine, lines, within=wanted.within, barred=wanted.barred))
+        asked = self._digits_asked
+        looked = iter(look(self.line_engine, lines, digits=asked, within=wanted.within, barred=wanted.barred))
         return [number_on(one, next(looked), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
 
     def _in_cells(self, seen: Seen, number: Number, wanted: Wanted) -> Number:
