@@ -149,6 +149,20 @@ def test_the_cells_of_a_field_belong_together(cells):
         assert region.box.right > 500 + 44 * (cells - 1)
 
 
+def test_all_of_a_field_is_read_not_only_what_was_found_in_it() -> None:
+    """A thin 1 beside the frame looks like a piece of it, and is left to the reader of the crop."""
+    under = np.full(SIZE, 255, np.uint8)
+    cv2.rectangle(under, (500, 100), (640, 152), 60, 2)
+    cv2.line(under, (507, 110), (507, 142), 90, 2)  # thinner and paler than the frame, a few pixels beside it
+    page, _ = written({(560, 112): "4", (604, 112): "8"}, under=under, height_px=28)
+    (region,) = [region for region in find_lines(grey(page)) if region.cells]
+    field = region.on_page(Box(0, 0, region.pixels.shape[1], region.pixels.shape[0]))
+    assert field.left <= 506
+    assert field.right >= 634
+    crop = cv2.resize(region.pixels, (field.width, field.height))
+    assert crop[20:40, 507 - field.left].max() < 160
+
+
 def test_the_frame_is_painted_over_and_the_digits_stay():
     digits: Written = {(514 + 44 * cell, 112): digit for cell, digit in enumerate("417")}
     page, _ = written(digits, under=form(3, 1), height_px=28)

@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from handigit.read.fields import in_fields
 from handigit.read.grid import Ruling, find_ruling
-from handigit.read.marks import Mark, in_reading_order, lines_of_print
+from handigit.read.marks import Mark, around, in_reading_order, lines_of_print
 from handigit.read.pieces import find_marks
 from handigit.records import Box
 
@@ -42,8 +42,8 @@ _MARGIN: Final = 0.25
 class Region:
     """Where a number may stand: `box` around its ink, in pixels of the page as given.
 
-    `pixels`: what to read, cut out of the page at the size at which it was searched, with a margin and without printed
-    lines. `cells`: how many cells of a form's field hold the ink, 0 outside of a form.
+    `pixels`: what to read, cut out of the page at the size at which it was searched, with a margin or all the field's
+    space, and without printed lines. `cells`: how many cells of a form's field hold the ink, 0 outside of a form.
     """
 
     box: Box
@@ -75,7 +75,7 @@ def find_lines(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
     ink = _without(ruling, (darkness > level).view(np.uint8))
     clean = _painted_over(work, paper, ruling, ink)
     marks = lines_of_print(in_fields(find_marks(ink, ruling), ruling))
-    return [_region(mark, clean, scale) for mark in in_reading_order(marks)]
+    return [_region(mark, ruling, clean, scale) for mark in in_reading_order(marks)]
 
 
 def _working_scale(page: UInt8[np.ndarray, "height width"]) -> float:
@@ -138,12 +138,14 @@ def _painted_over(
     return np.where((rims > 0) & (cv2.dilate(ink, np.ones((3, 3), np.uint8)) == 0), paper, page)
 
 
-def _region(mark: Mark, clean: UInt8[np.ndarray, "height width"], scale: float) -> Region:
-    """A mark with what to read of it."""
+def _region(mark: Mark, ruling: Ruling, clean: UInt8[np.ndarray, "height width"], scale: float) -> Region:
+    """A mark with what to read of it: in a form's field all that is within its lines, where a first 1 may stand."""
     box, margin = mark.box, max(2, round(_MARGIN * mark.box.height))
-    left, top = max(box.left - margin, 0), max(box.top - margin, 0)
-    pixels = np.ascontiguousarray(clean[top : box.bottom + margin, left : box.right + margin])
-    return Region(_unscaled(box, scale), pixels, mark.cells, (left, top), scale)
+    seen = Box(max(box.left - margin, 0), max(box.top - margin, 0), box.right + margin, box.bottom + margin)
+    if mark.cells and (cell := ruling.cell(box)):
+        seen = around(np.array([seen.as_list(), cell.as_list()]))
+    pixels = np.ascontiguousarray(clean[seen.top : seen.bottom, seen.left : seen.right])
+    return Region(_unscaled(box, scale), pixels, mark.cells, (seen.left, seen.top), scale)
 
 
 def _unscaled(box: Box, scale: float) -> Box:
