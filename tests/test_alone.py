@@ -87,6 +87,12 @@ def test_texts_that_dispute_no_digit_are_left_alone(engine, texts) -> None:
     assert reconsidered(engine, line, frames(["77"], 48), texts, ALPHABET) == texts
 
 
+def test_texts_without_any_probability_are_left_alone(engine, clear) -> None:
+    line = line_of([clear[3], clear[5]])
+    texts = [Hypothesis("38", 0.0), Hypothesis("35", 0.0)]
+    assert reconsidered(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
+
+
 def test_the_bar_of_a_digit_goes_with_it(engine, clear) -> None:
     """A stroke that stands apart belongs to the nearest character, so a broken digit is seen whole."""
     broken = clear[5].copy()

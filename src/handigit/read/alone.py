@@ -52,9 +52,10 @@ def reconsidered(
     alphabet: str,
 ) -> Sequence[Hypothesis]:
     """The texts of a doubtful line, those held back in which the digit model sees other digits."""
-    if not found or found[0].probability >= DOUBTED:
+    if not found or not 0 < found[0].probability < DOUBTED:
         return found
-    numbers = [one for one in found if one.is_number and one.probability >= _WORTH_ASKING * found[0].probability]
+    least = _WORTH_ASKING * found[0].probability
+    numbers = [one for one in found if one.is_number and one.probability >= least]
     alike = [same for same in _by_length(numbers) if len(same) > 1]
     if not alike:
         return found
