@@ -107,3 +107,9 @@ def test_alignment_keeps_the_order(text) -> None:
     path = "".join(f"{digit}_" for digit in text)
     spans = align(frames(path), [1 + int(digit) for digit in text])
     assert spans[:, 0].tolist() == list(range(0, 2 * len(text), 2))
+
+
+def test_frames_that_certainly_hold_nothing_move_no_character() -> None:
+    path = "_____11___1____2_____"
+    spans = align(frames(path, sure=0.999999), [1 + int(digit) for digit in "112"])
+    assert spans.tolist() == [[5, 7], [10, 11], [15, 16]]

@@ -239,8 +239,10 @@ def _slant(ink: Ink, top: float, bottom: float) -> float:
     band = np.where(ink[first:last] > 0.5, ink[first:last], 0)
     step = max(1, len(band) // 24)
     band = cv2.resize(band, (band.shape[1] // step + 1, len(band) // step + 1), interpolation=cv2.INTER_AREA)
-    best = max(_SHEARS, key=lambda shear: _gathered(band, shear))
-    return max((best - 0.1, best, best + 0.1), key=lambda shear: _gathered(band, shear))
+    gathered = {shear: _gathered(band, shear) for shear in _SHEARS}
+    best = max(gathered, key=gathered.__getitem__)
+    gathered |= {shear: _gathered(band, shear) for shear in (best - 0.1, best + 0.1)}
+    return max(gathered, key=gathered.__getitem__)
 
 
 def _gathered(band: Ink, slant: float) -> float:

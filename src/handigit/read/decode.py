@@ -158,7 +158,24 @@ def _ranked(beams: dict[str, tuple[float, float]], within: Constraint | None) ->
 
 
 def align(shares: Float64[np.ndarray, "frames classes"], classes: Sequence[int]) -> Int64[np.ndarray, "characters 2"]:
-    """The first and the last frame (excluded) of each character along the likeliest path that gives them (Viterbi)."""
+    """The first and the last frame (excluded) of each character along the likeliest path that gives them (Viterbi).
+
+    Of the frames in a row that certainly hold nothing one is enough.
+    """
+    empty = shares[:, 0] > _CERTAIN
+    empty[1:] &= empty[:-1]
+    empty[0] = False
+    kept = np.flatnonzero(~empty)
+    if len(kept) <= 2 * len(classes):
+        kept = np.arange(len(shares))
+    spans = _aligned(shares[kept], classes)
+    return np.stack([kept[spans[:, 0]], kept[spans[:, 1] - 1] + 1], axis=1)
+
+
+def _aligned(
+    shares: Float64[np.ndarray, "frames classes"], classes: Sequence[int]
+) -> Int64[np.ndarray, "characters 2"]:
+    """The same among these frames."""
     states = np.zeros(2 * len(classes) + 1, np.int64)
     states[1::2] = classes
     skips = np.zeros(len(states), bool)
