@@ -10,9 +10,6 @@ from handigit.read.reader import EMBEDDED
 from handigit.synth.sets import digits
 from handigit.synth.texts import ALPHABET
 
-WIDE = 24
-"""Columns of a digit in these lines."""
-
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:

@@ -5,7 +5,7 @@ It knows lines and hypotheses, nothing of pictures or outcomes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -21,9 +21,9 @@ from handigit.records import Box
 DOUBTED: Final = 0.9
 """Probability below which the best text is a doubt; a second opinion makes no text surer than this."""
 _WEIGHT: Final = 0.5
-"""How much the digit model's word counts. Of 1,500 strings of held-out MNIST digits 92.5 % are right without it, 93.6
-with it, 93.5 with 0.35 and 93.8 with 0.75; of 2,500 drawn lines in real hands 83.0, 83.1, 83.2, 83.2; in our pens'
-77.0, 76.9, 76.8, 76.5."""
+"""How much the digit model's word counts. Where it was asked about all digits that stand alone, of 1,500 strings of
+held-out MNIST digits 92.5 % were right without it, 93.6 with it, 93.5 with 0.35 and 93.8 with 0.75; of 2,500 drawn
+lines in real hands 83.0, 83.1, 83.2, 83.2; in our pens' 77.0, 76.9, 76.8, 76.5."""
 _WORTH_ASKING: Final = 0.02
 """Share of the likeliest text's probability below which another is left alone."""
 _LEAST: Final = 0.01
@@ -87,6 +87,7 @@ def _agreement(raw: str, beliefs: Mapping[Place, Float64[np.ndarray, "10"]]) -> 
 
 
 def _by_length(numbers: Sequence[Hypothesis]) -> list[list[Hypothesis]]:
+    """The texts, those of one length together, the likeliest first."""
     lengths = {len(one.raw) for one in numbers}
     return [[one for one in numbers if len(one.raw) == length] for length in lengths]
 
@@ -106,18 +107,20 @@ def _disputed(
     ]
     spans = align(shares, [1 + alphabet.index(character) for character in likeliest])
     middles = spans.mean(axis=1) * (parts.line.shape[1] / len(shares))
-    for place in places:
-        glyph = parts.alone(middles, place)
-        if glyph is not None:
-            yield (len(likeliest), place), glyph
+    for place, glyph in parts.alone(middles, places):
+        yield (len(likeliest), place), glyph
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Parts:
-    """The connected parts of a line's ink."""
+    """The connected parts of a line's ink.
 
-    def __init__(self, line: Pixels, labels: Int32[np.ndarray, "32 _"], boxes: Int32[np.ndarray, "n 5"]) -> None:
-        """`labels` has 1 + the place in `boxes` (left, top, width, height, area) where a part lies, 0 elsewhere."""
-        self.line, self.labels, self.boxes = line, labels, boxes
+    `labels` has 1 + the place in `boxes` (left, top, width, height, area) where a part lies, 0 elsewhere.
+    """
+
+    line: Pixels
+    labels: Int32[np.ndarray, "32 _"]
+    boxes: Int32[np.ndarray, "n 5"]
 
     @classmethod
     def of(cls, line: Pixels) -> "_Parts":
@@ -125,22 +128,25 @@ class _Parts:
         _, labels, stats, _ = cv2.connectedComponentsWithStats((line > _INKED).view(np.uint8), connectivity=8)
         return cls(line, np.asarray(labels), np.asarray(stats[1:]))
 
-    def alone(self, middles_px: Float64[np.ndarray, " n"], place: int) -> Glyph | None:
-        """What stands alone around one of the middles, as the digit model takes it.
+    def alone(self, middles_px: Float64[np.ndarray, " n"], places: Sequence[int]) -> Iterator[tuple[int, Glyph]]:
+        """What stands alone around those of the middles that stand in these places, as the digit model takes it.
 
-        None where the ink there reaches to another one, or is none, too low or too pale.
+        Left out is where the ink reaches to another middle, or is none, too low or too pale.
         """
         lefts, rights = self.boxes[:, 0] - 1, self.boxes[:, 0] + self.boxes[:, 2]
         holds = (lefts[:, None] <= middles_px) & (middles_px <= rights[:, None])
         held = holds.sum(axis=1)
-        if not holds[:, place].any() or (holds[:, place] & (held > 1)).any():
-            return None
         away = np.abs((lefts + rights)[:, None] / 2 - middles_px)
-        loose = (held == 0) & (self.boxes[:, 4] >= _SPECK_PX)
-        near = loose & (away.argmin(axis=1) == place) & (away[:, place] < _NEAR_PX)
-        return self._glyph(holds[:, place] | near)
+        loose, nearest = (held == 0) & (self.boxes[:, 4] >= _SPECK_PX), away.argmin(axis=1)
+        for place in places:
+            own = holds[:, place]
+            if own.any() and not (own & (held > 1)).any():
+                glyph = self._glyph(own | (loose & (nearest == place) & (away[:, place] < _NEAR_PX)))
+                if glyph is not None:
+                    yield place, glyph
 
     def _glyph(self, chosen: Bool[np.ndarray, " n"]) -> Glyph | None:
+        """These parts as one digit; None for what is too low or too pale."""
         boxes = self.boxes[chosen]
         left, right = max(int(boxes[:, 0].min()) - 1, 0), int((boxes[:, 0] + boxes[:, 2]).max()) + 1
         labels = self.labels[:, left:right]

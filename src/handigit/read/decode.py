@@ -163,9 +163,7 @@ def align(shares: Float64[np.ndarray, "frames classes"], classes: Sequence[int])
     Of the frames in a row that certainly hold nothing one is enough.
     """
     empty = shares[:, 0] > _CERTAIN
-    empty[1:] &= empty[:-1]
-    empty[0] = False
-    kept = np.flatnonzero(~empty)
+    kept = np.flatnonzero(~np.concatenate([[False], empty[1:] & empty[:-1]]))
     if len(kept) <= 2 * len(classes):
         kept = np.arange(len(shares))
     spans = _aligned(shares[kept], classes)

@@ -10,9 +10,9 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
-from handigit.read.alone import reconsidered
+from handigit.read.alone import Pixels, reconsidered
 from handigit.read.decode import Constraint, Hypothesis, decode
 from handigit.read.engine import Engine
 from handigit.read.line_engine import LineEngine
@@ -23,8 +23,6 @@ _SURE: Final = 0.7
 _LOOKS: Final = ((0.9, 1.0), (1.1, 1.06))
 """Width and height of the writing at each further look. Of the lines held out, read by a network in the middle of its
 training, 74.6 % came out right with one look, 76.1 with these three, 76.4 with five."""
-
-Pixels = Float32[np.ndarray, "32 _"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

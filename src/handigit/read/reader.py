@@ -41,7 +41,8 @@ class Reader:
     models inside the package.
     `target_error`: the wanted share of wrong answers among those `read`; what is less sure is a `doubt`.
     `threads`: processor threads, None for all; `limits`: the largest pictures that are decoded.
-    A model is loaded when first needed. Calls from several threads at once are safe.
+    A model is loaded when first needed; for numbers the package's digit model too, which has a say in doubts. Calls
+    from several threads at once are safe.
 
     Raises:
         ModelError: no model there.
