@@ -1,0 +1,187 @@
+"""Pages placed on templates: which page of which form it is and where its fields are, or why that cannot be said.
+
+Markers first, then print, then rules; each placement must pass the verdict. A page that none of them places is
+`unplaced`, which is an outcome and not an error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from handigit.forms.align_print import place_by_print, refine
+from handigit.forms.align_rules import place_by_rules
+from handigit.forms.blank import Blank, load_blanks
+from handigit.forms.markers import Corners, PageCode, find_markers, place_by_markers, read_code_at, read_page_code
+from handigit.forms.page_ink import Grey, Matrix, ink_mask, ink_of, scaling, shrink, transform
+from handigit.forms.snap import snap
+from handigit.forms.template import Area, FieldSpec, Template
+from handigit.forms.verdict import ACCEPT_FROM, Verdict, judge
+
+_JUDGE_PX: Final = 1600
+"""Longer side of the copy of a page on which placements are found and judged."""
+_CLEAR: Final = 0.75
+"""Agreement from which no other method is tried."""
+_WORTH_REFINING: Final = 0.1
+"""Agreement from which a placement by rules is refined."""
+_EMPTIEST: Final = 2e-4
+"""Fraction of a page covered with ink below which it is blank."""
+_TEMPLATE_LEAD: Final = 0.02
+"""By how much a template must agree better than another for the page to be its own."""
+
+
+class PageState(StrEnum):
+    """What became of a page."""
+
+    PLACED = "placed"
+    UNPLACED = "unplaced"
+    BLANK = "blank"
+    DUPLICATE = "duplicate"
+    OTHER_FORM = "other form"
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A page of a form on a picture: `matrix` maps units of the template to pixels of the page.
+
+    `page` counts from 1; `shifts`: how far fields are from where the matrix puts them, in units of the template.
+    """
+
+    template: Template
+    page: int
+    matrix: Matrix
+    method: str
+    verdict: Verdict
+    code: PageCode | None = None
+    shifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def corners(self, spec: FieldSpec, area: Area | None = None) -> np.ndarray:
+        """The corners (left top, right top, right bottom, left bottom) of a field, or of an area in it, in pixels."""
+        shift = self.shifts.get(spec.name, (0.0, 0.0))
+        return transform(self.matrix, np.array((area or spec.box).moved(*shift).corners))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A page that was not placed: its state, why, and its code if it has one."""
+
+    state: PageState
+    reason: str
+    code: PageCode | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    template: Template
+    page: int
+    blank: Blank
+
+
+class Aligner:
+    """Finds the template, the page and the place of scans. Blanks are loaded on first use."""
+
+    def __init__(self, templates: Sequence[Template]) -> None:
+        self.templates = tuple(templates)
+
+    @cached_property
+    def _candidates(self) -> tuple[_Candidate, ...]:
+        return tuple(
+            _Candidate(template, page, blank)
+            for template in self.templates
+            for page, blank in enumerate(load_blanks(template), start=1)
+        )
+
+    def place(self, page: Grey) -> Placement | Refusal:
+        """Place a page, ink dark on light, lying in any direction if it has markers or print."""
+        small, scale = shrink(page, _JUDGE_PX)
+        ink = ink_of(small)
+        if ink_mask(ink).mean() < _EMPTIEST:
+            return Refusal(PageState.BLANK, "the page is blank")
+        markers = find_markers(page) if any(one.blank.has_markers for one in self._candidates) else {}
+        code = self._code(page, markers)
+        if code is None:
+            return self._best(self._candidates, page, ink, scale, markers, None)
+        named = [one for one in self._candidates if (one.template.name, one.page) == (code.name, code.page)]
+        if not named:
+            return Refusal(PageState.OTHER_FORM, f"its code is that of {code}, for which no template was given", code)
+        if code.version != named[0].template.version:
+            reason = f"its code says version {code.version}; the template has version {named[0].template.version}"
+            return Refusal(PageState.OTHER_FORM, reason, code)
+        found = self._best(named, page, ink, scale, markers, code)
+        if isinstance(found, Refusal):
+            others = [one for one in self._candidates if one not in named]
+            other = self._best(others, page, ink, scale, markers, code)
+            if isinstance(other, Placement):
+                reason = f"its code says {code}, its print {other.template.name}, page {other.page}"
+                return Refusal(PageState.UNPLACED, reason, code)
+        return found
+
+    def _code(self, page: Grey, markers: dict[int, Corners]) -> PageCode | None:
+        """The page's code: where the templates have it, else anywhere."""
+        specs = [one.template.pages[one.page - 1] for one in self._candidates]
+        areas = {(spec.size, spec.code) for spec in specs if spec.code is not None and spec.markers}
+        for size, area in areas:
+            matrix = place_by_markers(markers, size)
+            if matrix is not None and area is not None:
+                code = read_code_at(page, matrix, np.array(area.grown(0.25 * area.width).corners))
+                if code is not None:
+                    return code
+        return read_page_code(page) if any(spec.code for spec in specs) else None
+
+    def _best(
+        self,
+        candidates: Sequence[_Candidate],
+        page: Grey,
+        ink: Grey,
+        scale: float,
+        markers: dict[int, Corners],
+        code: PageCode | None,
+    ) -> Placement | Refusal:
+        """The candidate that agrees best, if its verdict is good and clearly better than that of another."""
+        tried = [one for candidate in candidates if (one := _try(candidate, page, ink, scale, markers)) is not None]
+        found = [(one, matrix, method, judge(one.blank, ink, matrix, shifts=method != "markers"))
+                 for one, matrix, method in tried]  # fmt: skip
+        if not found:
+            return Refusal(PageState.UNPLACED, "neither markers nor print nor rules of a template were found", code)
+        found.sort(key=lambda one: (one[3].accepted, one[3].agreement), reverse=True)
+        best, matrix, method, verdict = found[0]
+        if not verdict.accepted:
+            return Refusal(PageState.UNPLACED, f"{best.template.name}: {verdict.reason}", code)
+        for other, _, _, second in found[1:]:
+            if code is None and second.accepted and verdict.agreement - second.agreement < _TEMPLATE_LEAD:
+                names = f"{best.template.name}, page {best.page}, and {other.template.name}, page {other.page}"
+                return Refusal(PageState.UNPLACED, f"agrees with {names}", code)
+        shifts = snap(best.blank, ink, matrix)
+        to_page = scaling(1 / scale) @ matrix @ scaling(best.blank.scale)
+        return Placement(best.template, best.page, to_page, method, verdict, code, shifts)
+
+
+def _try(
+    one: _Candidate, page: Grey, ink: Grey, scale: float, markers: dict[int, Corners]
+) -> tuple[_Candidate, Matrix, str] | None:
+    """The best placement on a template, as the homography from the blank to the page at `scale`, and its method."""
+    blank, best, most = one.blank, None, -1.0
+    if blank.has_markers and (found := place_by_markers(markers, blank.size)) is not None:
+        best = (one, scaling(scale) @ found @ scaling(1 / blank.scale), "markers")
+        most = judge(blank, ink, best[1], shifts=False).agreement
+        if most >= ACCEPT_FROM:
+            return best
+    if (found := place_by_print(blank, page)) is not None:
+        matrix = refine(blank, ink, scaling(scale) @ found)
+        agreement = judge(blank, ink, matrix, shifts=False).agreement
+        if agreement > most:
+            best, most = (one, matrix, "print"), agreement
+    if most >= _CLEAR:
+        return best
+    for found in place_by_rules(blank, ink):
+        agreement = judge(blank, ink, found, shifts=False).agreement
+        if agreement < _WORTH_REFINING:
+            continue
+        matrix = refine(blank, ink, found)
+        agreement = judge(blank, ink, matrix, shifts=False).agreement
+        if agreement > most:
+            best, most = (one, matrix, "rules"), agreement
+    return best
