@@ -3,3 +3,54 @@
 In order: `template` and `template_toml` (what a form is), `print_form` (a form to print), `align` (where a page's
 fields are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export`.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Check": "record",
+    "CheckState": "record",
+    "ExportError": "errors",
+    "Field": "record",
+    "FieldOutcome": "record",
+    "FormError": "errors",
+    "FormReader": "reader",
+    "PageState": "align",
+    "Record": "record",
+    "RecordOutcome": "record",
+    "RosterError": "errors",
+    "Template": "template",
+    "TemplateError": "errors",
+    "export": "export",
+    "gallery": "gallery",
+    "print_form": "print_form",
+    "propose": "propose",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from handigit.forms.align import PageState as PageState
+    from handigit.forms.errors import ExportError as ExportError
+    from handigit.forms.errors import FormError as FormError
+    from handigit.forms.errors import RosterError as RosterError
+    from handigit.forms.errors import TemplateError as TemplateError
+    from handigit.forms.export import export as export
+    from handigit.forms.gallery import gallery as gallery
+    from handigit.forms.print_form import print_form as print_form
+    from handigit.forms.propose import propose as propose
+    from handigit.forms.reader import FormReader as FormReader
+    from handigit.forms.record import Check as Check
+    from handigit.forms.record import CheckState as CheckState
+    from handigit.forms.record import Field as Field
+    from handigit.forms.record import FieldOutcome as FieldOutcome
+    from handigit.forms.record import Record as Record
+    from handigit.forms.record import RecordOutcome as RecordOutcome
+    from handigit.forms.template import Template as Template
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'handigit.forms' has no attribute {name!r}")
+    return getattr(import_module(f"handigit.forms.{_HOMES[name]}"), name)

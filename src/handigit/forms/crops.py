@@ -1,0 +1,45 @@
+"""Fields cut out of a page: level, upright, at the page's own resolution, with a margin around the printed box."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from handigit.forms.align import Placement
+from handigit.forms.page_ink import Grey, transform
+from handigit.forms.template import Area, FieldSpec
+
+MARGINS: Final = (0.1, 0.2, 0.3)
+"""Margins of the three crops of a field, in its heights."""
+_TALLEST_PX: Final = 160
+"""Height of the largest crop; the number model sees 32 pixels."""
+
+
+def cut(
+    page: Grey,
+    placement: Placement,
+    field: FieldSpec,
+    *,
+    margin: float = 0.0,
+    area: Area | None = None,
+    tallest_px: int = _TALLEST_PX,
+) -> Grey:
+    """A field, or an area in it, with a margin in heights of the area; shrunk to `tallest_px` if it is higher."""
+    area = area or field.box
+    wide = area.grown(margin * area.height)
+    corners = placement.corners(field, wide).astype(np.float32)
+    high = np.linalg.norm(corners[3] - corners[0]) / 2 + np.linalg.norm(corners[2] - corners[1]) / 2
+    scale = min(1.0, tallest_px / max(high, 1)) * high / wide.height
+    width, height = max(2, round(wide.width * scale)), max(2, round(wide.height * scale))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, target)
+    crop = cv2.warpPerspective(page, matrix, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
+
+
+def fraction_on_page(page: Grey, placement: Placement, field: FieldSpec) -> float:
+    """How much of a field lies on the picture, by a grid of points."""
+    x, y = np.meshgrid(np.linspace(field.box.left, field.box.right, 9), np.linspace(field.box.top, field.box.bottom, 5))
+    points = transform(placement.matrix, np.column_stack([x.ravel(), y.ravel()]))
+    inside = (points >= 0).all(axis=1) & (points < [page.shape[1], page.shape[0]]).all(axis=1)
+    return float(inside.mean())

@@ -1,0 +1,45 @@
+"""The number model as forms use it: crops in, texts with calibrated probabilities out. The one place that knows `Reader`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handigit import Number, Outcome, Reader
+from handigit.forms.page_ink import Grey
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The texts that a crop may hold, the likeliest first, each with its probability; they sum to 1 at most.
+
+    `raw`: the likeliest as written; `outcome`: that of the reader.
+    """
+
+    texts: tuple[tuple[str, float], ...]
+    raw: str
+    outcome: Outcome
+
+
+class NumberReader:
+    """Reads batches of crops; `digest` names the model, `threshold` is the confidence from which a text is `read`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the number model."""
+        return self._reader.line_engine.digest
+
+    @property
+    def threshold(self) -> float:
+        """The least confidence of a text that is read, at the reader's target error."""
+        return self._reader.line_engine.card.threshold(self._reader.target_error)
+
+    def read(self, crops: Sequence[Grey], *, pattern: str | None, alphabet: str | None = None) -> list[Reading]:
+        """Read crops, ink dark on light, that hold one number each."""
+        return [_reading(one) for one in self._reader.numbers_on(crops, pattern=pattern, alphabet=alphabet)]
+
+
+def _reading(number: Number) -> Reading:
+    texts = [(number.text, number.confidence), *number.alternatives] if number.text else []
+    return Reading(tuple(texts), number.raw, number.outcome)

@@ -1,0 +1,102 @@
+"""From the text of a field to its value: decimals with implied places, dates and times by pattern."""
+
+from datetime import date, time
+from decimal import Decimal, InvalidOperation
+
+from handigit.forms.record import Value
+from handigit.forms.template import FieldSpec, Kind
+
+_CENTURY_TURN = 70
+"""A year of two digits from this on is of the last century."""
+
+
+def value_of(spec: FieldSpec, text: str, raw: str = "") -> Value:
+    """The value of a text of digits; None where it is none, such as a 31st of February.
+
+    `raw` is the text as written: it says where the decimal point is if the form does not.
+    """
+    if not text:
+        return None
+    if spec.kind is Kind.DATE:
+        return _date(spec.pattern or "", text)
+    if spec.kind is Kind.TIME:
+        return _time(spec.pattern or "", text)
+    if not text.isdecimal():
+        return text
+    if spec.kind is Kind.DECIMAL:
+        places = spec.places if spec.places is not None else _places_in(raw)
+        return Decimal(int(text)).scaleb(-places) if places else Decimal(int(text))
+    return Decimal(int(text))
+
+
+def parse_value(spec: FieldSpec, typed: str) -> Value:
+    """The value of what a person typed: `36.8` or `36,8` for a decimal, the digits of a date.
+
+    Raises:
+        ValueError: it cannot be one of this field.
+    """
+    if spec.kind is Kind.DECIMAL:
+        try:
+            return Decimal(typed.replace(",", "."))
+        except InvalidOperation:
+            raise ValueError(f"{typed!r} is not a decimal, which {spec.name} holds; type one such as 36.8") from None
+    digits = "".join(character for character in typed if character.isdecimal())
+    value = value_of(spec, digits, typed)
+    if value is None and typed:
+        raise ValueError(f"{typed!r} is not a {spec.kind}, which {spec.name} holds")
+    return value
+
+
+def decimal_of(spec: FieldSpec, text: str, raw: str = "") -> Decimal | None:
+    """The value as rules calculate with it; None for dates, times and texts."""
+    value = value_of(spec, text, raw)
+    return value if isinstance(value, Decimal) else None
+
+
+def digits_pattern(spec: FieldSpec) -> str | None:
+    """What the digits of a field may be, as a pattern for the reader."""
+    if spec.pattern:
+        return spec.pattern
+    return rf"\d{{1,{spec.cells}}}" if spec.cells else None
+
+
+def _places_in(raw: str) -> int:
+    """Digits after the last separator, if it can be a decimal point: one or two digits behind it."""
+    stripped = raw.rstrip("-=. ,$").lstrip("$ ")
+    last = max(stripped.rfind("."), stripped.rfind(","))
+    behind = len(stripped) - last - 1 if last >= 0 else 0
+    return behind if 0 < behind <= 2 else 0
+
+
+def _parts(pattern: str, text: str) -> dict[str, int] | None:
+    """The numbers that the letters of a pattern such as DDMMYYYY stand for."""
+    letters = [letter for letter in pattern if letter.isalpha()]
+    if len(letters) != len(text) or not text.isdecimal():
+        return None
+    digits: dict[str, str] = {}
+    for letter, digit in zip(letters, text, strict=True):
+        digits[letter] = digits.get(letter, "") + digit
+    return {letter: int(value) for letter, value in digits.items()}
+
+
+def _date(pattern: str, text: str) -> date | None:
+    parts = _parts(pattern, text)
+    if parts is None or not {"D", "M", "Y"} <= parts.keys():
+        return None
+    year = parts["Y"]
+    if pattern.count("Y") == 2:
+        year += 1900 if year >= _CENTURY_TURN else 2000
+    try:
+        return date(year, parts["M"], parts["D"])
+    except ValueError:
+        return None
+
+
+def _time(pattern: str, text: str) -> time | None:
+    parts = _parts(pattern, text)
+    if parts is None or "H" not in parts:
+        return None
+    try:
+        return time(parts["H"], parts.get("M", parts.get("N", 0)), parts.get("S", 0))
+    except ValueError:
+        return None
