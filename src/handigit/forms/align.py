@@ -25,6 +25,8 @@ _JUDGE_PX: Final = 1600
 """Longer side of the copy of a page on which placements are found and judged."""
 _CLEAR: Final = 0.75
 """Agreement from which no other method is tried."""
+_EDGE: Final = 0.04
+"""Half the width of a printed edge with what a field may be off, in heights."""
 _WORTH_REFINING: Final = 0.1
 """Agreement from which a placement by rules is refined."""
 _EMPTIEST: Final = 2e-4
@@ -62,6 +64,18 @@ class Placement:
         """The corners (left top, right top, right bottom, left bottom) of a field, or of an area in it, in pixels."""
         shift = self.shifts.get(spec.name, (0.0, 0.0))
         return transform(self.matrix, np.array((area or spec.box).moved(*shift).corners))
+
+    def room(self, spec: FieldSpec) -> tuple[float, float]:
+        """How far a crop of a field may reach to the left and right: half way to a neighbour, but over its own edge."""
+        box, least = spec.box, _EDGE * spec.box.height
+        left, right = np.inf, np.inf
+        for other in self.template.fields_on(self.page):
+            if other is not spec and other.box.top < box.bottom and other.box.bottom > box.top:
+                if other.box.right <= box.left + least:
+                    left = min(left, (box.left - other.box.right) / 2)
+                elif other.box.left >= box.right - least:
+                    right = min(right, (other.box.left - box.right) / 2)
+        return max(left, least), max(right, least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +156,7 @@ class Aligner:
     ) -> Placement | Refusal:
         """The candidate that agrees best, if its verdict is good and clearly better than that of another."""
         tried = [one for candidate in candidates if (one := _try(candidate, page, ink, scale, markers)) is not None]
-        found = [(one, matrix, method, judge(one.blank, ink, matrix, shifts=method != "markers"))
+        found = [(one, matrix, method, judge(one.blank, ink, matrix, marked=method == "markers"))
                  for one, matrix, method in tried]  # fmt: skip
         if not found:
             return Refusal(PageState.UNPLACED, "neither markers nor print nor rules of a template were found", code)
@@ -166,7 +180,7 @@ def _try(
     blank, best, most = one.blank, None, -1.0
     if blank.has_markers and (found := place_by_markers(markers, blank.size)) is not None:
         best = (one, scaling(scale) @ found @ scaling(1 / blank.scale), "markers")
-        most = judge(blank, ink, best[1], shifts=False).agreement
+        most = judge(blank, ink, best[1], marked=True).agreement
         if most >= ACCEPT_FROM:
             return best
     if (found := place_by_print(blank, page)) is not None:

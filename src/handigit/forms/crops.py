@@ -10,9 +10,11 @@ from handigit.forms.page_ink import Grey, transform
 from handigit.forms.template import Area, FieldSpec
 
 MARGINS: Final = (0.1, 0.2, 0.3)
-"""Margins of the three crops of a field, in its heights."""
-_TALLEST_PX: Final = 160
-"""Height of the largest crop; the number model sees 32 pixels."""
+"""Margins of the crops of a field, in its heights."""
+COMB_MARGINS: Final = (0.1, 0.25)
+"""Margins of the crops of a comb, whose cells are read too."""
+_TALLEST_PX: Final = 72
+"""Height of the largest crop: the number model sees 32 pixels, and larger crops are read no better."""
 
 
 def cut(
@@ -24,9 +26,14 @@ def cut(
     area: Area | None = None,
     tallest_px: int = _TALLEST_PX,
 ) -> Grey:
-    """A field, or an area in it, with a margin in heights of the area; shrunk to `tallest_px` if it is higher."""
-    area = area or field.box
-    wide = area.grown(margin * area.height)
+    """A field, or an area in it, with a margin in heights of the area; shrunk to `tallest_px` if it is higher.
+
+    To the left and right the margin ends where a neighbour begins, whose digits would else be read too.
+    """
+    wide = (area or field.box).grown(margin * (area or field.box).height)
+    if area is None:
+        left, right = placement.room(field)
+        wide = Area(max(wide.left, field.box.left - left), wide.top, min(wide.right, field.box.right + right), wide.bottom)
     corners = placement.corners(field, wide).astype(np.float32)
     high = np.linalg.norm(corners[3] - corners[0]) / 2 + np.linalg.norm(corners[2] - corners[1]) / 2
     scale = min(1.0, tallest_px / max(high, 1)) * high / wide.height

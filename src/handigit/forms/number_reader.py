@@ -39,6 +39,11 @@ class NumberReader:
         """Read crops, ink dark on light, that hold one number each."""
         return [_reading(one) for one in self._reader.numbers_on(crops, pattern=pattern, alphabet=alphabet)]
 
+    def read_digits(self, crops: Sequence[Grey]) -> list[tuple[tuple[float, ...], bool]]:
+        """The probabilities of the ten digits in crops of one digit each, and whether each is strange: no digit."""
+        usual = {Outcome.READ, Outcome.DOUBT}
+        return [(one.probabilities, one.outcome not in usual) for one in self._reader.digits_on(crops)]
+
 
 def _reading(number: Number) -> Reading:
     texts = [(number.text, number.confidence), *number.alternatives] if number.text else []

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from handigit import HandigitError, Reader, open_pages
 from handigit.forms.align import Aligner, PageState, Placement, Refusal
 from handigit.forms.checks import Checker
@@ -130,6 +132,11 @@ class FormReader:
     def read_page(self, page: Grey, *, source: str = "", number: int = 0) -> ReadPage:
         """Place a page that `open_pages` gave, and read its fields alone, without checks."""
         found = self._aligner.place(page)
+        if isinstance(found, Refusal) and found.state is PageState.UNPLACED:
+            # A sheet on a dark table may have been taken for light ink on dark paper.
+            page = np.asarray(255 - page, np.uint8)
+            if isinstance(other := self._aligner.place(page), Placement):
+                found = other
         if isinstance(found, Refusal):
             return ReadPage(Page(source, number, found.state, found.reason))
         fields, hypotheses = read_fields(page, found, self._numbers, number=number, keep_crops=self._keep_crops)

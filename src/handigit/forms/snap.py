@@ -1,59 +1,80 @@
-"""Fields moved to the print around them: what curl and stretch leave after a page is placed."""
+"""Fields moved to the rules around them: what curl and stretch leave after a page is placed.
 
+Only straight rules count, longer than the strokes of digits, so that what is written in a field cannot move it.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
 import cv2
 import numpy as np
 
 from handigit.forms.blank import Blank
-from handigit.forms.page_ink import Grey, Matrix
+from handigit.forms.page_ink import Grey, Matrix, ink_mask, long_rules
 from handigit.forms.template import FieldSpec
 
 REACH: Final = 0.35
 """Farthest that a field moves, in its heights."""
-_GAIN: Final = 0.08
-"""By how much the correlation must improve for a field to move."""
-_FAINTEST: Final = 0.25
-"""Correlation below which nothing is found."""
+_RULE: Final = 0.85
+"""Length of the rules that count, in field heights: the edge of a comb, but no stroke of a digit."""
+_CLEAR: Final = 0.6
+"""Fraction of the printed rules that must be found."""
+_GAIN: Final = 0.15
+"""By how much more of them must be found after a move."""
+_NEIGHBOURS: Final = 5
+"""Fields whose moves are taken together: paper bends smoothly."""
 
 
 def snap(blank: Blank, page_ink: Grey, matrix: Matrix) -> dict[str, tuple[float, float]]:
     """How far each field is from where `matrix` (blank to page) puts it, in units of the template."""
     height, width = blank.paper.shape
     warped = cv2.warpPerspective(page_ink, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    here, there = (cv2.GaussianBlur(one.astype(np.float32), (0, 0), 1.0) for one in (blank.ink, warped))
-    shifts = {}
+    length = max(8, round(_RULE * blank.field_px))
+    ours, theirs = long_rules(blank.mask, length), long_rules(ink_mask(np.asarray(warped, np.uint8)), length)
+    found: dict[FieldSpec, tuple[float, float]] = {}
     for field in blank.fields:
-        shift = _shift(blank, field, np.asarray(here), np.asarray(there))
-        if shift is not None:
-            shifts[field.name] = (shift[0] / blank.scale, shift[1] / blank.scale)
-    return shifts
+        down = _shift(blank, field, ours[0], theirs[0])
+        across = _shift(blank, field, ours[1].T, theirs[1].T)
+        if down is not None or across is not None:
+            found[field] = across or 0.0, down or 0.0
+    return {field.name: _smoothed(field, found, blank.scale) for field in blank.fields} if found else {}
 
 
-def _shift(blank: Blank, field: FieldSpec, here: np.ndarray, there: np.ndarray) -> tuple[float, float] | None:
-    """Pixels to the right and down by which a field's surroundings are off; None where nothing says so."""
+def _smoothed(field: FieldSpec, found: Mapping[FieldSpec, tuple[float, float]], scale: float) -> tuple[float, float]:
+    """The median move of a field and its neighbours, in units of the template."""
+    near = sorted(found, key=lambda other: abs(other.box.left - field.box.left) + abs(other.box.top - field.box.top))
+    across, down = np.median([found[other] for other in near[:_NEIGHBOURS]], axis=0) / scale
+    return float(across), float(down)
+
+
+def _shift(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | None:
+    """Pixels down by which the level rules around a field are off; None where there are none.
+
+    Upright rules are given transposed, and then it is to the right.
+    """
     size = field.height
-    left, top, right, bottom = blank.pixels(field.box.grown(0.3 * size))
+    left, top, right, bottom = blank.pixels(field.box.grown(0.2 * size))
+    if ours.shape != blank.paper.shape:
+        left, top, right, bottom = top, left, bottom, right
     reach = max(1, round(REACH * size * blank.scale))
-    if left < reach or top < reach or right + reach > here.shape[1] or bottom + reach > here.shape[0]:
+    pattern = ours[top:bottom, left:right].sum(axis=1, dtype=np.float64)
+    high = len(ours)
+    if pattern.max(initial=0) < 0.5 * blank.field_px or top < reach or bottom + reach > high:
         return None
-    print_ = here[top:bottom, left:right] * blank.outside_fields[top:bottom, left:right]
-    if print_.std() < 2:
-        return None
-    print_ = print_ - print_.mean()
-    window = there[top - reach : bottom + reach, left - reach : right + reach]
-    scores = cv2.matchTemplate(np.ascontiguousarray(window), np.ascontiguousarray(print_), cv2.TM_CCORR_NORMED)
-    _, best, _, place = cv2.minMaxLoc(scores)
-    if best < _FAINTEST or best - float(scores[reach, reach]) < _GAIN * best:
-        return None
-    x, y = place
-    return _peak(scores[y], x) - reach, _peak(scores[:, x], y) - reach
+    pattern = np.minimum(pattern, pattern.max() / 2)
+    window = theirs[top - reach : bottom + reach, left:right].sum(axis=1, dtype=np.float64)
+    window = np.minimum(np.convolve(window, [0.5, 1, 0.5], mode="same"), pattern.max())
+    scores = np.correlate(window, pattern, mode="valid") / float((pattern**2).sum())
+    best = int(scores.argmax())
+    if scores[best] < _CLEAR or scores[best] - scores[reach] < _GAIN:
+        return 0.0
+    return best - reach + _offset(scores, best)
 
 
-def _peak(scores: np.ndarray, place: int) -> float:
-    """The place of a maximum between pixels, by a parabola."""
+def _offset(scores: np.ndarray, place: int) -> float:
+    """The place of a maximum between samples, by a parabola."""
     if not 0 < place < len(scores) - 1:
-        return float(place)
+        return 0.0
     before, at, after = (float(one) for one in scores[place - 1 : place + 2])
     bend = before - 2 * at + after
-    return place + (0.5 * (before - after) / bend if bend < 0 else 0.0)
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0

@@ -50,10 +50,11 @@ class Verdict:
         return f"a shifted placement agrees as well (lead {self.lead:.2f}, {_LEAD} is needed)"
 
 
-def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True) -> Verdict:
+def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True, marked: bool = False) -> Verdict:
     """Judge a placement: `matrix` maps the blank's pixels to pixels of `page_ink`.
 
-    `shifts`: whether shifted placements are considered; where markers fix the page they need not be.
+    `shifts`: whether shifted placements are considered. `marked`: markers fix the page, so that neither shifts nor
+    rules that only the page has (a fold, the edge of a shadow) count.
     """
     height, width = blank.paper.shape
     warped = cv2.warpPerspective(page_ink, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -69,10 +70,10 @@ def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True) 
         # A rule may be broken on the page: any ink along it counts, but the page's rules must be rules of ours.
         if np.count_nonzero(ours & seen) >= _FEW_PX:
             agreements.append(_agreement(ours, grow(mask, near), seen))
-        if np.count_nonzero(theirs) >= _FEW_PX:
+        if np.count_nonzero(theirs) >= _FEW_PX and not marked:
             agreements.append(_agreement(theirs, grow(_print_and_rules(blank), near), seen))
     visible = np.count_nonzero(blank.mask & seen) / max(np.count_nonzero(blank.mask), 1)
-    lead = _lead(_pairs(blank, mask, page_rules), seen, near, round(blank.field_px / 2)) if shifts else 1.0
+    lead = _lead(_pairs(blank, mask, page_rules), seen, near, round(blank.field_px / 2)) if shifts and not marked else 1.0
     return Verdict(min(agreements), lead, visible)
 
 
