@@ -1,7 +1,7 @@
 """Forms: a template says where the fields are; scans of the form become records.
 
-In order: `template` and `template_toml` (what a form is), `print_form` (a form to print), `align` (where a page's
-fields are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export`.
+In order: `template` and `template_toml` (what a form is), `printing` (a form to print), `align` (where a page's
+fields are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export_files`; `proposals` finds the fields of a blank.
 """
 
 from importlib import import_module
@@ -21,10 +21,10 @@ _HOMES = {
     "RosterError": "errors",
     "Template": "template",
     "TemplateError": "errors",
-    "export": "export",
-    "gallery": "gallery",
-    "print_form": "print_form",
-    "propose": "propose",
+    "export": "export_files",
+    "gallery": "ready_made",
+    "print_form": "printing",
+    "propose": "proposals",
 }
 
 __all__ = sorted(_HOMES)
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from handigit.forms.errors import FormError as FormError
     from handigit.forms.errors import RosterError as RosterError
     from handigit.forms.errors import TemplateError as TemplateError
-    from handigit.forms.export import export as export
-    from handigit.forms.gallery import gallery as gallery
-    from handigit.forms.print_form import print_form as print_form
-    from handigit.forms.propose import propose as propose
+    from handigit.forms.export_files import export as export
+    from handigit.forms.ready_made import gallery as gallery
+    from handigit.forms.printing import print_form as print_form
+    from handigit.forms.proposals import propose as propose
     from handigit.forms.reader import FormReader as FormReader
     from handigit.forms.record import Check as Check
     from handigit.forms.record import CheckState as CheckState

@@ -144,7 +144,7 @@ def render_print(template: Template, page: int, *, longest_px: int, copy: str = 
     """The page of the form as `print_form` makes it, as pixels."""
     import pypdfium2
 
-    from handigit.forms.print_form import print_form
+    from handigit.forms.printing import print_form
 
     data = print_form(template, roster=[{"id": copy}])
     with pypdfium2.PdfDocument(data) as document:

@@ -10,7 +10,7 @@ from handigit.forms.check_digits import SCHEMES
 from handigit.forms.errors import Fault, TemplateError
 from handigit.forms.fault_list import FaultList, Keys
 from handigit.forms.field_toml import parse_field, parse_table
-from handigit.forms.gallery import gallery_path
+from handigit.forms.ready_made import gallery_path
 from handigit.forms.rules import RuleError, parse_rule
 from handigit.forms.template import (
     FORMAT,

@@ -1,0 +1,132 @@
+"""Records as files: XLSX, CSV, JSON lines, Parquet. Identifiers stay text, dates are dates, and no cell is a formula."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from handigit.data.atomic import replacing
+from handigit.forms.errors import ExportError
+from handigit.forms.record import Record, Value
+from handigit.forms.template import Kind
+
+FORMATS: Final = ("xlsx", "csv", "jsonl", "parquet")
+_FACTS: Final = ("outcome", "form", "version", "copy", "source", "pages", "problems")
+_ROUND_TRIP_DIGITS: Final = 9
+"""Digits from which a number without decimals is an identifier, as account numbers are; fewer with a leading zero."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def export(
+    records: Iterable[Record],
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    bom: bool = True,
+    crops: bool = False,
+) -> int:
+    """Write records to a file and return how many there were.
+
+    `format`: xlsx, csv, jsonl or parquet; None: by the file's name. `bom`: whether a CSV begins with the mark by which
+    spreadsheets know UTF-8. `crops`: whether an XLSX has the picture of each field, for which the reader must keep
+    them.
+
+    Raises:
+        ExportError: an unknown format, or Parquet without pyarrow.
+    """
+    target = Path(path)
+    wanted = format or target.suffix.lstrip(".").lower()
+    rows = list(records)
+    if wanted == "xlsx":
+        from handigit.forms.export_xlsx import workbook
+
+        data = workbook(rows, crops=crops)
+    elif wanted in _WRITERS:
+        data = _WRITERS[wanted](rows)
+        data = b"\xef\xbb\xbf" + data if wanted == "csv" and bom else data
+    else:
+        raise ExportError(f"no format {wanted!r}; there are: {', '.join(FORMATS)}")
+    with replacing(target) as stream:
+        stream.write(data)
+    return len(rows)
+
+
+def columns_of(records: Sequence[Record]) -> list[str]:
+    """The names of all fields and copied columns, in order of appearance."""
+    names: dict[str, None] = {}
+    for record in records:
+        for field in record.fields.values():
+            names[field.name] = None
+            names |= dict.fromkeys(f"{field.name}.{key}" for key in field.copied)
+    return list(names)
+
+
+def facts_of(record: Record) -> list[str]:
+    """What a row says about a record before its fields."""
+    pages = ", ".join(f"{Path(page.source).name} {page.page + 1}" for page in record.pages)
+    return [record.outcome, record.template, str(record.version or ""), record.copy, record.source, pages,
+            "; ".join(record.problems)]  # fmt: skip
+
+
+def cell_of(record: Record, column: str) -> Value:
+    """The value of a column: a decimal, date, time or bool, or text for identifiers and doubts without a value."""
+    field = record.fields.get(column)
+    if field is None:
+        name, _, key = column.rpartition(".")
+        field = record.fields.get(name)
+        return field.copied.get(key, "") if field else ""
+    if field.kind is Kind.NUMBER and is_identifier(field.text):
+        return field.text
+    return field.value if field.value is not None else field.text
+
+
+def is_identifier(text: str) -> bool:
+    """Whether digits are a name rather than an amount: a leading zero, or more digits than an amount has."""
+    return text.isdecimal() and (len(text) >= _ROUND_TRIP_DIGITS or (len(text) > 1 and text[0] == "0"))
+
+
+def text_of(value: Value) -> str:
+    """A value as text in a CSV file: dates in ISO 8601; what a spreadsheet would take for a formula is quoted."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal | date | time):
+        return str(value)
+    text = value or ""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _csv(records: Sequence[Record]) -> bytes:
+    names = columns_of(records)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow([*_FACTS, *names])
+    for record in records:
+        writer.writerow([*map(text_of, facts_of(record)), *(text_of(cell_of(record, name)) for name in names)])
+    return buffer.getvalue().encode()
+
+
+def _jsonl(records: Sequence[Record]) -> bytes:
+    return "".join(record.json_line() + "\n" for record in records).encode()
+
+
+def _parquet(records: Sequence[Record]) -> bytes:
+    """A column per field; every field as text beside its outcome, so that columns have one type."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise ExportError("Parquet needs pyarrow: pip install pyarrow; or choose csv, jsonl or xlsx") from None
+    names = columns_of(records)
+    table = {fact: [facts_of(record)[place] for record in records] for place, fact in enumerate(_FACTS)}
+    for name in names:
+        table[name] = [text_of(cell_of(record, name)) for record in records]
+        table[f"{name}.outcome"] = [one.outcome.value if (one := record.fields.get(name)) else "" for record in records]
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(table), sink)
+    return sink.getvalue()
+
+
+_WRITERS: Final[dict[str, Callable[[Sequence[Record]], bytes]]] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
