@@ -24,9 +24,9 @@ from handigit.models import describe
 from handigit.read import Engine, Reader
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
+from handigit.train.digit_data import Prepared, prepare
 from handigit.train.export import export
-from handigit.train.fit import Watch, fit, start_model
-from handigit.train.prepare import Prepared, prepare
+from handigit.train.loop import Watch, fit, start_model
 from handigit.train.run import Run
 from kept import RESULTS, keep, kept
 

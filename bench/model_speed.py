@@ -25,8 +25,8 @@ from onnxruntime import quantization
 from handigit.data import Dataset, load
 from handigit.read import Engine
 from handigit.settings import Settings
-from handigit.train.prepare import Prepared, prepare
-from handigit.train.quantize import quantize
+from handigit.train.digit_data import Prepared, prepare
+from handigit.train.export import quantize
 from handigit.train.run import Run
 from kept import RESULTS, keep, kept, named_file
 from timing import Work, median_seconds

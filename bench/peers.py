@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn, optim
 
 from handigit.train.batches import Samples
-from handigit.train.fit import to_device
+from handigit.train.loop import to_device
 
 MEAN, DEVIATION = 0.1307, 0.3081
 """Of MNIST's training pixels in 0..1."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from handigit.synth import Camera, Scene, nondigits, picture
-from handigit.synth.paper import Ruling
+from handigit.synth.photo_paper import Ruling
 
 DARK_INK = {"usps": False, "unipen": True, "optdigits": False, "semeion": False, "hwd1000": True}
 """The sets of digits, each with whether its ink is dark: only the tutorial's reader has to be told."""

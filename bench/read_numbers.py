@@ -27,7 +27,7 @@ import numpy as np
 
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
-from handigit.read.decode import DIGITS
+from handigit.read.ctc import DIGITS
 from handigit.records import Number, Outcome
 from handigit.settings import Settings
 from kept import RESULTS, keep, kept

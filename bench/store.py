@@ -34,7 +34,7 @@ from sqlalchemy import func, select
 import store_hammer
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.store import Entry, Store, Truth
-from handigit.store.check import check
+from handigit.store.integrity import check
 from handigit.store.tables import corrections
 from kept import RESULTS, keep, kept
 from timing import seconds as seconds_of

@@ -31,8 +31,8 @@ from handigit.data import Dataset, load
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
 from handigit.train.batches import Samples
-from handigit.train.fit import fit_in_memory, pick_device, predict_logits
-from handigit.train.memory import keep_freed_memory
+from handigit.train.loop import fit_in_memory, pick_device, predict_logits
+from handigit.train.optimizer import keep_freed_memory
 from kept import RESULTS, keep, kept
 from peers import train_keras_example, train_mnist_fast
 

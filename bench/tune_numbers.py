@@ -21,8 +21,8 @@ from handigit.cli.numbers import export_number
 from handigit.read import Reader
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
-from handigit.train.fit import Watch, start_model
-from handigit.train.fit_numbers import fit_numbers
+from handigit.train.loop import Watch, start_model
+from handigit.train.number_loop import fit_numbers
 from handigit.train.run import Run
 from kept import RESULTS, keep
 from strings import Crop, labelled

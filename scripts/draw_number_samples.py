@@ -21,10 +21,10 @@ from handigit.records import Box
 from handigit.synth import Camera, Paper, Pen, Writer
 from handigit.synth.camera import photograph
 from handigit.synth.draw import cover
-from handigit.synth.grounds import waves
-from handigit.synth.paper import Rgb, lay, sheet
-from handigit.synth.picture import write_text
-from handigit.synth.writing import Manner, write_number
+from handigit.synth.form_paper import waves
+from handigit.synth.photo import write_text
+from handigit.synth.photo_paper import Rgb, lay, sheet
+from handigit.synth.write_number import Manner, write_number
 
 NEAT = Manner(gap=0.16, gap_sd=0.04, drift_sd=0.01, size_sd=0.04, lean=0.08, wide=1.0)
 TOUCHING = replace(NEAT, gap=-0.04, gap_sd=0.02)

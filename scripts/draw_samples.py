@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from handigit.synth import Camera, Paper, Pen, Scene, Writer, picture
-from handigit.synth.paper import Rgb
+from handigit.synth.photo_paper import Rgb
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 ROTATED_90_CLOCKWISE = 6

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from browsing import watched
 from handigit.store import Store
-from handigit.web.access import COOKIE
+from handigit.web.auth import COOKIE
 from serving import Running, running
 from store_cases import NO_SAMPLES
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from playwright.sync_api import CDPSession, Page
 
-from handigit.synth.allographs import DIGITS
+from handigit.synth.shapes.allographs import DIGITS
 from handigit.synth.strokes import figure
 
 Path = list[tuple[float, float]]

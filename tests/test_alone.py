@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from handigit.read.alone import DOUBTED, reconsidered
-from handigit.read.decode import Hypothesis
+from handigit.read.ctc import Hypothesis
 from handigit.read.engine import Engine
 from handigit.read.reader import EMBEDDED
+from handigit.read.second_opinion import DOUBTED, reconsidered
+from handigit.synth.number_texts import ALPHABET
 from handigit.synth.sets import digits
-from handigit.synth.texts import ALPHABET
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from handigit.augment import augment, bend, change_stroke, disturb, erase, rewrite, spoil
-from handigit.augment.bend import affine_matrices
-from handigit.augment.disturb import DISTURBANCES
+from handigit.augment import augment, change_stroke, degrade, erase, geometry, rewrite, spoil
+from handigit.augment.degrade import DISTURBANCES
+from handigit.augment.geometry import affine_matrices
 from handigit.recipe import Recipe
 
 STRONG = Recipe(rotation_degrees=20, shear=0.3, scale=0.2, shift_px=3, elastic_px=1.5, stroke=0.5, erase=0.5)
@@ -40,11 +40,11 @@ def test_a_recipe_without_augmentation_changes_nothing() -> None:
 
 
 def test_bending_by_nothing_is_the_identity() -> None:
-    assert torch.allclose(bend(bar(), Recipe(), seeded()), bar(), atol=1e-5)
+    assert torch.allclose(geometry.bend(bar(), Recipe(), seeded()), bar(), atol=1e-5)
 
 
 def test_a_shift_moves_the_ink_no_further_than_asked() -> None:
-    moved = bend(bar(64), Recipe(shift_px=2), seeded())
+    moved = geometry.bend(bar(64), Recipe(shift_px=2), seeded())
     columns = (moved.sum((1, 2)) * torch.arange(28)).sum(1) / moved.sum((1, 2, 3))
     assert (columns - 14).abs().max() <= 2.01
     assert (columns - 14).abs().max() > 1
@@ -54,7 +54,7 @@ def test_matrices_agree_with_torchs_own_grid() -> None:
     matrices = affine_matrices(1, STRONG, seeded())
     grid = F.affine_grid(matrices, [1, 1, 28, 28], align_corners=False)
     expected = F.grid_sample(bar(1), grid, align_corners=False)
-    got = bend(bar(1), STRONG.replace(elastic_px=0.0), seeded())
+    got = geometry.bend(bar(1), STRONG.replace(elastic_px=0.0), seeded())
     assert torch.allclose(got, expected, atol=1e-4)
 
 
@@ -91,9 +91,9 @@ def test_every_disturbance_changes_the_glyph_and_leaves_its_ink_readable(change)
 
 
 def test_only_the_wanted_share_is_disturbed() -> None:
-    changed = (disturb(bar(1000), 0.3, seeded()) != bar(1000)).any(3).any(2).any(1)
+    changed = (degrade.disturb(bar(1000), 0.3, seeded()) != bar(1000)).any(3).any(2).any(1)
     assert 0.2 < changed.float().mean() < 0.35
-    assert torch.equal(disturb(bar(), 0.0, seeded()), bar())
+    assert torch.equal(degrade.disturb(bar(), 0.0, seeded()), bar())
 
 
 def test_augmenting_is_rewriting_then_spoiling() -> None:

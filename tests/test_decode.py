@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import PatternError
-from handigit.read.decode import align, constraint, decode
+from handigit.read.ctc import align, constraint, decode
 
 ALPHABET = "0123456789.,-/=$x?"
 
@@ -40,8 +40,8 @@ def test_certain_blanks_part_equal_digits() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_with_room_for_all_probabilities_are_those_of_all_paths_added_up(seed) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handigit.read.decode._BEAM", 1000)
-        patch.setattr("handigit.read.decode._LEAST", 0.0)
+        patch.setattr("handigit.read.ctc._BEAM", 1000)
+        patch.setattr("handigit.read.ctc._LEAST", 0.0)
         check_probabilities(seed)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import Limits, open_pages
-from handigit.images import child as child_program
+from handigit.images import decoder_process as child_program
 
 A4_POINTS = (595, 842)
 

@@ -15,8 +15,8 @@ from handigit.data import split
 from handigit.errors import ModelError
 from handigit.models import ARCHITECTURES, build
 from handigit.train.calibrate import calibrate, choose_thresholds, fit_temperature
+from handigit.train.digit_data import Prepared
 from handigit.train.export import Exported, add_card, compare_with_torch, export, onnx_logits, to_onnx
-from handigit.train.prepare import Prepared
 from handigit.train.run import Run
 from test_train import SMALL, quadrants, train_small
 

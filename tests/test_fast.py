@@ -17,8 +17,8 @@ from handigit.models import describe
 from handigit.models.fast import Fast, oriented_filters
 from handigit.recipe import Recipe, load_recipe
 from handigit.train.batches import Samples, count_batches, draw_batches
-from handigit.train.fit import Watch, fit_in_memory, predict_logits, start_model
-from handigit.train.memory import keep_freed_memory
+from handigit.train.loop import Watch, fit_in_memory, predict_logits, start_model
+from handigit.train.optimizer import keep_freed_memory
 from test_train import SMALL, quadrants, train_small
 
 CPU = torch.device("cpu")

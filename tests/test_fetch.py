@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handigit.data.arrival import Arrival, KnownFile, Patience
-from handigit.data.fetch import fetch
-from handigit.data.local import fetch_local
+from handigit.data.download import Arrival, KnownFile, Patience, fetch, fetch_local
 from handigit.data.mnist import FILES, MIRRORS, fetch_mnist
 from handigit.errors import BadDataFile, DataError, DownloadError
 from local_mirror import MOST_BYTES, Behaviour, Mirror, mirror

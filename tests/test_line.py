@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from handigit.images.crop_rules import inside_cells, without_print
 from handigit.images.line import INK_PX, LINE_PX, LONGEST_PX, find_line
-from handigit.images.printed import inside_cells, without_print
-from handigit.images.runs import runs_both_ways
+from handigit.images.straight_lines import runs_both_ways
 from handigit.records import Box
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from handigit.read.grid import find_ruling
-from handigit.read.locate import Region, find_lines
 from handigit.records import Box
+from handigit.segment.page_rules import find_ruling
+from handigit.segment.regions import Region, find_lines
 from handigit.synth.camera import Camera, photograph
 from handigit.synth.draw import cover
-from handigit.synth.paper import Paper, lay, sheet
-from handigit.synth.picture import write_text
+from handigit.synth.photo import write_text
+from handigit.synth.photo_paper import Paper, lay, sheet
 from handigit.synth.writer import Pen, Writer
 
 SIZE = (1000, 800)

@@ -7,11 +7,10 @@ import pytest
 from handigit.card import Card, Threshold
 from handigit.errors import PatternError
 from handigit.read import Reader
-from handigit.read.decode import Hypothesis, constraint
-from handigit.read.line_engine import LineEngine
-from handigit.read.looks import Looked, look
+from handigit.read.ctc import Hypothesis, constraint
+from handigit.read.engine import LineEngine
+from handigit.read.hypotheses import Looked, look, weighed
 from handigit.read.numbers import BLANK, Seen, Wanted, best_number, in_cells, number_on, surer
-from handigit.read.plausible import weighed
 from handigit.records import Box, Number, Outcome
 
 ALPHABET = "0123456789.,-/=$x?"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 
 from browsing import check_accessible, check_narrow
-from handigit.web.pages.frame import PLACES, STATIC
+from handigit.web.pages.layout import PLACES, STATIC
 from serving import Running
 
 pytestmark = pytest.mark.browser

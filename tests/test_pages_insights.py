@@ -15,13 +15,20 @@ from browsing import check_accessible, check_narrow
 from handigit.read import Reader
 from handigit.records import Box, Outcome
 from handigit.store import Day, Filter, Measured, Origin, Policy, Purpose, Store, Truth
-from handigit.store.insights import Checked, Crop, Insights, Stratum
+from handigit.store.statistics import Checked, Crop, Insights, Stratum
 from handigit.store.tables import readings
 from handigit.web import create_app
-from handigit.web.pages.ink import Ink, InkMeter
-from handigit.web.pages.plots import buckets, cells, curve, share, stacked
-from handigit.web.pages.risk import LEAST_CHECKED, Point, risks
-from handigit.web.pages.trends import confidence_by_day, digits_by_day, ink_by_day, outcomes_by_day
+from handigit.web.pages.charts import buckets, cells, curve, share, stacked
+from handigit.web.pages.ink_stats import Ink, InkMeter
+from handigit.web.pages.trends import (
+    LEAST_CHECKED,
+    Point,
+    confidence_by_day,
+    digits_by_day,
+    ink_by_day,
+    outcomes_by_day,
+    risks,
+)
 from serving import HOST, Running, encoded, running, settings
 from store_cases import NO_SAMPLES, ORIGIN, doubt, number
 from store_cases import page as picture

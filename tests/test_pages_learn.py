@@ -22,12 +22,12 @@ from handigit.read.reader import EMBEDDED
 from handigit.records import Outcome
 from handigit.synth.sets import digits
 from handigit.web import create_app
-from handigit.web.pages.evidence import evidence
-from handigit.web.pages.features import LAYERS, Inside, NothingInside
-from handigit.web.pages.neighbours import BANK, Neighbours
-from handigit.web.pages.steps import NEAREST, TILES, steps
-from handigit.web.pages.telling import sentences
-from handigit.web.pages.words import sentence
+from handigit.web.explain.activations import LAYERS, Inside, NothingInside
+from handigit.web.explain.neighbours import BANK, Neighbours
+from handigit.web.explain.occlusion import evidence
+from handigit.web.explain.sentences import sentences
+from handigit.web.explain.steps import NEAREST, TILES, steps
+from handigit.web.wording import sentence
 from serving import HOST, Running, encoded, picture, settings
 from test_web import wait_until_ready
 
@@ -227,7 +227,7 @@ def test_looking_inside_changes_no_answer(inside: Inside) -> None:
 def test_the_steps_need_nothing_of_the_learning_half() -> None:
     program = (
         "import sys; from serving import picture; from handigit.read import Reader; import handigit.web;"
-        "from handigit.web.pages.steps import steps; assert steps(Reader(threads=1), picture())['layers'];"
+        "from handigit.web.explain.steps import steps; assert steps(Reader(threads=1), picture())['layers'];"
         "print([name for name in ('torch', 'onnx', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run(

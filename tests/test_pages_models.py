@@ -12,7 +12,7 @@ from handigit.card import Card
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box
 from handigit.store import Role, Store
-from handigit.store.insights import Crop
+from handigit.store.statistics import Crop
 from handigit.web.pages.models import _part, _view
 from serving import Running, picture, running
 

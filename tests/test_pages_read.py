@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from browsing import PHONE, check_accessible, check_narrow, watched
 from drawing import Finger, Mouse, strokes_of, strokes_of_number
 from handigit.web.app import create_app
-from handigit.web.pages.frame import STATIC
+from handigit.web.pages.layout import STATIC
 from serving import Running, encoded, picture, running, settings
 
 pytestmark = pytest.mark.browser

@@ -19,8 +19,8 @@ from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit
 from handigit.read import Engine, Reader, annotate
-from handigit.read.belief import beliefs
-from handigit.read.confidence import outcome, probabilities
+from handigit.read.digits import beliefs
+from handigit.read.engine import outcome, probabilities
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Outcome
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from handigit import Reader
-from handigit.read.answers import SUFFIXES
+from handigit.read.output import SUFFIXES
 from handigit.records import Digit
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -10,7 +10,7 @@ from handigit import Outcome, Reader
 from handigit.data import load
 from handigit.synth import digits, nondigits
 from handigit.train.batches import Samples
-from handigit.train.fit import predict_logits, start_model
+from handigit.train.loop import predict_logits, start_model
 from handigit.train.run import Run
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "digit"

@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 
 from handigit.data import Dataset
-from handigit.data.show import describe, half_blocks
-from handigit.data.summary import choose_samples, summarise
+from handigit.data.show import choose_samples, describe, half_blocks, summarise
 
 
 def striped(count: int = 12, *, labels: bool = True) -> Dataset:

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper, save
 from handigit.cli.store import DONE, UNSOUND, models, store
 from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
+from handigit.evaluate.promotion import Refused
 from handigit.read.reader import EMBEDDED
 from handigit.store import BrokenBackup, Store, Truth
-from handigit.store.promote import Refused
 from handigit.synth import digits
 from store_cases import ORIGIN, doubt, number, page
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handigit.records import Outcome
 from handigit.store import Confusion, Filter, Lease, LeaseLost, NotInStore, Policy, Purpose, Store, Truth
-from handigit.store.sampling import Opinions, draw, want
+from handigit.store.review import Opinions, draw, want
 from store_cases import EVERY_READ, NO_SAMPLES, ORIGIN, doubt, number
 
 pytest_plugins = ("store_server",)

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from handigit.data import load
+from handigit.evaluate.promotion import Refused, duel, install, judge, mcnemar
 from handigit.records import Box, Outcome
 from handigit.store import BrokenBackup, Filter, Origin, Policy, Role, Store, StoreError, Truth
 from handigit.store.backup import backup, restore
-from handigit.store.check import check
 from handigit.store.database import Database
-from handigit.store.promote import Refused, duel, install, judge, mcnemar
+from handigit.store.integrity import check
 from handigit.store.schema import bring_up, newest, step_of
 from handigit.store.tables import metadata
-from handigit.store.training import cut_out, export_corrections
+from handigit.store.training_export import cut_out, export_corrections
 from store_cases import NO_SAMPLES, ORIGIN, doubt, number, page
 
 pytest_plugins = ("store_server",)

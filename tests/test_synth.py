@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 from handigit.errors import DataError
 from handigit.images import find_digit
 from handigit.synth import Camera, Paper, Pen, Scene, Writer, contact_sheet, digits, nondigits, picture
-from handigit.synth.allographs import DIGITS
-from handigit.synth.altered import MIRROR, OVER, TURNS, cut
 from handigit.synth.camera import photograph
 from handigit.synth.draw import cover, glyph
 from handigit.synth.ink import Ink
-from handigit.synth.invented import invented
-from handigit.synth.letters import LOWER, joined
-from handigit.synth.nondigits import CLEAR_MARKS, FOREIGN, KINDS, LATIN
-from handigit.synth.picture import write_text
-from handigit.synth.signs import LOOK_ALIKES, SIGNS
+from handigit.synth.nondigits import CLEAR_MARKS, FOREIGN, KINDS, LATIN, MIRROR, OVER, TURNS, cut, invented
+from handigit.synth.photo import write_text
+from handigit.synth.shapes.allographs import DIGITS
+from handigit.synth.shapes.letters import LOWER, joined
+from handigit.synth.shapes.signs import LOOK_ALIKES, SIGNS
 from handigit.synth.strokes import assembled, figure, through
 from handigit.synth.writer import write, write_digit
 

@@ -9,11 +9,11 @@ from handigit.cli import run
 from handigit.data.strings import load_strings
 from handigit.images.line import find_line
 from handigit.synth.crops import Mix, contact_sheet, draw_crop, draw_lines
-from handigit.synth.grounds import print_neighbours
-from handigit.synth.hands import Hands
+from handigit.synth.form_paper import print_neighbours
+from handigit.synth.number_texts import ALPHABET, LONGEST, number
+from handigit.synth.real_digits import Hands
 from handigit.synth.sets import digits
-from handigit.synth.texts import ALPHABET, LONGEST, number
-from handigit.synth.writing import Manner, write_number
+from handigit.synth.write_number import Manner, write_number
 
 
 def hands(values: range = range(10)) -> Hands:

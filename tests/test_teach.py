@@ -11,8 +11,8 @@ from torch import Generator
 from handigit.errors import RunError
 from handigit.recipe import Recipe
 from handigit.train.batches import NO_DIGIT, Batch, Samples, batch_loss, draw_batches, targets
+from handigit.train.distill import Lessons, answer, load_model, make_lessons
 from handigit.train.run import Run
-from handigit.train.teach import Lessons, answer, load_model, make_lessons
 from test_train import SMALL, quadrants, train_small
 
 
@@ -107,7 +107,7 @@ def test_a_student_of_a_good_teacher_learns(teacher: Run, tmp_path: Path) -> Non
 
 
 def test_a_set_may_be_taken_in_part(tmp_path: Path) -> None:
-    from handigit.train.prepare import load_source
+    from handigit.train.digit_data import load_source
 
     np.savez(tmp_path / "few.npz", glyphs=quadrants(30).glyphs, labels=quadrants(30).labels)
     part = load_source("few:12", folder=tmp_path, seed=0)

@@ -17,10 +17,9 @@ from handigit.data import Dataset, split
 from handigit.errors import DataError, RecipeError, RunError
 from handigit.recipe import Recipe
 from handigit.train.batches import Samples, targets
-from handigit.train.ema import Average, estimate_batch_norm
-from handigit.train.fit import Watch, evaluate_loss, fit, pick_device, predict_logits, start_model
-from handigit.train.optimize import one_cycle
-from handigit.train.prepare import Prepared, prepare
+from handigit.train.digit_data import Prepared, prepare
+from handigit.train.loop import Watch, evaluate_loss, fit, pick_device, predict_logits, start_model
+from handigit.train.optimizer import Average, estimate_batch_norm, one_cycle
 from handigit.train.run import Run
 
 CPU = torch.device("cpu")

@@ -17,16 +17,15 @@ from handigit.data.strings import load_strings
 from handigit.errors import BadDataFile, DataError
 from handigit.images.line import Line
 from handigit.models import build
-from handigit.read.line_engine import LineEngine
+from handigit.read.engine import LineEngine
 from handigit.recipe import Recipe
 from handigit.synth.crops import Mix, draw_lines
-from handigit.synth.texts import ALPHABET
-from handigit.train.calibrate_numbers import calibrate_numbers
-from handigit.train.ctc import count_frames, ctc_loss, greedy
+from handigit.synth.number_texts import ALPHABET
+from handigit.train.calibrate import calibrate_numbers
 from handigit.train.export_numbers import compare_with_torch, to_onnx
-from handigit.train.fit import Watch
-from handigit.train.fit_numbers import LineLearner, score_lines
-from handigit.train.lines import LineSet, Source
+from handigit.train.line_data import LineSet, Source
+from handigit.train.loop import Watch
+from handigit.train.number_loop import LineLearner, count_frames, ctc_loss, greedy, score_lines
 
 RECIPE = Recipe(
     model="numbernet", lines=96, epochs=3, batch_size=16, optimizer="adamw", learning_rate=3e-3, ema=0.9, validation=0

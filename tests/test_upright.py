@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from handigit.images.upright import upright
+from handigit.images.orientation import upright
 from handigit.records import Box
 
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "thirty", "people", "paid", "total")

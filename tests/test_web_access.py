@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from handigit.store import Role
 from handigit.web import create_app
-from handigit.web.access import OpenToStrangers, allowed_hosts, is_loopback
+from handigit.web.auth import OpenToStrangers, allowed_hosts, is_loopback
 from serving import HOST, open_store, picture, settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there: the tests ask whether it would be allowed

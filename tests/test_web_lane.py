@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from handigit.web.documents import Desk
-from handigit.web.lane import Lane, LaneFull, TooLate, Width
+from handigit.web.batching import Lane, LaneFull, TooLate, Width
+from handigit.web.page_stream import Desk
 
 _USUAL = Width(batch=4, room=100)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from handigit.web.connection import plain_target
+from handigit.web.load_shedding import plain_target
 from serving import Running, end_under_load, picture, running
 
 
@@ -90,7 +90,7 @@ def test_a_form_of_very_many_parts_is_refused(server, parts) -> None:
 
 
 FULL = """
-from handigit.web.lane import Lane, LaneFull
+from handigit.web.batching import Lane, LaneFull
 def check_room(self, items=1):
     raise LaneFull(3.0)
 Lane.patience_s, Lane.check_room = lambda self: 3.0, check_room

@@ -18,10 +18,10 @@ from handigit.pipeline import Read, read_together
 from handigit.read import Reader
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.web.models import Model
+from handigit.web.model_registry import Model
 from handigit.workers import Workers
 from handigit.workers.pool import Seat, Worker
-from handigit.workers.wire import Hung, packed, receive, send, unpacked
+from handigit.workers.protocol import Hung, packed, receive, send, unpacked
 from serving import picture, running
 
 SHARES = st.floats(0, 1)

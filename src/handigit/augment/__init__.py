@@ -6,10 +6,10 @@ it is handed, so the same generator state gives the same batch.
 
 from torch import Generator
 
-from handigit.augment.bend import bend
-from handigit.augment.disturb import disturb
-from handigit.augment.draws import Glyphs
-from handigit.augment.pen import change_stroke, erase
+from handigit.augment.degrade import disturb
+from handigit.augment.geometry import bend
+from handigit.augment.random import Glyphs
+from handigit.augment.stroke import change_stroke, erase
 from handigit.recipe import Recipe
 
 

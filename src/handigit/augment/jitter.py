@@ -5,7 +5,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from handigit.augment.pen import change_stroke
+from handigit.augment.stroke import change_stroke
 
 _KNOT_PX = 7.0
 """Between two places of a line that are moved apart from one another: about a third of a digit's height."""

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 import handigit
 from handigit.cli.data import Output, data
 from handigit.cli.numbers import export_number, is_number_model, train_number
-from handigit.cli.parts import (
+from handigit.cli.shared import (
     card_facts,
     conclude_run,
     count_shared,
@@ -30,8 +30,7 @@ from handigit.cli.parts import (
     load_data,
     summarise_run,
 )
-from handigit.cli.serve import serve
-from handigit.cli.store import models, store
+from handigit.cli.store import models, serve, store
 from handigit.cli.terminal import complain, counted, err, out, say, watch_training
 from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import Recipe, read_recipe
@@ -39,7 +38,7 @@ from handigit.records import ANYTHING, Expected
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
-    from handigit.read.answers import Reading
+    from handigit.read.output import Reading
     from handigit.train.run import Row
 
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
@@ -92,7 +91,7 @@ def read(
         model: An ONNX file, or a folder with digit.onnx and number.onnx; none: the embedded models.
         expected: What is known of the numbers.
     """
-    from handigit.read.answers import Reading, print_answers, read_files
+    from handigit.read.output import Reading, print_answers, read_files
     from handigit.read.reader import Reader
 
     if not paths:
@@ -154,8 +153,8 @@ def train(
         device: auto, cpu, cuda, mps.
         fields: Fields of the recipe to change.
     """
-    from handigit.train.fit import fit, pick_device, start_model
-    from handigit.train.prepare import prepare
+    from handigit.train.digit_data import prepare
+    from handigit.train.loop import fit, pick_device, start_model
     from handigit.train.run import Run
 
     limit_torch()
@@ -193,8 +192,8 @@ def tune(
         device: auto, cpu, cuda, mps.
         fields: Fields of the recipe to change.
     """
-    from handigit.train.fit import pick_device
-    from handigit.train.prepare import prepare
+    from handigit.train.digit_data import prepare
+    from handigit.train.loop import pick_device
     from handigit.train.tune import tune as search
 
     limit_torch()
@@ -227,8 +226,8 @@ def export(
         name: The model's name in its card; none: the architecture's.
         int8: Compute in eight bits: a quarter of the size, twice as fast.
     """
-    from handigit.train.fit import pick_device
-    from handigit.train.prepare import prepare
+    from handigit.train.digit_data import prepare
+    from handigit.train.loop import pick_device
     from handigit.train.run import Run
 
     limit_torch()
@@ -257,9 +256,8 @@ def evaluate(
         part: Which part, where the set has two.
         report: Folder of the report; none: evaluation/ beside the model, or out/evaluation for the embedded.
     """
-    from handigit.evaluate.console import describe_scores
     from handigit.evaluate.metrics import DISPUTED_MNIST, score
-    from handigit.evaluate.report import Evaluation, write_report
+    from handigit.evaluate.report import Evaluation, describe_scores, write_report
     from handigit.read import Engine
 
     named = find_model(model)

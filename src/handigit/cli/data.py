@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
-from handigit.cli.parts import load_data
+from handigit.cli.shared import load_data
 from handigit.cli.terminal import out, say, watch_bytes
 from handigit.settings import Settings
 

@@ -11,7 +11,7 @@ from handigit.settings import Settings
 if TYPE_CHECKING:
     from handigit.recipe import Recipe
     from handigit.train.export_numbers import Judged
-    from handigit.train.lines import LineSet
+    from handigit.train.line_data import LineSet
     from handigit.train.run import Run
 
 _HELD_OUT = 6000
@@ -29,9 +29,9 @@ def train_number(place: Path, recipe: "Recipe", *, resume: bool, from_: str | No
     """Train a number model and export it into its run's folder."""
     import torch
 
-    from handigit.train.fit import start_model
-    from handigit.train.fit_numbers import fit_numbers
-    from handigit.train.prepare import code_version, fingerprints
+    from handigit.train.digit_data import code_version, fingerprints
+    from handigit.train.loop import start_model
+    from handigit.train.number_loop import fit_numbers
     from handigit.train.run import Run, describe_machine
 
     start = start_model(recipe, from_run=Run.open(Path(from_)) if from_ else None)
@@ -50,7 +50,7 @@ def train_number(place: Path, recipe: "Recipe", *, resume: bool, from_: str | No
 def export_number(run: "Run", path: Path, *, name: str | None = None, int8: bool = False) -> None:
     """Write a number model's ONNX file and say how it compares with PyTorch."""
     from handigit.train.export_numbers import export_numbers
-    from handigit.train.lines import Source
+    from handigit.train.line_data import Source
 
     held_out = Source(run.recipe, Settings().data).draw_held_out(_HELD_OUT)
     done = export_numbers(run, path, held_out, judge, name=name or "number", int8=int8)
@@ -63,9 +63,8 @@ def export_number(run: "Run", path: Path, *, name: str | None = None, int8: bool
 
 def judge(content: bytes, lines: "LineSet") -> "Judged":
     """Read held-out lines as `Reader` does. Lines that are no number, and are read as one, are wrong."""
-    from handigit.read.engine import Engine
-    from handigit.read.line_engine import LineEngine
-    from handigit.read.looks import look
+    from handigit.read.engine import Engine, LineEngine
+    from handigit.read.hypotheses import look
     from handigit.read.numbers import best_number
     from handigit.read.reader import EMBEDDED
     from handigit.train.export_numbers import Judged

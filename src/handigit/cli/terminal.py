@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from handigit.data import Progress as OnBytes
-    from handigit.train.fit import Watch
+    from handigit.train.loop import Watch
     from handigit.train.run import Row
 
 Item = TypeVar("Item")
@@ -58,7 +58,7 @@ def watch_training(epochs: int) -> Iterator["Watch"]:
     """A bar over all steps with the time that remains, and a line after each epoch."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from handigit.train.fit import Watch
+    from handigit.train.loop import Watch
 
     columns = (
         TextColumn("training"),

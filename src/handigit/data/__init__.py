@@ -4,15 +4,15 @@
 stays light.
 """
 
-from handigit.data.arrival import Arrival as Arrival
-from handigit.data.arrival import Patience as Patience
-from handigit.data.arrival import Progress as Progress
 from handigit.data.dataset import Dataset as Dataset
 from handigit.data.dataset import Split as Split
 from handigit.data.dataset import concatenate as concatenate
 from handigit.data.dataset import duplicates as duplicates
 from handigit.data.dataset import overlap as overlap
 from handigit.data.dataset import split as split
+from handigit.data.download import Arrival as Arrival
+from handigit.data.download import Patience as Patience
+from handigit.data.download import Progress as Progress
 from handigit.data.mnist import fetch_mnist as fetch_mnist
 from handigit.data.npz import save_npz as save_npz
 from handigit.data.sources import known_sets as known_sets

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
-from handigit.data.atomic import replacing
+from handigit.atomic import replacing
 from handigit.data.dataset import check_labels
-from handigit.data.unpacked import DAMAGE, open_unpacked, read_at_most
+from handigit.data.download import DAMAGE, open_unpacked, read_at_most
 from handigit.errors import BadDataFile
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from handigit.data.arrival import USUAL, Arrival, KnownFile, Patience, Progress
 from handigit.data.dataset import Dataset
+from handigit.data.download import USUAL, Arrival, KnownFile, Patience, Progress, fetch_local
 from handigit.data.idx import read_pair
-from handigit.data.local import fetch_local
 from handigit.errors import BadDataFile, DataError, DownloadError
 
 FOLDER = "mnist"
@@ -80,7 +79,7 @@ def fetch_mnist(
         return fetch_local(FILES, origin=origin, folder=folder / FOLDER)
     try:
         # Here and not above: who only loads data needs no HTTP client, and the base install has none.
-        from handigit.data.fetch import fetch
+        from handigit.data.download import fetch
     except ModuleNotFoundError as problem:
         raise DownloadError(
             f"downloading needs {problem.name}: pip install 'handigit[train]'; or give the files with --from"

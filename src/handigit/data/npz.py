@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int64, Shaped
 
-from handigit.data.atomic import replacing
+from handigit.atomic import replacing
 from handigit.data.dataset import Dataset, check_labels
 from handigit.data.pictures import Picture, read_pictures
 from handigit.errors import BadDataFile

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from handigit.data.dataset import Dataset
-from handigit.data.folder import load_folder
 from handigit.data.idx import labels_beside, read_pair
 from handigit.data.mnist import FOLDER as MNIST
 from handigit.data.mnist import load_mnist
 from handigit.data.npz import load_npz
-from handigit.data.pictures import Picture, read_pictures
+from handigit.data.pictures import Picture, load_folder, read_pictures
 from handigit.data.table import load_table
 from handigit.errors import DataError
 from handigit.images import Limits

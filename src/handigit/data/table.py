@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16, Int64
 
-from handigit.data.atomic import replacing
+from handigit.atomic import replacing
 from handigit.data.dataset import Dataset
 from handigit.errors import BadDataFile
 

@@ -10,6 +10,6 @@ from handigit.images.decode import Limits as Limits
 from handigit.images.decode import Source as Source
 from handigit.images.decode import open_pages as open_pages
 from handigit.images.glyph import FoundDigit as FoundDigit
+from handigit.images.glyph import Views as Views
 from handigit.images.glyph import find_digit as find_digit
-from handigit.images.views import Views as Views
-from handigit.images.views import views_of as views_of
+from handigit.images.glyph import views_of as views_of

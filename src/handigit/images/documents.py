@@ -1,7 +1,7 @@
 """Documents (PDF, TIFF with many pages) -> their pages as Pillow images, one at a time, decoded by a child process.
 
 It knows how to start the child, what to allow it, how long to wait, and what its end means. What goes on inside the
-child is in `child.py`; what is made of the pages is told elsewhere.
+child is in `decoder_process.py`; what is made of the pages is told elsewhere.
 """
 
 import json
@@ -26,7 +26,7 @@ Kind = Literal["pdf", "tiff"]
 ALLOWED: Final = "PNG, JPEG, TIFF, WebP or BMP"
 """The pictures that can be given instead of a document."""
 
-_CHILD: Final = Path(__file__).with_name("child.py")
+_CHILD: Final = Path(__file__).with_name("decoder_process.py")
 _CHILD_BYTES: Final = 512 * 2**20
 """Address space for Python, the decoders and the fonts; resident is about a tenth of it."""
 _PIXEL_BYTES: Final = 12

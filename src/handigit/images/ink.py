@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from handigit.images.paper import Shade
-from handigit.images.ruling import without_lines
+from handigit.images.background import Shade
+from handigit.images.rules import without_lines
 from handigit.records import Box
 
 _LEAST_DARKNESS: Final = 0.08

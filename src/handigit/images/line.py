@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
-from handigit.images.paper import Shade, ranked, reduced, shade
-from handigit.images.printed import inside_cells, without_print
+from handigit.images.background import Shade, ranked, reduced, shade
+from handigit.images.crop_rules import inside_cells, without_print
 from handigit.records import Box
 
 LINE_PX: Final = 32

@@ -16,14 +16,11 @@ from handigit.models.convdense import ConvDense
 from handigit.models.cost import count_macs, count_parameters
 from handigit.models.dense import Dense
 from handigit.models.digitnet import DigitNet
-from handigit.models.digitnet2 import DigitNet2
-from handigit.models.digitnet2_large import DigitNet2Large
-from handigit.models.digitnet2_nano import DigitNet2Nano
+from handigit.models.digitnet2 import DigitNet2, DigitNet2Large, DigitNet2Nano
 from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
-from handigit.models.numbernet import NumberNet
-from handigit.models.numbernet2 import NumberNet2
+from handigit.models.numbernet import NumberNet, NumberNet2
 from handigit.models.resnet import ResNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {

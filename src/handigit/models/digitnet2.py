@@ -29,3 +29,17 @@ class DigitNet2(nn.Module):
         """Logits of the ten digits."""
         logits: Tensor = self.layers(glyphs)
         return logits
+
+
+class DigitNet2Large(DigitNet2):
+    """Twice the residual blocks of the one that ships, and one more where the maps are smallest."""
+
+    def __init__(self) -> None:
+        super().__init__(blocks=(2, 2, 1))
+
+
+class DigitNet2Nano(DigitNet2):
+    """Half the widths of the one that ships, and a stage less."""
+
+    def __init__(self) -> None:
+        super().__init__(widths=(8, 16, 32), blocks=(1, 1))

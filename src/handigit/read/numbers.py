@@ -14,8 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from handigit.card import Card
 from handigit.images.line import INK_PX, LINE_PX, Line, find_line
-from handigit.read.decode import DIGITS, UNKNOWN, Constraint, Hypothesis, align
-from handigit.read.looks import Looked
+from handigit.read.ctc import DIGITS, UNKNOWN, Constraint, Hypothesis, align
+from handigit.read.hypotheses import Looked
 from handigit.records import Box, Digit, Number, Outcome
 
 _ALTERNATIVES: Final = 4

@@ -5,28 +5,60 @@ knows nothing of formats, strokes or networks.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.errors import ModelError
+from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
-from handigit.images.upright import upright
-from handigit.read.ahead import Ready, prepared_ahead
-from handigit.read.belief import Belief, beliefs
-from handigit.read.confidence import outcome
-from handigit.read.decode import constraint
-from handigit.read.engine import BATCH, Engine
-from handigit.read.line_engine import LineEngine
-from handigit.read.locate import find_lines
-from handigit.read.looks import look
+from handigit.images.orientation import upright
+from handigit.read.ctc import constraint
+from handigit.read.digits import Belief, beliefs
+from handigit.read.engine import BATCH, Engine, LineEngine, outcome
+from handigit.read.hypotheses import look
 from handigit.read.numbers import BLANK, Seen, Wanted, in_cells, number_on, surer
 from handigit.records import Digit, Number, Outcome
+from handigit.segment.regions import find_lines
+
+Ready = TypeVar("Ready")
+
+
+def prepared_ahead(
+    images: Iterable[Source], prepare: Callable[[Source], Ready], *, threads: int, batch: int, waiting: int
+) -> Iterator[list[Ready]]:
+    """Batches of what `prepare` makes of the images, in their order; at most `waiting` batches lie ready.
+
+    Raises:
+        ImageError: as `prepare`, naming the picture by its place, counted from 0.
+    """
+    numbered = enumerate(images)
+    queue: deque[Future[list[Ready]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(numbered, batch)):
+            queue.append(pool.submit(_prepared, some, prepare))
+            if len(queue) > waiting:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+
+
+def _prepared(batch: Sequence[tuple[int, Source]], prepare: Callable[[Source], Ready]) -> list[Ready]:
+    ready = []
+    for place, image in batch:
+        try:
+            ready.append(prepare(image))
+        except ImageError as problem:
+            raise type(problem)(f"image {place}: {problem}") from None
+    return ready
+
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""

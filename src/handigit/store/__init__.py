@@ -5,8 +5,10 @@ The only room that speaks SQL. It knows neither how numbers are read nor how the
 
 from handigit.store.accounts import Accounts, Role, Token, User
 from handigit.store.errors import BadTruth, BrokenBackup, KeyReused, LeaseLost, NameTaken, NotInStore, StoreError
-from handigit.store.figures import Confusion, Day, Figures, Measured
-from handigit.store.nouns import (
+from handigit.store.readings import Entry
+from handigit.store.statistics import Confusion, Day, Figures, Measured
+from handigit.store.store import Store
+from handigit.store.types import (
     Correction,
     Deleted,
     Filter,
@@ -19,8 +21,6 @@ from handigit.store.nouns import (
     Truth,
     Waiting,
 )
-from handigit.store.rows import Entry
-from handigit.store.store import Store
 
 __all__ = [
     "Accounts",

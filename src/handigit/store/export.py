@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from handigit.store.nouns import Reading
+from handigit.store.types import Reading
 
 Format = Literal["csv", "jsonl"]
 

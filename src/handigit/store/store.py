@@ -15,17 +15,26 @@ from jaxtyping import UInt8
 from sqlalchemy import ColumnElement, select
 
 from handigit.records import Number
-from handigit.store import deletion, review, rows
+from handigit.store import deletion, review
 from handigit.store.accounts import Accounts, drop_old_sessions
 from handigit.store.database import Database
 from handigit.store.errors import StoreError
 from handigit.store.export import Format, lines
-from handigit.store.figures import Figures, figures
-from handigit.store.nouns import Correction, Deleted, Filter, Lease, Origin, Page, Policy, Reading, Truth, Waiting
 from handigit.store.pictures import Picture, Pictures, encode
-from handigit.store.rows import Entry
+from handigit.store.readings import (
+    LARGEST_PAGE,
+    Entry,
+    get_corrections,
+    get_reading,
+    insert_pictures,
+    insert_readings,
+    list_readings,
+    require_reading,
+)
 from handigit.store.schema import bring_up
+from handigit.store.statistics import Figures, figures
 from handigit.store.tables import corrections, readings
+from handigit.store.types import Correction, Deleted, Filter, Lease, Origin, Page, Policy, Reading, Truth, Waiting
 
 EVERYTHING = Filter()
 USUAL_POLICY = Policy()
@@ -124,8 +133,8 @@ class Store:
         with self.database.writing(durable=False) as connection:
             for one in pictures:  # again: until we held the turn to write, a deletion may have taken it
                 self.pictures.put(one.sha256, one.content)
-            rows.insert_pictures(connection, pictures, now)
-            added = rows.insert_readings(connection, entries, now)
+            insert_pictures(connection, pictures, now)
+            added = insert_readings(connection, entries, now)
             numbers = [number for entry, _ in entries for number in entry.numbers]
             review.enqueue(connection, dict(zip(chain.from_iterable(added), numbers, strict=True)), policy=self.policy)
         return added
@@ -137,12 +146,12 @@ class Store:
             NotInStore: no such reading.
         """
         with self.database.reading() as connection:
-            return rows.get_reading(connection, reading)
+            return get_reading(connection, reading)
 
     def readings(self, filter: Filter = EVERYTHING, *, after: int | None = None, limit: int = 100) -> Page:  # noqa: A002
         """Readings, newest first, by pages of up to 1000 that stay put while new ones arrive."""
         with self.database.reading() as connection:
-            return rows.list_readings(connection, filter, after=after, limit=limit)
+            return list_readings(connection, filter, after=after, limit=limit)
 
     def export(self, filter: Filter = EVERYTHING, *, format: Format) -> Iterator[str]:  # noqa: A002
         """All readings that are meant, as lines with their line ends, newest first; CSV begins with its headings.
@@ -155,7 +164,7 @@ class Store:
         """All readings that are meant, newest first, a thousand in memory at a time."""
         after = None
         while True:
-            page = self.readings(filter, after=after, limit=rows.LARGEST_PAGE)
+            page = self.readings(filter, after=after, limit=LARGEST_PAGE)
             yield from page.readings
             after = page.after
             if after is None:
@@ -168,8 +177,8 @@ class Store:
             NotInStore: no such reading.
         """
         with self.database.reading() as connection:
-            rows.require_reading(connection, reading)
-            return rows.get_corrections(connection, corrections.c.reading == reading)
+            require_reading(connection, reading)
+            return get_corrections(connection, corrections.c.reading == reading)
 
     def picture(self, digest: str) -> bytes:
         """A kept page as PNG, by its SHA-256.

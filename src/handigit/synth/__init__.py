@@ -7,8 +7,8 @@ real handwriting and knows nothing of models.
 """
 
 from handigit.synth.camera import Camera
-from handigit.synth.paper import Paper
-from handigit.synth.picture import Picture, Scene, picture
+from handigit.synth.photo import Picture, Scene, picture
+from handigit.synth.photo_paper import Paper
 from handigit.synth.sets import Synthetic, contact_sheet, digits, nondigits
 from handigit.synth.writer import Pen, Writer
 

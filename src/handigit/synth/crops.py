@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from handigit.images.line import Line, find_line
-from handigit.synth.grounds import ground, print_cells, print_neighbours, print_rules, stamp
-from handigit.synth.hands import Hands
-from handigit.synth.texts import digits_only, number
-from handigit.synth.writing import Manner, Writing, write_number
+from handigit.synth.form_paper import ground, print_cells, print_neighbours, print_rules, stamp
+from handigit.synth.number_texts import digits_only, number
+from handigit.synth.real_digits import Hands
+from handigit.synth.write_number import Manner, Writing, write_number
 
 NO_NUMBER: Final = "?"
 """The text of a line that is no number; that of a blank is empty."""

@@ -8,16 +8,212 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float64
 
-from handigit.synth.alphabets import GREEK, OTHERS
-from handigit.synth.altered import crossed_out, cut, extra_stroke, turned
-from handigit.synth.groups import two_digits, word
 from handigit.synth.ink import Ink
-from handigit.synth.invented import invented
-from handigit.synth.letters import ACCENTS, LOWER, UPPER, joined
-from handigit.synth.signs import LOOK_ALIKES, MARKS, SIGNS
-from handigit.synth.strokes import figure
-from handigit.synth.writer import Pen, Writer, write, write_stroke
+from handigit.synth.shapes.alphabets import GREEK, OTHERS
+from handigit.synth.shapes.letters import ACCENTS, LOWER, UPPER, joined
+from handigit.synth.shapes.signs import LOOK_ALIKES, MARKS, SIGNS
+from handigit.synth.strokes import Figure, assembled, figure, through
+from handigit.synth.writer import Pen, Writer, write, write_digit, write_stroke
+
+LETTERS = tuple(shape for shapes in (*UPPER.values(), *LOWER.values()) for shape in shapes)
+"""Every shape of every letter: beside another character even a look-alike is no digit."""
+
+
+def two_digits(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """Two digits side by side or touching, taken for one; now and then three."""
+    count = 3 if rng.random() < 0.15 else 2
+    return _beside([write_digit(int(value), writer, pen, rng) for value in rng.integers(0, 10, count)], rng)
+
+
+def word(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """Two or three letters, or a letter beside a digit."""
+    shapes = [LETTERS[i] for i in rng.integers(len(LETTERS), size=int(rng.choice([1, 2, 2, 3])))]
+    parts = [write(figure(shape), writer, pen, rng) for shape in shapes]
+    if len(parts) == 1:
+        parts.insert(int(rng.integers(2)), write_digit(int(rng.integers(10)), writer, pen, rng))
+    return _beside(parts, rng)
+
+
+def _beside(parts: list[Ink], rng: np.random.Generator) -> Ink:
+    """These from left to right, of about one size, some of them touching."""
+    line = parts[0]
+    for part in parts[1:]:
+        shift = line.extent()[1, 0] - part.extent()[0, 0] + rng.uniform(-0.08, 0.2)
+        line += part.placed(rng.uniform(0.85, 1.15), (float(shift), float(rng.normal(0, 0.06))))
+    return line
+
+
+LEFT, RIGHT, OVER, MIRROR = (
+    np.array(matrix, float) for matrix in ([[0, -1], [1, 0]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[-1, 0], [0, 1]])
+)
+"""A quarter turn to the left and to the right, a half turn, and the mirror, for rows of (x, y)."""
+
+TURNS: tuple[tuple[str, Float64[np.ndarray, "2 2"]], ...] = (
+    ("234567", LEFT),
+    ("234567", RIGHT),
+    ("3", OVER),
+    ("3679", MIRROR),
+    ("379", MIRROR @ LEFT),
+)
+"""Digits by what leaves them none. An 0, 1 or 8 turned is one still, and a 4 like lightning turned over is a 4."""
+
+CUTS: tuple[tuple[str, int, bool], ...] = (("05", 1, True), ("025", 1, False), ("8", 0, True))
+"""Digits of which half is none: the axis (0 for x, 1 for y) along which they are cut, whether the first half stays."""
+
+STRUCK = "2358"
+"""Digits that no second stroke belongs to; a 6 or 9 struck through looks like a slashed 0."""
+
+
+def turned(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A digit turned a quarter or half, or mirrored."""
+    values, matrix = TURNS[rng.integers(len(TURNS))]
+    digit = write_digit(_one_of(values, rng), writer, pen, rng)
+    return Ink(tuple(stroke @ matrix for stroke in digit.strokes), digit.widths)
+
+
+def cut(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """Half a digit, the other half beyond the edge of its field."""
+    values, axis, first = CUTS[rng.integers(len(CUTS))]
+    fine = replace(pen, width=0.7 * pen.width)  # what a marker leaves of half a digit is a blot
+    digit = write_digit(_one_of(values, rng), replace(writer, slant=writer.slant / 2), fine, rng)
+    near, far = digit.extent()[:, axis]
+    share = rng.uniform(0.35, 0.5)
+    edge = near + (far - near) * (share if first else 1 - share)
+    pieces: list[tuple[np.ndarray, np.ndarray]] = []
+    for stroke, widths in zip(digit.strokes, digit.widths, strict=True):
+        inside = (stroke[:, axis] < edge) == first
+        bounds = np.flatnonzero(np.diff(inside)) + 1
+        runs = zip(np.split(stroke, bounds), np.split(widths, bounds), strict=True)
+        pieces += [run for run, kept in zip(runs, inside[[0, *bounds]], strict=True) if kept]
+    points, widths_left = zip(*(_at_least_two(*piece) for piece in pieces), strict=True)
+    return Ink(points, widths_left)
+
+
+def extra_stroke(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A digit with one long stroke too many, through it or from its middle."""
+    digit = write_digit(_one_of(STRUCK, rng), writer, pen, rng)
+    (left, top), (right, bottom) = digit.extent()
+    middle = digit.extent().mean(axis=0) + rng.normal(0, 0.08, 2)
+    reach, beyond = rng.uniform(0.3, 0.6, 2)
+    ends = np.array(
+        [
+            [[middle[0], top - reach], [middle[0], bottom + beyond]],
+            [[left - reach, middle[1]], [right + beyond, middle[1]]],
+            [[left - reach, bottom + beyond], [right + reach, top - beyond]],
+            [[left - reach, top - beyond], [right + reach, bottom + beyond]],
+            [middle, [right + 0.3 + reach, middle[1] + beyond]],
+            [middle, [left - 0.3 - reach, middle[1] - beyond]],
+        ]
+    )
+    start, stop = ends[rng.integers(len(ends))]
+    line = np.linspace(start, stop, 3) + rng.normal(0, 0.05, (3, 2))
+    return digit + write_stroke(line, _upright(writer), pen, rng)
+
+
+def crossed_out(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A digit struck through: by two or more lines, a cross or a zigzag."""
+    digit = write_digit(int(rng.integers(10)), writer, pen, rng)
+    (left, top), (right, bottom) = digit.extent()
+    across = int(rng.integers(2, 5))
+    if rng.random() < 0.5:
+        ends = np.array([[left, top], [right, bottom], [right, top], [left, bottom]])
+        lines = [ends[:2], ends[2:]]
+    elif rng.random() < 0.5:
+        levels = np.linspace(top, bottom, across + 2)[1:-1]
+        lines = [np.array([[left - 0.1, level], [right + 0.1, level]]) for level in levels]
+    else:
+        x = np.linspace(left, right, 2 * across + 2)
+        lines = [np.stack([x, np.where(np.arange(len(x)) % 2, bottom, top)], axis=1)]
+    for line in lines:
+        digit += write_stroke(line + rng.normal(0, 0.06, line.shape), _upright(writer), pen, rng)
+    return digit
+
+
+def _at_least_two(
+    points: Float64[np.ndarray, "m 2"], widths: Float64[np.ndarray, " m"]
+) -> tuple[Float64[np.ndarray, "_ 2"], Float64[np.ndarray, " _"]]:
+    """The piece of a stroke; of a single point, a stroke that stays there, which paints as a dot."""
+    return (points, widths) if len(points) > 1 else (np.repeat(points, 2, axis=0), np.repeat(widths, 2))
+
+
+def _one_of(values: str, rng: np.random.Generator) -> int:
+    """One of these digits."""
+    return int(values[rng.integers(len(values))])
+
+
+def _upright(writer: Writer) -> Writer:
+    """The same writer without the slant, which would move a line away from what it strikes out."""
+    return replace(writer, slant=0.0)
+
+
+OPEN = (
+    "0,0 50,0 100,0",
+    "0,0 50,2 100,0",
+    "0,0 50,30 100,0",
+    "0,0 50,50 100,0",
+    "0,0 20,60 80,60 100,0",
+    "0,0 80,0 100,20 90,40",
+    "0,0 70,0! 100,40",
+    "0,0 70,0! 70,60",
+    "0,0 50,0! 50,50! 100,50",
+    "0,0 50,40! 100,0",
+    "0,0 30,-30 70,30 100,0",
+    "0,0 25,30 50,0! 75,30 100,0",
+    "0,0 40,0 70,-30 50,-50 30,-20 60,0 100,0",
+)
+LOOPS = (
+    "0,0 40,-30 80,0 40,30 0,0",
+    "0,0 40,-40 90,0 50,40 30,0 60,-10",
+    "0,0 60,-40! 60,40! 0,0",
+)
+"""Strokes from (0, 0) towards (100, 0), which a character turns and sizes; one that closes is enough for each."""
+
+PLACES = np.array([[x, y] for y in (0.0, 0.33, 0.67, 1.0) for x in (0.0, 0.3, 0.6)])
+"""Where strokes begin and end."""
+
+
+def invented(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A character of an alphabet that does not exist."""
+    shape = _meander(rng) if rng.random() < 0.15 else _composed(rng)
+    fine = replace(pen, width=pen.width * rng.uniform(0.6, 1.0))  # a marker would fill so many strokes to a blot
+    return write(shape, replace(writer, haste=0.4 * writer.haste), fine, rng)
+
+
+def _composed(rng: np.random.Generator) -> Figure:
+    """Three to five strokes, each between two places, the next hung on the last or crossing it."""
+    count = int(rng.choice([3, 3, 3, 4, 4, 5]))
+    strokes = [OPEN[kind] for kind in rng.integers(len(OPEN), size=count)]
+    if rng.random() < 0.2:
+        strokes[0] = LOOPS[rng.integers(len(LOOPS))]
+    places = PLACES[rng.permutation(len(PLACES))[: count + 1]] + rng.normal(0, 0.05, (count + 1, 2))
+    starts = np.where(rng.random(count) < 0.6, np.arange(count), np.arange(count) // 2)
+    parts = []
+    for stroke, start, end in zip(strokes, starts.tolist(), range(1, count + 1), strict=True):
+        part = figure(stroke)
+        parts.append((part, _laid(part.points, places[start], places[end], rng.random() < 0.5)))
+    if rng.random() < 0.25:
+        dot = figure("0,0 4,4")
+        parts.append((dot, dot.points + rng.uniform([-0.2, -0.3], [0.9, 1.3])))
+    return assembled(parts)
+
+
+def _laid(
+    points: Float64[np.ndarray, "k 2"], start: Float64[np.ndarray, "2"], end: Float64[np.ndarray, "2"], mirror: bool
+) -> Float64[np.ndarray, "k 2"]:
+    """A part turned and sized so that it runs from one place to another."""
+    (x, y), across = end - start, -1.0 if mirror else 1.0
+    return np.asarray(start + points @ np.array([[x, y], [-across * y, across * x]]))
+
+
+def _meander(rng: np.random.Generator) -> Figure:
+    """One stroke that swings to and fro five times or more, upright or lying; a 3 swings four times."""
+    count = int(rng.integers(6, 10))
+    along, aside = np.arange(count) * rng.uniform(0.15, 0.3), np.arange(count) % 2 * rng.uniform(0.3, 0.8)
+    points = np.stack([along, aside] if rng.random() < 0.5 else [aside, along], axis=1)
+    return through(points + rng.normal(0, 0.06, points.shape))
+
 
 Maker = Callable[[Writer, Pen, np.random.Generator], Ink]
 

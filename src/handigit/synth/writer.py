@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.errors import DataError
-from handigit.synth.allographs import DIGITS, Allograph
 from handigit.synth.ink import Ink
+from handigit.synth.shapes.allographs import DIGITS, Allograph
 from handigit.synth.strokes import Figure, figure, through
 
 HABITS = 96

@@ -15,7 +15,7 @@ from handigit.augment import rewrite, spoil
 from handigit.data import Dataset
 from handigit.errors import DataError
 from handigit.recipe import Recipe
-from handigit.train.teach import Lessons
+from handigit.train.distill import Lessons
 
 NO_DIGIT = -1
 

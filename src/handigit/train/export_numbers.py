@@ -15,21 +15,21 @@ from torch import nn
 
 from handigit.card import Card
 from handigit.errors import ModelError
-from handigit.synth.texts import ALPHABET
-from handigit.train.calibrate_numbers import NumberCalibration, calibrate_numbers
+from handigit.synth.number_texts import ALPHABET
+from handigit.train.calibrate import NumberCalibration, calibrate_numbers
 from handigit.train.export import (
     PARITY_TOLERANCE,
     Exported,
     Parity,
     add_card,
     onnx_file,
+    quantize,
     run_facts,
     trained_network,
     write_model,
 )
-from handigit.train.fit_numbers import line_logits
-from handigit.train.lines import LineSet
-from handigit.train.quantize import quantize
+from handigit.train.line_data import LineSet
+from handigit.train.number_loop import line_logits
 from handigit.train.run import Run
 
 _PARITY_LINES = 512

@@ -17,8 +17,8 @@ from optuna.trial import Trial, TrialState
 
 from handigit.errors import RecipeError, RunError
 from handigit.recipe import Recipe
-from handigit.train.fit import Watch, fit, start_model
-from handigit.train.prepare import Prepared
+from handigit.train.digit_data import Prepared
+from handigit.train.loop import Watch, fit, start_model
 from handigit.train.run import Row, Run, write_whole
 
 

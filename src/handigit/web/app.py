@@ -22,18 +22,18 @@ from handigit.images import Limits
 from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
-from handigit.web import accounts, health, inference, pages, readings, reads, review, switching
-from handigit.web.access import Access, allowed_hosts
-from handigit.web.described import REFUSALS
-from handigit.web.door import Door
-from handigit.web.guard import Guard, Rules, log_failure
+from handigit.web import pages
+from handigit.web.api import accounts, health, models, open_inference, read, readings, review
+from handigit.web.api.read import GONE, CallerGone, Shortcut
+from handigit.web.auth import Access, allowed_hosts
+from handigit.web.load_shedding import Door
 from handigit.web.metrics import Metrics
-from handigit.web.models import MakeReader, Models
-from handigit.web.pages.frame import STATIC, SignInFirst, Static, problem_page, to_sign_in, wants_page
+from handigit.web.middleware import Guard, Rules, log_failure
+from handigit.web.model_registry import MakeReader, Models
+from handigit.web.openapi import REFUSALS
+from handigit.web.pages.layout import STATIC, SignInFirst, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
-from handigit.web.reads import GONE, CallerGone, Shortcut
-from handigit.web.service import Service
-from handigit.web.upkeep import forget_regularly
+from handigit.web.service import Service, forget_regularly
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     access = Access(settings, store.accounts if store else None)
     access.check_bind(settings.host)
     make = make_reader or partial(_reader, settings)
-    models = Models(make, folder=settings.models, start=settings.model_dir, state=settings.state)
-    service = Service(models, store, room=settings.queue, workers=0 if make_reader else settings.workers)
+    registry = Models(make, folder=settings.models, start=settings.model_dir, state=settings.state)
+    service = Service(registry, store, room=settings.queue, workers=0 if make_reader else settings.workers)
     app = FastAPI(
         title="Handigit",
         description="Reads handwritten numbers.",
@@ -65,7 +65,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     app.state.door = Door(service, app.state.metrics)
     app.add_middleware(Shortcut)
     app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, door=app.state.door)
-    for room in (reads, readings, review, switching, accounts, health, inference, pages):
+    for room in (read, readings, review, models, accounts, health, open_inference, pages):
         app.include_router(room.router)
     app.mount("/static", Static(directory=STATIC))
     _handle_errors(app)

@@ -18,10 +18,10 @@ from fastapi import FastAPI
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web.app import create_app
-from handigit.web.connection import Connection
+from handigit.web.load_shedding import Connection
 from handigit.web.logs import log_lines
 from handigit.web.service import Service
-from handigit.workers.collector import spare_what_is_there
+from handigit.workers.gc_tuning import spare_what_is_there
 
 log = logging.getLogger(__name__)
 _IDLE_S: Final = 30

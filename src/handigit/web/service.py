@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final, Literal
@@ -19,9 +20,9 @@ from jaxtyping import Float32, Float64
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.pipeline import Kind, Read, entry_of, keep, read_document, read_together
 from handigit.store import Store, StoreError
-from handigit.web.documents import Desk
-from handigit.web.lane import Lane, LaneFull, TooLate, Width
-from handigit.web.models import Models
+from handigit.web.batching import Lane, LaneFull, TooLate, Width
+from handigit.web.model_registry import Models
+from handigit.web.page_stream import Desk
 from handigit.web.problems import TOO_LATE, UNAVAILABLE, Problem, busy
 from handigit.web.uploads import Upload
 from handigit.workers import Workers
@@ -262,3 +263,19 @@ class _as_problems:  # noqa: N801 - a context manager, cheaper than a generator'
                 f"no answer within {self._within_s:g} s; send fewer at once, or allow more time with ?within=",
                 headers={"Retry-After": "5"},
             ) from None
+
+
+log = logging.getLogger(__name__)
+_EVERY_S: Final = 3600.0
+
+
+async def forget_regularly(store: Store, *, days: float, every_s: float = _EVERY_S) -> None:
+    """Delete readings older than so many days, at once and then every hour, until cancelled."""
+    while True:
+        before = datetime.now(UTC) - timedelta(days=days)
+        try:
+            deleted = await asyncio.to_thread(store.forget, before=before)
+            log.info("forgotten", extra={"readings": deleted.readings, "pictures": deleted.pictures})
+        except HandigitError as problem:
+            log.error("not forgotten", extra={"error": type(problem).__name__})
+        await asyncio.sleep(every_s)

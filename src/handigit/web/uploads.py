@@ -14,7 +14,7 @@ from PIL import BmpImagePlugin, JpegImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 from starlette.requests import Request
 
-from handigit.web.gathered import Form, Gathered
+from handigit.web.multipart import Form, Gathered
 from handigit.web.problems import BAD_REQUEST, Problem
 
 _LONGEST_NAME: Final = 200

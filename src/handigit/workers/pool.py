@@ -20,7 +20,7 @@ from typing import Final, Protocol, runtime_checkable
 from handigit.errors import UnreadableImage
 from handigit.pipeline import Kind, Read, read_together
 from handigit.read import Reader
-from handigit.workers.wire import Hung, receive, send, unpacked
+from handigit.workers.protocol import Hung, receive, send, unpacked
 
 log = logging.getLogger(__name__)
 KINDS: Final[tuple[Kind, ...]] = ("digit", "number")
@@ -59,7 +59,7 @@ class Worker:
         reader = model.reader
         numbers = [end.fileno() for end in theirs]
         order = {"place": str(reader.model_path), "threads": reader.threads, "limits": asdict(reader.limits)}
-        command = [sys.executable, "-m", "handigit.workers.child", json.dumps(order | {"channels": numbers})]
+        command = [sys.executable, "-m", "handigit.workers.worker", json.dumps(order | {"channels": numbers})]
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, pass_fds=numbers, stdin=quiet, stdout=quiet, stderr=quiet)
         for end in theirs:

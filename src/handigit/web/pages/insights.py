@@ -17,12 +17,12 @@ from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
 from handigit.records import Outcome
 from handigit.store import Figures, Filter, Measured, Store
-from handigit.store.insights import Insights
+from handigit.store.statistics import Insights
 from handigit.web.pages import trends
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.ink import LARGEST_PX, PER_DAY, InkMeter
-from handigit.web.pages.plots import Axis, Plot, Table, curve, dot, share
-from handigit.web.pages.risk import Point, Risk, risks
+from handigit.web.pages.charts import Axis, Plot, Table, curve, dot, share
+from handigit.web.pages.ink_stats import LARGEST_PX, PER_DAY, InkMeter
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.pages.trends import Point, Risk, risks
 
 router = APIRouter()
 Period = Literal["7", "30", "90", "all"]

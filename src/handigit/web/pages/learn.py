@@ -12,11 +12,11 @@ from PIL import Image
 from starlette.responses import Response
 
 from handigit.synth import picture
-from handigit.web.access import AsReader as Caller
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.neighbours import BANK
-from handigit.web.pages.steps import encoded, steps
-from handigit.web.pages.telling import sentences
+from handigit.web.auth import AsReader as Caller
+from handigit.web.explain.neighbours import BANK
+from handigit.web.explain.sentences import sentences
+from handigit.web.explain.steps import encoded, steps
+from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import TOO_LARGE, Problem, busy
 from handigit.web.uploads import uploads_of
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from handigit.records import Outcome, percent
 from handigit.store import Store
-from handigit.store.insights import Crop, Insights, Misread
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.plots import share
+from handigit.store.statistics import Crop, Insights, Misread
+from handigit.web.pages.charts import share
+from handigit.web.pages.layout import AsReader, render
 
 router = APIRouter()
 _MOST_MISREAD: Final = 8

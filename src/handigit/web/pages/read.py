@@ -22,11 +22,11 @@ from handigit.images.line import find_line
 from handigit.pipeline import Kind, Read
 from handigit.records import Digit
 from handigit.store import Role
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.words import sentence
+from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import TOO_LARGE, Problem, problem_of
 from handigit.web.service import Promise, Service
 from handigit.web.uploads import Upload, uploads_of
+from handigit.web.wording import sentence
 
 router = APIRouter()
 Seen = Float32[np.ndarray, "height width"]

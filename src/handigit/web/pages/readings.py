@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from handigit.records import Outcome, percent
 from handigit.store import NotInStore, Purpose, Reading, Role
-from handigit.web.fields import TheStore, Wanted
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.words import WORDS
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.params import TheStore, Wanted
 from handigit.web.problems import INVALID, Problem, problem_of_fields
+from handigit.web.wording import WORDS
 
 router = APIRouter()
 _TRUTHS: Final = {Outcome.READ: "A number", Outcome.BLANK: "Blank", Outcome.NOT_A_NUMBER: "Not a number"}

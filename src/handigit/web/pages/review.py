@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handigit.web.fields import TheStore
-from handigit.web.pages.frame import AsReviewer, render
+from handigit.web.pages.layout import AsReviewer, render
+from handigit.web.params import TheStore
 
 router = APIRouter()
 

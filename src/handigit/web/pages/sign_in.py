@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from handigit.web.pages.frame import render
+from handigit.web.pages.layout import render
 
 router = APIRouter()
 

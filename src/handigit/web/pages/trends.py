@@ -3,14 +3,16 @@
 It turns the store's figures into plots and plain words; what a plot looks like is `plots`'.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Any, Final
 
 from handigit.records import Outcome
 from handigit.store import Day
-from handigit.web.pages.ink import Ink
-from handigit.web.pages.plots import (
+from handigit.store.statistics import Stratum
+from handigit.web.pages.charts import (
     Axis,
     Bucket,
     Plot,
@@ -24,7 +26,8 @@ from handigit.web.pages.plots import (
     stacked,
     time_axis,
 )
-from handigit.web.pages.words import WORDS
+from handigit.web.pages.ink_stats import Ink
+from handigit.web.wording import WORDS
 
 LEAST_DAYS: Final = 2
 """Days below which nothing has changed over time."""
@@ -156,3 +159,58 @@ def _drift(days: Sequence[tuple[date, tuple[float, int]]]) -> str:
 def _more_days(days: int) -> str:
     missing = LEAST_DAYS - days
     return f"Shown once there are readings of {missing} more {'days' if missing > 1 else 'day'}."
+
+
+LEAST_CHECKED: Final = 30
+"""Checked readings below which a curve would show chance alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """At this threshold: the share of readings accepted, and the share of the accepted that is wrong."""
+
+    threshold: float
+    coverage: float
+    risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """All thresholds of one kind, strictest first, and how many checked readings they come from."""
+
+    kind: str
+    checked: int
+    points: tuple[Point, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many more must be checked before there is something to show."""
+        return max(0, LEAST_CHECKED - self.checked)
+
+    def at(self, threshold: float) -> Point | None:
+        """What a chosen threshold buys; None where it accepts nothing."""
+        return next((point for point in reversed(self.points) if point.threshold >= threshold), None)
+
+
+def risks(strata: Sequence[Stratum]) -> list[Risk]:
+    """One curve for each kind that was read."""
+    return [_risk(kind, list(of_kind)) for kind, of_kind in groupby(strata, key=lambda one: one.kind)]
+
+
+def _risk(kind: str, strata: Sequence[Stratum]) -> Risk:
+    checked = sum(len(one.checked) for one in strata)
+    # Without a control sample nothing is known of what was read, which is most of it.
+    blind = any(one.outcome is Outcome.READ and not one.checked for one in strata)
+    weighed = [(each.confidence, each.right, one.readings / len(one.checked)) for one in strata for each in one.checked]
+    return Risk(kind, checked, () if blind else tuple(_risk_points(weighed)))
+
+
+def _risk_points(weighed: Sequence[tuple[float, bool, float]]) -> Iterable[Point]:
+    """The curve; answers of the same confidence are accepted together."""
+    everything = sum(weight for _, _, weight in weighed)
+    accepted = wrong = 0.0
+    for confidence, equal in groupby(sorted(weighed, key=lambda one: -one[0]), key=lambda one: one[0]):
+        for _, right, weight in equal:
+            accepted += weight
+            wrong += 0 if right else weight
+        yield Point(confidence, accepted / everything, wrong / accepted)

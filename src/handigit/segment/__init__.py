@@ -1,0 +1,1 @@
+"""Page segmentation: page -> regions that may hold a number."""

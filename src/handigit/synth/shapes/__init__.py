@@ -1,0 +1,1 @@
+"""Stroke shapes that the synthesiser draws: digits, letters, signs."""

@@ -1,0 +1,1 @@
+"""What the Learn page shows of the inside of a model."""
