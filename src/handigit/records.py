@@ -6,7 +6,7 @@ Frozen, without I/O. They know nothing of pictures' formats, of models, or of ho
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,9 +21,23 @@ class Outcome(StrEnum):
     NOT_A_NUMBER = "not_a_number"
 
 
-def percent(confidence: float) -> str:
-    """A confidence as people see it; never "100 %", because nothing is."""
-    return ">99.9%" if confidence > 0.999 else f"{confidence:.1%}"
+OUTCOME_WORDS: Final = {
+    Outcome.READ: "read",
+    Outcome.DOUBT: "not sure",
+    Outcome.BLANK: "blank",
+    Outcome.NOT_A_NUMBER: "not a number",
+}
+"""Outcomes as people read them: pages, the command line and annotated pictures share these words."""
+
+
+def percent(fraction: float) -> str:
+    """A fraction as people read it, such as "95.2%"; never rounded to 100% or to 0%.
+
+    `static/words.js` has the same rule, and a test compares them.
+    """
+    if fraction >= 0.9995:
+        return ">99.9%"
+    return "<0.1%" if fraction < 0.0005 else f"{fraction:.1%}"
 
 
 @dataclass(frozen=True, slots=True)
