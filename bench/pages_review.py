@@ -26,7 +26,7 @@ from kept import RESULTS, keep
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browsing import CHROMIUM, MISSING  # type: ignore[import-not-found]
 from serving import running  # type: ignore[import-not-found]
-from store_cases import NO_SAMPLES, ORIGIN, doubt  # type: ignore[import-not-found]
+from store_cases import NO_SAMPLES, PROVENANCE, doubt  # type: ignore[import-not-found]
 
 A4_AT_200_DPI = (2339, 1654)
 LINES = 20
@@ -47,7 +47,7 @@ def fill(folder: Path, items: int) -> None:
                 page[top : top + 60, 300:600:12] = 20
                 where = Box(300, top, 600, top + 60)
                 numbers.append(doubt(f"{start + line:05}", margin=0.3).placed(lambda _, where=where: where))
-            store.add(numbers, ORIGIN, page=page)
+            store.add(numbers, PROVENANCE, page=page)
 
 
 def review(tab: Page, items: int) -> list[float]:

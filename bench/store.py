@@ -33,7 +33,7 @@ from sqlalchemy import func, select
 
 import store_hammer
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.store import Entry, Store, Truth
+from handigit.store import NewPage, Store, Truth
 from handigit.store.integrity import check
 from handigit.store.tables import corrections
 from kept import RESULTS, keep, kept
@@ -107,7 +107,7 @@ def review_long_queue(url: str, files: Path, *, queue: int) -> dict[str, Any]:
     with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
         for start in range(0, queue, 1000):
             size = min(1000, queue - start)
-            store.add([Number(Outcome.DOUBT, str(i), 0.5 + i / 4000) for i in range(size)], store_hammer.ORIGIN)
+            store.add([Number(Outcome.DOUBT, str(i), 0.5 + i / 4000) for i in range(size)], store_hammer.PROVENANCE)
         settled = store.readings(limit=1000).readings
         for reading in settled:
             store.decide(reading.id, Truth("1"), by="bench", key=f"settled{reading.id}")
@@ -117,7 +117,7 @@ def review_long_queue(url: str, files: Path, *, queue: int) -> dict[str, Any]:
             "lease_p50_ms": round(statistics.median(leasing), 2),
             "lease_max_ms": round(max(leasing), 2),
             "list_ms": round(seconds_of(lambda: store.readings(limit=100)) * 1e3, 1),
-            "figures_ms": round(seconds_of(store.figures) * 1e3, 1),
+            "figures_ms": round(seconds_of(store.statistics) * 1e3, 1),
             "check_s": round(seconds_of(lambda: check(store)), 2),
         }
 
@@ -130,7 +130,7 @@ def add_together(url: str, files: Path, *, readings: int = 512, sizes: Sequence[
     with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
         for size in sizes:
             pages = chance.integers(0, 256, (readings, 28, 28), dtype=np.uint8)
-            entries = [Entry([digit], store_hammer.ORIGIN, page) for page in pages]
+            entries = [NewPage([digit], store_hammer.PROVENANCE, page) for page in pages]
             began, spent = time.perf_counter(), time.process_time()
             for start in range(0, readings, size):
                 store.add_many(entries[start : start + size])

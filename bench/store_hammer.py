@@ -21,9 +21,9 @@ from pathlib import Path
 
 from handigit.errors import HandigitError
 from handigit.records import Number, Outcome
-from handigit.store import Origin, Policy, Store, Truth
+from handigit.store import Policy, Provenance, Store, Truth
 
-ORIGIN = Origin("hammer", "bench", "0" * 64)
+PROVENANCE = Provenance("hammer", "bench", "0" * 64)
 POLICY = Policy(control_share=0, second_share=0)
 READINGS = 64
 LEAST_WRITES = 4
@@ -39,7 +39,7 @@ class Killed:
 
 def seed_readings(store: Store) -> tuple[int, ...]:
     """Readings to correct."""
-    return store.add([Number(Outcome.DOUBT, str(i), 0.5) for i in range(READINGS)], ORIGIN)
+    return store.add([Number(Outcome.DOUBT, str(i), 0.5) for i in range(READINGS)], PROVENANCE)
 
 
 def correction_of(key: str) -> tuple[int, Truth]:
@@ -106,7 +106,7 @@ def write(store: Store, *, name: str, threads: int, seconds: float) -> dict[str,
 
 def _write_once(store: Store, key: str, *, is_new: bool) -> None:
     if is_new:
-        store.add([Number(Outcome.DOUBT, "7", 0.5)], ORIGIN)
+        store.add([Number(Outcome.DOUBT, "7", 0.5)], PROVENANCE)
         return
     reading, truth = correction_of(key)
     store.decide(reading, truth, by="hammer", key=key)

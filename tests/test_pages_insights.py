@@ -14,8 +14,8 @@ from sqlalchemy import update
 from browsing import check_accessible, check_narrow
 from handigit.read import Reader
 from handigit.records import Box, Outcome
-from handigit.store import Day, Filter, Measured, Origin, Policy, Purpose, Store, Truth
-from handigit.store.statistics import Checked, Crop, Insights, Stratum
+from handigit.store import Day, ErrorCount, Filter, Policy, Provenance, Purpose, Store, Truth
+from handigit.store.statistics import Checked, Crop, Stratum
 from handigit.store.tables import readings
 from handigit.web import create_app
 from handigit.web.pages.charts import buckets, cells, curve, share, stacked
@@ -30,7 +30,7 @@ from handigit.web.pages.trends import (
     risks,
 )
 from serving import HOST, Running, encoded, running, settings
-from store_cases import NO_SAMPLES, ORIGIN, doubt, number
+from store_cases import NO_SAMPLES, PROVENANCE, doubt, number
 from store_cases import page as picture
 from test_web import wait_until_ready
 
@@ -38,7 +38,7 @@ pytest_plugins = ("store_server",)
 TODAY = datetime.now(UTC)
 ALL = Filter()
 CONTROL_FIRST = Policy(control_share=1, control_turn=1, second_share=0)
-DIGITS = Origin("till.png", "digit", "d" * 64, kind="digit")
+DIGITS = Provenance("till.png", "digit", "d" * 64, kind="digit")
 
 
 def opened(folder: Path) -> Store:
@@ -71,35 +71,35 @@ def check_control(store: Store, truths: dict[str, str]) -> None:
 
 
 def test_strata_hold_the_control_sample_and_the_decided_doubts(store: Store) -> None:
-    store.add([number("15"), number("27", confidence=0.97)], ORIGIN)
+    store.add([number("15"), number("27", confidence=0.97)], PROVENANCE)
     store.policy = NO_SAMPLES
-    seen, unsure, _ = store.add([number("38"), doubt("49"), doubt("50")], ORIGIN)
+    seen, unsure, _ = store.add([number("38"), doubt("49"), doubt("50")], PROVENANCE)
     store.decide(seen, Truth("39"), by="user", key="seen")  # caught somebody's eye: no sample
     store.decide(unsure, Truth("49"), by="ann", key="doubt")
     store.policy = CONTROL_FIRST
     check_control(store, {"15": "15", "27": "21"})
-    found = {one.outcome: one for one in Insights(store.database).strata(ALL)}
+    found = {one.outcome: one for one in store.insights.strata(ALL)}
     assert found[Outcome.READ].readings == 3
     assert set(found[Outcome.READ].checked) == {Checked(0.99, True), Checked(0.97, False)}
     assert found[Outcome.DOUBT] == Stratum("number", Outcome.DOUBT, 2, (Checked(0.55, True),))
 
 
 def test_digits_are_counted_by_day_in_what_was_read(store: Store) -> None:
-    ids = store.add([number("1150"), number("7"), doubt("999")], ORIGIN)
+    ids = store.add([number("1150"), number("7"), doubt("999")], PROVENANCE)
     move(store, ids[:1], days_ago=2)
-    found = Insights(store.database).digits(ALL)
+    found = store.insights.digits(ALL)
     assert list(found) == [(TODAY - timedelta(days=2)).date(), TODAY.date()]
     assert list(found.values()) == [(1, 2, 0, 0, 0, 1, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0, 1, 0, 0)]
-    assert Insights(store.database).digits(Filter(since=TODAY - timedelta(days=1))).keys() == {TODAY.date()}
+    assert store.insights.digits(Filter(since=TODAY - timedelta(days=1))).keys() == {TODAY.date()}
 
 
 def test_crops_are_the_first_few_of_each_day_on_small_pages(store: Store) -> None:
-    old = [store.add([number(str(n))], ORIGIN, page=picture(n))[0] for n in range(3)]
+    old = [store.add([number(str(n))], PROVENANCE, page=picture(n))[0] for n in range(3)]
     move(store, tuple(old), days_ago=1)
-    store.add([number("5")], ORIGIN, page=picture(9))
-    store.add([number("6")], ORIGIN, page=np.full((100, 100), 200, np.uint8))
-    store.add([number("8")], ORIGIN)
-    crops = Insights(store.database).crops(ALL, per_day=2, largest_px=40 * 60)
+    store.add([number("5")], PROVENANCE, page=picture(9))
+    store.add([number("6")], PROVENANCE, page=np.full((100, 100), 200, np.uint8))
+    store.add([number("8")], PROVENANCE)
+    crops = store.insights.crops(ALL, per_day=2, largest_px=40 * 60)
     assert [day for day, _ in crops] == [(TODAY - timedelta(days=1)).date()] * 2 + [TODAY.date()]
     assert {(crop.width, crop.height) for _, crop in crops} == {(60, 40)}
 
@@ -108,12 +108,12 @@ def test_misread_are_the_last_that_people_call_wrong(store: Store) -> None:
     first, second, third = store.add([number("1"), number("2"), number("3")], DIGITS, page=picture())
     for reading, truth in ((first, Truth("7")), (second, Truth("2")), (third, Truth("", Outcome.NOT_A_NUMBER))):
         store.decide(reading, truth, by="ann", key=str(reading))
-    found = Insights(store.database).misread(("d" * 64,), most=5)
+    found = store.insights.misread(("d" * 64,), most=5)
     assert [(one.reading, one.read, one.truth.text) for one in found] == [(third, "3", ""), (first, "1", "7")]
     assert found[0].crop
     assert found[0].crop.width == 60
-    assert [one.reading for one in Insights(store.database).misread(("d" * 64,), most=1)] == [third]
-    assert Insights(store.database).misread(("e" * 64,), most=5) == ()
+    assert [one.reading for one in store.insights.misread(("d" * 64,), most=1)] == [third]
+    assert store.insights.misread(("e" * 64,), most=5) == ()
 
 
 def test_risk_weighs_each_reading_by_those_it_stands_for() -> None:
@@ -161,7 +161,7 @@ def test_shares_are_never_rounded_to_certainty(value: float, told: str) -> None:
 
 
 def a_day(ago: int, *, confidence: float | None, read: int = 10) -> Day:
-    return Day(TODAY.date() - timedelta(days=ago), {Outcome.READ: read, Outcome.DOUBT: 2}, confidence, 0, Measured())
+    return Day(TODAY.date() - timedelta(days=ago), {Outcome.READ: read, Outcome.DOUBT: 2}, confidence, 0, ErrorCount())
 
 
 def test_outcomes_are_told_and_drawn() -> None:
@@ -214,7 +214,7 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     with TestClient(app, base_url=HOST) as client:
         wait_until_ready(client)
         assert "Nothing was read in these 30 days" in client.get("/insights").text
-        store.add([number("15"), number("27"), doubt("3"), number("4")], ORIGIN)
+        store.add([number("15"), number("27"), doubt("3"), number("4")], PROVENANCE)
         check_control(store, {"15": "16", "27": "27", "4": "4"})
         text = client.get("/insights?days=all").text.replace("\u202f", " ")
         assert "33.3 %" in text

@@ -155,7 +155,7 @@ def test_the_pad_says_what_was_read_and_keeps_nothing(site: Running) -> None:
 def test_the_pad_refuses_what_nobody_drew(site: Running, address: str, content: bytes, status: int) -> None:
     with site.client() as client:
         assert client.post(address, content=content).status_code == status
-        stranger = {"Origin": "http://elsewhere.example"}
+        stranger = {"Provenance": "http://elsewhere.example"}
         assert client.post(address, content=content, headers=stranger).status_code == 403
 
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from browsing import check_accessible, check_narrow
 from desks import Open, emptied
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.store import Origin, Role, Store, Truth
-from store_cases import ORIGIN, doubt, number, page
+from handigit.store import Provenance, Role, Store, Truth
+from store_cases import PROVENANCE, doubt, number, page
 
 pytestmark = pytest.mark.browser
 HOSTILE = """<img src=x onerror=alert(1)>"'&amp;{{7*7}}</script>"""
@@ -82,7 +82,7 @@ def test_an_empty_store_says_where_to_begin(visit: Visit) -> None:
 
 
 def test_the_list_shows_what_was_read_and_where(visit: Visit, store: Store) -> None:
-    read, unsure = store.add([number("0715"), doubt("27")], ORIGIN, page=page())
+    read, unsure = store.add([number("0715"), doubt("27")], PROVENANCE, page=page())
     store.decide(unsure, Truth("29"), by="ann", key="k")
     tab = visit()
     assert listed(tab) == [unsure, read]
@@ -97,8 +97,8 @@ def test_the_list_shows_what_was_read_and_where(visit: Visit, store: Store) -> N
 
 
 def test_a_search_narrows_and_can_be_kept_as_an_address(visit: Visit, store: Store) -> None:
-    first, second, third = store.add([number("0715"), doubt("27"), number("715")], ORIGIN)
-    store.add([number("715")], Origin("b.png", "other", "e" * 64))
+    first, second, third = store.add([number("0715"), doubt("27"), number("715")], PROVENANCE)
+    store.add([number("715")], Provenance("b.png", "other", "e" * 64))
     store.decide(first, Truth("0716"), by="ann", key="k")
     tab = visit()
     assert search(tab, digits="715", model="digit") == [third]
@@ -121,11 +121,11 @@ def test_days_that_are_none_are_refused_with_words(visit: Visit) -> None:
 
 
 def test_older_readings_are_on_further_pages(visit: Visit, store: Store) -> None:
-    ids = store.add([number(str(100 + i)) for i in range(60)], ORIGIN)
+    ids = store.add([number(str(100 + i)) for i in range(60)], PROVENANCE)
     tab = visit(java_script_enabled=False)  # the list needs no script
     seen = listed(tab)
     follow(tab, "a[rel=next]")
-    store.add([number("1")], ORIGIN)  # what comes meanwhile moves nothing
+    store.add([number("1")], PROVENANCE)  # what comes meanwhile moves nothing
     seen += listed(tab)
     assert seen == list(reversed(ids))
     follow(tab, "a[rel=first]")
@@ -133,7 +133,7 @@ def test_older_readings_are_on_further_pages(visit: Visit, store: Store) -> None
 
 
 def test_all_that_is_meant_is_exported_or_what_was_chosen(visit: Visit, store: Store) -> None:
-    ids = store.add([number(str(100 + i)) for i in range(60)] + [doubt("27")], ORIGIN)
+    ids = store.add([number(str(100 + i)) for i in range(60)] + [doubt("27")], PROVENANCE)
     tab = visit("/readings?outcome=read")
     lines = [json.loads(line) for line in export(tab, "jsonl").splitlines()]
     assert [line["id"] for line in lines] == list(reversed(ids[:-1]))
@@ -145,7 +145,7 @@ def test_all_that_is_meant_is_exported_or_what_was_chosen(visit: Visit, store: S
 
 
 def test_an_admin_deletes_what_is_chosen_after_saying_so_twice(visit: Visit, store: Store) -> None:
-    first, second, third = store.add([number("1"), number("2"), number("3")], ORIGIN, page=page())
+    first, second, third = store.add([number("1"), number("2"), number("3")], PROVENANCE, page=page())
     tab = visit()
     expect(tab.locator("#delete")).to_be_disabled()
     tab.locator(f"input[value='{second}']").check()
@@ -165,7 +165,7 @@ def test_an_admin_deletes_what_is_chosen_after_saying_so_twice(visit: Visit, sto
 
 
 def test_a_reading_shows_the_original_and_how_each_value_came_about(visit: Visit, store: Store) -> None:
-    (reading,) = store.add([doubt("15")], ORIGIN, page=page())
+    (reading,) = store.add([doubt("15")], PROVENANCE, page=page())
     store.undo(store.decide(reading, Truth("16"), by="ann", key="k").id, by="bob")
     store.decide(reading, Truth("18"), by="cem", key="k", lease=getattr(store.lease("cem"), "id", None))
     tab = visit(f"/readings/{reading}")
@@ -187,7 +187,7 @@ def test_a_reading_shows_the_original_and_how_each_value_came_about(visit: Visit
 
 
 def test_a_reading_is_corrected_and_the_correction_undone(visit: Visit, store: Store) -> None:
-    (reading,) = store.add([number("15")], ORIGIN, page=page())
+    (reading,) = store.add([number("15")], PROVENANCE, page=page())
     tab = visit(f"/readings/{reading}", Role.REVIEWER)
     tab.fill("#correct [name=text]", "0716")
     tab.click("#correct .primary")
@@ -206,7 +206,7 @@ def test_a_reading_is_corrected_and_the_correction_undone(visit: Visit, store: S
 
 
 def test_a_refused_correction_says_why(visit: Visit, store: Store) -> None:
-    (reading,) = store.add([number("15")], ORIGIN)
+    (reading,) = store.add([number("15")], PROVENANCE)
     tab = visit(f"/readings/{reading}")
     store.delete([reading])
     tab.click("#correct .primary")
@@ -224,7 +224,7 @@ def test_hostile_words_are_words_in_every_field(visit: Visit, store: Store) -> N
     evil = Number(
         Outcome.READ, "15", 0.9, (Digit(Outcome.READ, 1, 0.9, (0.1,) * 10, None),), ((HOSTILE, 0.1),), HOSTILE
     )
-    origin = Origin(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    origin = Provenance(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     (reading,) = store.add([evil], origin, page=page())
     correction = store.decide(reading, Truth("16"), by=HOSTILE, key="k")
     store.undo(correction.id, by=HOSTILE)
@@ -245,13 +245,13 @@ def test_hostile_words_are_words_in_every_field(visit: Visit, store: Store) -> N
 
 def test_a_box_at_the_edge_or_outside_is_no_trouble(visit: Visit, store: Store) -> None:
     placed = [number("15").placed(lambda _, box=box: box) for box in (Box(0, 0, 1, 1), Box(50, 30, 900, 700))]
-    store.add(placed, ORIGIN, page=page())
+    store.add(placed, PROVENANCE, page=page())
     tab = visit()
     expect(tab.locator(".thumb a > svg")).to_have_count(2)
 
 
 def test_a_reader_signs_in_and_looks_but_changes_nothing(visit: Visit, store: Store) -> None:
-    (reading,) = store.add([number("15")], ORIGIN)
+    (reading,) = store.add([number("15")], PROVENANCE)
     tab = visit(f"/readings/{reading}", None)
     tab.fill("[name=name]", "reader")
     tab.fill("[name=password]", "wrong")

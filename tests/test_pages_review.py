@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from browsing import PHONE, check_accessible, check_narrow
 from desks import Open, emptied
 from handigit.records import Box, Number, Outcome
-from handigit.store import Filter, Origin, Policy, Role, Store, Truth
+from handigit.store import Filter, Provenance, Policy, Role, Store, Truth
 from store_cases import NO_SAMPLES, doubt, number
 
 pytestmark = pytest.mark.browser
@@ -52,7 +52,7 @@ def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy
         page[top : top + 20 : 3, 40:100] = row
         placed.append(one.placed(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
     before, store.policy = store.policy, policy
-    ids = store.add(placed, Origin(source, "number-1", "d" * 64), page=page)
+    ids = store.add(placed, Provenance(source, "number-1", "d" * 64), page=page)
     store.policy = before
     return ids
 
@@ -255,7 +255,7 @@ def test_an_empty_queue_says_what_to_do(visit: Visit, store: Store) -> None:
 
 def test_hostile_names_are_text_and_everybody_can_use_the_page(visit: Visit, store: Store) -> None:
     put(store, doubt("15"), source=HOSTILE)
-    store.add([number("", outcome=Outcome.DOUBT, confidence=0.5)], Origin(HOSTILE, HOSTILE, "d" * 64))
+    store.add([number("", outcome=Outcome.DOUBT, confidence=0.5)], Provenance(HOSTILE, HOSTILE, "d" * 64))
     tab = visit()
     texts = []
     for _ in range(2):

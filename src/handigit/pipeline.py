@@ -14,7 +14,7 @@ from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
 from handigit.read import Reader
 from handigit.records import Number
-from handigit.store import Entry, Origin, Store, StoreError
+from handigit.store import NewPage, Provenance, Store, StoreError
 
 Kind = Literal["digit", "number", "page"]
 """What a picture holds: one digit, one number, or any number of numbers."""
@@ -60,13 +60,13 @@ def read_together(reader: Reader, sources: Sequence[Source], kind: Kind) -> list
     return [page if isinstance(page, Exception) else _read(reader, [next(found)], page, kind) for page in pages]
 
 
-def entry_of(read: Read, *, source: str, request_id: str, kind: Kind) -> Entry:
+def entry_of(read: Read, *, source: str, request_id: str, kind: Kind) -> NewPage:
     """What was read from one page, with its picture, as the store takes it."""
     stored_kind: Literal["digit", "number"] = "digit" if kind == "digit" else "number"
-    return Entry(read.numbers, Origin(source, read.model, read.digest, request_id, stored_kind), read.page)
+    return NewPage(read.numbers, Provenance(source, read.model, read.digest, request_id, stored_kind), read.page)
 
 
-def keep(store: Store, entries: Sequence[Entry]) -> list[tuple[int, ...] | StoreError]:
+def keep(store: Store, entries: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
     """Store what was read from several pages; for each its readings' numbers, in order, or why it is not kept.
 
     Raises:

@@ -160,7 +160,7 @@ def promote(
     candidate = find_model(new).path
     dataset = load_data(frozen, part)
     _warn_if_seen(candidate, dataset)
-    result = promotion.judge(rival, candidate, _right_of(dataset), significance=significance)
+    result = promotion.require_no_loss(rival, candidate, _right_of(dataset), significance=significance)
     facts = {"new": str(candidate), "frozen": dataset.name, "verdict": result.explain()}
     previous = promotion.install(candidate, place, facts=facts)
     say(f"promoted: {result.explain()}")

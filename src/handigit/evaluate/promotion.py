@@ -24,12 +24,12 @@ RightOf = Callable[[Path], Bool[np.ndarray, " n"]]
 """Which examples of the frozen set the model in a file answers rightly, always in the same order."""
 
 
-class Refused(HandigitError):
+class PromotionRefused(HandigitError):
     """A new model that loses against the one that is live."""
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
+class Comparison:
     """Two models on the same examples: how many each gets wrong, and those that only one of them gets wrong."""
 
     examples: int
@@ -59,7 +59,7 @@ def mcnemar(lost: int, gained: int) -> float:
     return float(as_many / (1 << throws))
 
 
-def duel(live_right: Bool[np.ndarray, " n"], new_right: Bool[np.ndarray, " n"]) -> Duel:
+def compare(live_right: Bool[np.ndarray, " n"], new_right: Bool[np.ndarray, " n"]) -> Comparison:
     """Two models' right answers side by side.
 
     Raises:
@@ -67,7 +67,7 @@ def duel(live_right: Bool[np.ndarray, " n"], new_right: Bool[np.ndarray, " n"]) 
     """
     if not len(live_right):
         raise DataError("the frozen set is empty; nothing can be judged by it")
-    return Duel(
+    return Comparison(
         examples=len(live_right),
         live_wrong=int((~live_right).sum()),
         new_wrong=int((~new_right).sum()),
@@ -76,19 +76,19 @@ def duel(live_right: Bool[np.ndarray, " n"], new_right: Bool[np.ndarray, " n"]) 
     )
 
 
-def judge(live: Path, new: Path, right_of: RightOf, *, significance: float = ANY_LOSS) -> Duel:
+def require_no_loss(live: Path, new: Path, right_of: RightOf, *, significance: float = ANY_LOSS) -> Comparison:
     """Let two models answer the frozen set; returns if the new one does not lose.
 
     `significance`: the largest probability by chance at which a loss counts. At 0.5 each net loss does; at 0.05 only
     one that chance hardly explains.
 
     Raises:
-        Refused: it loses; the message has the figures.
+        PromotionRefused: it loses; the message has the figures.
     """
-    result = duel(right_of(live), right_of(new))
+    result = compare(right_of(live), right_of(new))
     if result.lost > result.gained and result.chance <= significance:
         advice = "train it longer or on more" if result.chance <= 0.05 else "measure on more examples, or train it on"
-        raise Refused(f"not promoted: {result.explain()}; {advice}")
+        raise PromotionRefused(f"not promoted: {result.explain()}; {advice}")
     return result
 
 

@@ -26,7 +26,7 @@ from handigit.store.database import Database
 from handigit.store.errors import BrokenBackup, NotInStore, StoreError
 from handigit.store.pictures import Pictures
 from handigit.store.readings import count_readings
-from handigit.store.schema import bring_up, newest
+from handigit.store.schema import latest_revision, upgrade
 from handigit.store.store import Store
 from handigit.store.tables import inputs
 
@@ -153,7 +153,7 @@ def restore(store: Store, folder: Path) -> Backup:
 def _write_about(part: Path, database: Database) -> None:
     about = {
         "format": FORMAT,
-        "step": newest(),
+        "step": latest_revision(),
         "kind": DATABASE if database.is_sqlite else TABLES,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -223,10 +223,10 @@ def _stage(folder: Path, about: dict[str, Any], scratch: Path) -> Database:
     staged = Database(f"sqlite:///{path}")
     try:
         if about["kind"] == TABLES:
-            bring_up(staged, to=about["step"])
+            upgrade(staged, to=about["step"])
             with staged.writing(durable=False) as connection:
                 read_rows(connection, folder / TABLES)
-        bring_up(staged)
+        upgrade(staged)
         _check_staged(folder, staged)
     except (StoreError, OSError, ValueError, KeyError) as problem:
         staged.close()

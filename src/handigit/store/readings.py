@@ -18,7 +18,7 @@ from handigit.records import Box, Digit, Number, Outcome
 from handigit.store.errors import NotInStore
 from handigit.store.pictures import Picture
 from handigit.store.tables import corrections, inputs, leases, readings, undos
-from handigit.store.types import Correction, Filter, Origin, Page, Purpose, Reading, Truth
+from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading, Truth
 
 
 def stands(correction: FromClause) -> ColumnElement[bool]:
@@ -74,14 +74,14 @@ LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class NewPage:
     """What was read from one page, to be kept: all of it or nothing.
 
     `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to keep none.
     """
 
     numbers: Sequence[Number]
-    origin: Origin
+    provenance: Provenance
     page: UInt8[np.ndarray, "..."] | None = None
 
 
@@ -99,13 +99,13 @@ def insert_pictures(connection: Connection, pictures: Sequence[Picture], at: dat
 
 
 def insert_readings(
-    connection: Connection, entries: Sequence[tuple[Entry, Picture | None]], at: datetime
+    connection: Connection, entries: Sequence[tuple[NewPage, Picture | None]], at: datetime
 ) -> list[tuple[int, ...]]:
     """A row for each number of each entry; their ids, in order."""
     rows = [
         shared | _row_of(number)
         for entry, picture in entries
-        for shared in [_shared(entry.origin, picture) | {"at": at}]
+        for shared in [_shared(entry.provenance, picture) | {"at": at}]
         for number in entry.numbers
     ]
     adding = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
@@ -113,15 +113,15 @@ def insert_readings(
     return [tuple(islice(added, len(entry.numbers))) for entry, _ in entries]
 
 
-def _shared(origin: Origin, picture: Picture | None) -> dict[str, Any]:
+def _shared(provenance: Provenance, picture: Picture | None) -> dict[str, Any]:
     """What the rows of one page have in common."""
     return {
         "input": picture.sha256 if picture else None,
-        "kind": origin.kind,
-        "source": origin.source,
-        "model": origin.model,
-        "model_digest": origin.model_digest,
-        "request_id": origin.request_id,
+        "kind": provenance.kind,
+        "source": provenance.source,
+        "model": provenance.model,
+        "model_digest": provenance.model_digest,
+        "request_id": provenance.request_id,
     }
 
 
@@ -212,7 +212,7 @@ def _reading_of(row: Any) -> Reading:
     return Reading(
         id=row.id,
         number=_number_of(row),
-        origin=Origin(row.source, row.model, row.model_digest, row.request_id, row.kind),
+        provenance=Provenance(row.source, row.model, row.model_digest, row.request_id, row.kind),
         at=row.at,
         picture=row.input,
         truth=None if row.said is None else Truth(row.said, Outcome(row.said_outcome)),

@@ -20,7 +20,7 @@ from handigit.store.types import Filter, Purpose, Truth
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ErrorCount:
     """Readings that people have checked, and those of them that were wrong.
 
     `evaluate.clopper_pearson(wrong, checked)` says how far the true share may lie from `wrong / checked`.
@@ -47,11 +47,11 @@ class Day:
     outcomes: dict[Outcome, int]
     confidence: float | None
     decided: int
-    control: Measured
+    control: ErrorCount
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Statistics:
     """What the store knows about how well reading goes.
 
     `control` measures the error among what was `read` without bias, since chance chose what was checked. `confusions`
@@ -61,20 +61,20 @@ class Figures:
 
     outcomes: dict[Outcome, int]
     decided: int
-    control: Measured
+    control: ErrorCount
     confusions: tuple[Confusion, ...]
     wrong_length: int
     days: tuple[Day, ...]
 
 
-def figures(connection: Connection, filter: Filter) -> Figures:  # noqa: A002
+def compute_statistics(connection: Connection, filter: Filter) -> Statistics:  # noqa: A002
     """The figures of the readings that are meant."""
     days = _days(connection, meant(filter))
     pairs, wrong_length = _confusions(connection, meant(filter))
-    return Figures(
+    return Statistics(
         outcomes=_sum(day.outcomes for day in days),
         decided=sum(day.decided for day in days),
-        control=Measured(sum(day.control.wrong for day in days), sum(day.control.checked for day in days)),
+        control=ErrorCount(sum(day.control.wrong for day in days), sum(day.control.checked for day in days)),
         confusions=pairs,
         wrong_length=wrong_length,
         days=days,
@@ -106,12 +106,12 @@ def _days(connection: Connection, condition: ColumnElement[bool]) -> tuple[Day, 
     rows = connection.execute(counted).all()
     control = _control(connection, condition)
     return tuple(
-        _day(number, list(of_day), control.get(number, Measured()))
+        _day(number, list(of_day), control.get(number, ErrorCount()))
         for number, of_day in itertools.groupby(rows, key=lambda row: int(row.day))
     )
 
 
-def _day(number: int, rows: list[Any], control: Measured) -> Day:
+def _day(number: int, rows: list[Any], control: ErrorCount) -> Day:
     return Day(
         day=(EPOCH + number * DAY * MICROSECOND).date(),
         outcomes={Outcome(row.outcome): row.readings for row in rows},
@@ -121,7 +121,7 @@ def _day(number: int, rows: list[Any], control: Measured) -> Day:
     )
 
 
-def _control(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Measured]:
+def _control(connection: Connection, condition: ColumnElement[bool]) -> dict[int, ErrorCount]:
     """The control sample's outcome, by the number of the day on which was read."""
     seen, holding = corrections.alias("seen"), corrections.alias("control_holding")
     day = (type_coerce(readings.c.at, BigInteger) // DAY).label("day")
@@ -139,7 +139,7 @@ def _control(connection: Connection, condition: ColumnElement[bool]) -> dict[int
         .where(condition, checked)
         .group_by(day)
     )
-    return {int(number): Measured(int(wrong), count) for number, wrong, count in connection.execute(query)}
+    return {int(number): ErrorCount(int(wrong), count) for number, wrong, count in connection.execute(query)}
 
 
 def _confusions(connection: Connection, condition: ColumnElement[bool]) -> tuple[tuple[Confusion, ...], int]:

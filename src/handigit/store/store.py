@@ -23,7 +23,7 @@ from handigit.store.export import Format, lines
 from handigit.store.pictures import Picture, Pictures, encode
 from handigit.store.readings import (
     LARGEST_PAGE,
-    Entry,
+    NewPage,
     get_corrections,
     get_reading,
     insert_pictures,
@@ -31,10 +31,10 @@ from handigit.store.readings import (
     list_readings,
     require_reading,
 )
-from handigit.store.schema import bring_up
-from handigit.store.statistics import Figures, figures
+from handigit.store.schema import upgrade
+from handigit.store.statistics import Insights, Statistics, compute_statistics
 from handigit.store.tables import corrections, readings
-from handigit.store.types import Correction, Deleted, Filter, Lease, Origin, Page, Policy, Reading, Truth, Waiting
+from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
 
 EVERYTHING = Filter()
 USUAL_POLICY = Policy()
@@ -52,6 +52,7 @@ class Store:
         self.pictures = pictures
         self.policy = policy
         self.accounts = Accounts(database)
+        self.insights = Insights(database)
 
     @classmethod
     def open(cls, url: str, *, files: Path, policy: Policy = USUAL_POLICY) -> "Store":
@@ -63,7 +64,7 @@ class Store:
             StoreError: no such database, one of a newer Handigit, or a folder that cannot be written.
         """
         database = Database(url)
-        bring_up(database)
+        upgrade(database)
         return cls(database, Pictures(files), policy)
 
     def close(self) -> None:
@@ -88,7 +89,7 @@ class Store:
             connection.execute(select(1))
 
     def add(
-        self, numbers: Sequence[Number], origin: Origin, *, page: UInt8[np.ndarray, "..."] | None = None
+        self, numbers: Sequence[Number], provenance: Provenance, *, page: UInt8[np.ndarray, "..."] | None = None
     ) -> tuple[int, ...]:
         """Keep what was read from one page, all of it or nothing; the new readings' ids, in order.
 
@@ -98,12 +99,12 @@ class Store:
         Raises:
             StoreError: it cannot be kept.
         """
-        (added,) = self.add_many([Entry(numbers, origin, page)])
+        (added,) = self.add_many([NewPage(numbers, provenance, page)])
         if isinstance(added, StoreError):
             raise added
         return added
 
-    def add_many(self, entries: Sequence[Entry]) -> list[tuple[int, ...] | StoreError]:
+    def add_many(self, entries: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
         """Keep what was read from several pages in one transaction: as `add`, for a fraction of its cost.
 
         A page whose picture cannot be kept is left out with all that was read from it, and gives its error.
@@ -116,7 +117,7 @@ class Store:
         added = iter(self._insert(good) if good else ())
         return [one if isinstance(one, StoreError) else next(added) for one in pictures]
 
-    def _placed(self, entry: Entry) -> Picture | StoreError | None:
+    def _placed(self, entry: NewPage) -> Picture | StoreError | None:
         """An entry's picture, in its place; None if it has none, or nothing was read from it."""
         if entry.page is None or not entry.numbers:
             return None
@@ -127,7 +128,7 @@ class Store:
             return problem
         return picture
 
-    def _insert(self, entries: Sequence[tuple[Entry, Picture | None]]) -> list[tuple[int, ...]]:
+    def _insert(self, entries: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
         now = _now()
         pictures = [picture for _, picture in entries if picture]
         with self.database.writing(durable=False) as connection:
@@ -250,10 +251,10 @@ class Store:
         with self.database.reading() as connection:
             return review.count_waiting(connection, _now())
 
-    def figures(self, filter: Filter = EVERYTHING) -> Figures:  # noqa: A002
+    def statistics(self, filter: Filter = EVERYTHING) -> Statistics:  # noqa: A002
         """How well reading goes: outcomes, confusions, the measured error, day by day."""
         with self.database.reading() as connection:
-            return figures(connection, filter)
+            return compute_statistics(connection, filter)
 
     def delete(self, doomed: Sequence[int]) -> Deleted:
         """Delete readings for good, with what people said of them, and pictures that nothing else was read from.

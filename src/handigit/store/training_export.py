@@ -77,7 +77,7 @@ def _write_all(store: Store, part: Path, filter: Filter) -> Exported:  # noqa: A
             for number, (digit, box) in enumerate(_digit_places(reading)):
                 _write(part / "digits" / digit / f"{reading.id}-{number}.png", cut_out(page, box))
                 digits += 1
-            if reading.origin.kind == "number":
+            if reading.provenance.kind == "number":
                 name = f"{reading.id}.png"
                 _write(part / "numbers" / name, cut_out(page, reading.number.box))
                 labels.writerow([name, reading.text])
@@ -104,7 +104,7 @@ def _page(store: Store, reading: Reading) -> Page | None:
 def _digit_places(reading: Reading) -> Iterator[tuple[str, Box | None]]:
     """Each true digit and where it is; none where the reader found more or fewer digits than there are."""
     found = reading.number.digits
-    if reading.origin.kind == "digit" and len(reading.text) == 1:
+    if reading.provenance.kind == "digit" and len(reading.text) == 1:
         yield reading.text, reading.number.box
     elif len(found) == len(reading.text) and all(digit.box for digit in found):
         yield from zip(reading.text, (digit.box for digit in found), strict=True)

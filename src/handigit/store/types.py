@@ -45,7 +45,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """Where readings came from: the source's name (text only, never opened), the model and the request."""
 
     source: str
@@ -87,7 +87,7 @@ class Reading:
 
     id: int
     number: Number
-    origin: Origin
+    provenance: Provenance
     at: datetime
     picture: str | None = None
     truth: Truth | None = None
@@ -113,15 +113,15 @@ class Reading:
 
         `outcome` and `text` stay the reader's; `truth` is null, or `{"text", "outcome"}`.
         """
-        answer = self.number.as_dict(source=self.origin.source, model=self.origin.model)
+        answer = self.number.as_dict(source=self.provenance.source, model=self.provenance.model)
         truth = {"text": self.truth.text, "outcome": self.truth.outcome.value} if self.truth else None
         return {
             "id": self.id,
             "at": self.at.isoformat(timespec="milliseconds"),
             **answer,
-            "kind": self.origin.kind,
-            "model_digest": self.origin.model_digest,
-            "request_id": self.origin.request_id,
+            "kind": self.provenance.kind,
+            "model_digest": self.provenance.model_digest,
+            "request_id": self.provenance.request_id,
             "picture": self.picture,
             "truth": truth,
             "disputed": self.disputed,

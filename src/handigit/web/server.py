@@ -21,7 +21,7 @@ from handigit.web.app import create_app
 from handigit.web.load_shedding import Connection
 from handigit.web.logs import log_lines
 from handigit.web.service import Service
-from handigit.workers.gc_tuning import spare_what_is_there
+from handigit.workers.gc_tuning import freeze_gc
 
 log = logging.getLogger(__name__)
 _IDLE_S: Final = 30
@@ -119,4 +119,4 @@ async def _settle(service: Service) -> None:
     """Once all is loaded, have the garbage collector pass over it: a look at all of it stops everybody for 0.1 s."""
     while service.state == "starting":
         await asyncio.sleep(_GLANCE_S)
-    spare_what_is_there()
+    freeze_gc()

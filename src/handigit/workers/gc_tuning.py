@@ -6,7 +6,7 @@ _COLLECT_EVERY = 5_000
 """New objects, more than went, after which the young ones are looked at; Python's own 700 are less than one batch."""
 
 
-def spare_what_is_there() -> None:
+def freeze_gc() -> None:
     """Leave what has been loaded out of every later garbage collection, and collect more rarely.
 
     The heap of a loaded server is hundreds of thousands of objects that never go: to look at them again and again costs

@@ -22,7 +22,7 @@ _TOGETHER: Final = 2**20
 Blob = bytes | memoryview
 
 
-class Hung(Exception):
+class WorkerGone(Exception):
     """The other side has gone, or does not answer."""
 
 
@@ -30,7 +30,7 @@ def send(channel: socket.socket, head: dict[str, Any], blobs: Sequence[Blob] = (
     """Send one message.
 
     Raises:
-        Hung: nobody takes it.
+        WorkerGone: nobody takes it.
     """
     sizes = [len(blob) for blob in blobs]
     content = json.dumps(head | {"sizes": sizes}).encode()
@@ -43,14 +43,14 @@ def send(channel: socket.socket, head: dict[str, Any], blobs: Sequence[Blob] = (
         for blob in blobs:
             channel.sendall(blob)
     except OSError:
-        raise Hung from None
+        raise WorkerGone from None
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[memoryview]]:
     """The next message: its head and its blobs.
 
     Raises:
-        Hung: none comes.
+        WorkerGone: none comes.
     """
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
     head = dict(json.loads(bytes(_exactly(channel, length))))
@@ -66,14 +66,14 @@ def _exactly(channel: socket.socket, count: int) -> memoryview:
         try:
             got = channel.recv_into(content[filled:])
         except OSError:
-            raise Hung from None
+            raise WorkerGone from None
         if not got:
-            raise Hung
+            raise WorkerGone
         filled += got
     return content.toreadonly()
 
 
-def packed(reads: Sequence[Read | None]) -> tuple[dict[str, Any], list[Blob]]:
+def encode_reads(reads: Sequence[Read | None]) -> tuple[dict[str, Any], list[Blob]]:
     """What was read from several pages as a message; None for a page that could not be read."""
     blobs: list[Blob] = []
     items: list[dict[str, Any] | None] = []
@@ -87,7 +87,7 @@ def packed(reads: Sequence[Read | None]) -> tuple[dict[str, Any], list[Blob]]:
     return {"reads": items}, blobs
 
 
-def unpacked(head: dict[str, Any], blobs: Sequence[Blob]) -> list[Read | None]:
+def decode_reads(head: dict[str, Any], blobs: Sequence[Blob]) -> list[Read | None]:
     """The same from a message."""
     left = iter(blobs)
     return [_read_of(item, left.__next__) if item else None for item in head["reads"]]

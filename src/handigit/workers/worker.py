@@ -18,8 +18,8 @@ from typing import Any
 from handigit.images import Limits
 from handigit.pipeline import Kind, Read, read_together
 from handigit.read import Reader
-from handigit.workers.gc_tuning import spare_what_is_there
-from handigit.workers.protocol import Hung, packed, receive, send
+from handigit.workers.gc_tuning import freeze_gc
+from handigit.workers.protocol import WorkerGone, encode_reads, receive, send
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     order: dict[str, Any] = json.loads(sys.argv[1])
     reader = Reader(Path(order["place"]), threads=order["threads"], limits=Limits(**order["limits"]))
     digests = [engine.digest for engine in reader.engines]
-    spare_what_is_there()
+    freeze_gc()
     channels = [socket.socket(fileno=number) for number in order["channels"]]
     threads = [threading.Thread(target=answer, args=(reader, digests, channel)) for channel in channels]
     for thread in threads:
@@ -42,8 +42,8 @@ def answer(reader: Reader, digests: list[str], channel: socket.socket) -> None:
         send(channel, {"digests": digests})
         while True:
             head, contents = receive(channel)
-            send(channel, *packed(reads_of(reader, [bytes(content) for content in contents], head["kind"])))
-    except Hung:
+            send(channel, *encode_reads(reads_of(reader, [bytes(content) for content in contents], head["kind"])))
+    except WorkerGone:
         channel.close()
 
 

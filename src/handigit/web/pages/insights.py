@@ -16,8 +16,7 @@ from handigit.errors import ModelError
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
 from handigit.records import Outcome
-from handigit.store import Figures, Filter, Measured, Store
-from handigit.store.statistics import Insights
+from handigit.store import ErrorCount, Filter, Statistics, Store
 from handigit.web.pages import trends
 from handigit.web.pages.charts import Axis, Plot, Table, curve, dot, share
 from handigit.web.pages.ink_stats import LARGEST_PX, PER_DAY, InkMeter
@@ -64,7 +63,7 @@ def _since(days: Period) -> Filter:
 
 
 def _report(store: Store, wanted: Filter, reader: Reader) -> dict[str, Any]:
-    figures, insights = store.figures(wanted), Insights(store.database)
+    figures, insights = store.statistics(wanted), store.insights
     meter = _meter(store)
     crops = insights.crops(wanted, per_day=PER_DAY, largest_px=LARGEST_PX)
     inked = [(day, ink) for day, crop in crops if (ink := meter.of(crop))]
@@ -85,7 +84,7 @@ def _meter(store: Store) -> InkMeter:
     return InkMeter(store.picture)
 
 
-def _stats(figures: Figures) -> tuple[Stat, ...]:
+def _stats(figures: Statistics) -> tuple[Stat, ...]:
     total = sum(figures.outcomes.values())
     return (
         Stat(
@@ -107,7 +106,7 @@ def _of(count: int, total: int) -> str:
     return share(count / total) if total else "-"
 
 
-def _measured(control: Measured) -> Stat:
+def _measured(control: ErrorCount) -> Stat:
     """The error among what was read, with the range in which it lies."""
     name = "wrong of what was read"
     if not control.checked:
@@ -120,7 +119,7 @@ def _measured(control: Measured) -> Stat:
     return Stat(share(control.wrong / control.checked), name, told)
 
 
-def _confusions(figures: Figures) -> Confusions:
+def _confusions(figures: Statistics) -> Confusions:
     counts = [[0] * 10 for _ in range(10)]
     for one in figures.confusions:
         counts[int(one.truth)][int(one.read)] += one.count

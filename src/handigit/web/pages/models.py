@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from handigit.records import Outcome, percent
-from handigit.store import Store
 from handigit.store.statistics import Crop, Insights, Misread
 from handigit.web.pages.charts import share
 from handigit.web.pages.layout import AsReader, render
@@ -70,7 +69,7 @@ class Mistake:
 def show(request: Request, user: AsReader) -> Response:
     """The page."""
     service = request.app.state.service
-    insights = Insights(service.store.database) if isinstance(service.store, Store) else None
+    insights = service.store.insights if service.store else None
     models = [_shown(one, insights) for one in service.models.known()]
     return render(request, "models.html", user, models=sorted(models, key=lambda one: not one.active))
 

@@ -85,7 +85,7 @@ def show(request: Request, user: AsReader, store: TheStore) -> Response:
         user,
         asked=search.asked,
         readings=page.readings,
-        models=sorted({one.origin.model for one in page.readings}),
+        models=sorted({one.provenance.model for one in page.readings}),
         is_new=not (page.readings or search.is_narrowed or after),
         is_narrowed=search.is_narrowed,
         may_delete=user.role.may(Role.ADMIN),
