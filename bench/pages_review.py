@@ -46,7 +46,7 @@ def fill(folder: Path, items: int) -> None:
                 top = 100 + 100 * line
                 page[top : top + 60, 300:600:12] = 20
                 where = Box(300, top, 600, top + 60)
-                numbers.append(doubt(f"{start + line:05}", margin=0.3).placed(lambda _, where=where: where))
+                numbers.append(doubt(f"{start + line:05}", margin=0.3).map_boxes(lambda _, where=where: where))
             store.add(numbers, PROVENANCE, page=page)
 
 

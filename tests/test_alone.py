@@ -6,7 +6,7 @@ import pytest
 from handigit.read.ctc import Hypothesis
 from handigit.read.engine import Engine
 from handigit.read.reader import EMBEDDED
-from handigit.read.second_opinion import DOUBTED, reconsidered
+from handigit.read.second_opinion import UNCERTAIN_BELOW, rescore_with_digit_model
 from handigit.synth.number_texts import ALPHABET
 from handigit.synth.sets import digits
 
@@ -53,7 +53,7 @@ def doubts(first: str, second: str) -> list[Hypothesis]:
 
 def test_the_text_that_the_digit_model_sees_comes_first(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
-    found = reconsidered(engine, line, frames(["38", "35"], line.shape[1]), doubts("38", "35"), ALPHABET)
+    found = rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), doubts("38", "35"), ALPHABET)
     assert [one.raw for one in found] == ["35", "38", "?"]
     assert found[0].probability > 2 * found[1].probability
     assert sum(one.probability for one in found) == pytest.approx(0.9)
@@ -62,32 +62,32 @@ def test_the_text_that_the_digit_model_sees_comes_first(engine, clear) -> None:
 def test_it_makes_no_text_surer_than_a_doubt(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("35", 0.85), Hypothesis("38", 0.14)]
-    assert reconsidered(engine, line, frames(["35", "38"], line.shape[1]), texts, ALPHABET)[0].probability == DOUBTED
+    assert rescore_with_digit_model(engine, line, frames(["35", "38"], line.shape[1]), texts, ALPHABET)[0].probability == UNCERTAIN_BELOW
 
 
 def test_what_is_sure_stays_as_it_is(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("38", 0.95), Hypothesis("35", 0.04)]
-    assert reconsidered(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
+    assert rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
 
 
 def test_digits_that_touch_are_left_to_the_number_model(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     line[24:27, 10:42] = 1
     texts = doubts("38", "35")
-    assert reconsidered(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
+    assert rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
 
 
 @pytest.mark.parametrize("texts", [[], [Hypothesis("7", 0.6)], [Hypothesis("7", 0.5), Hypothesis("71", 0.4)]])
 def test_texts_that_dispute_no_digit_are_left_alone(engine, texts) -> None:
     line = np.zeros((32, 48), np.float32)
-    assert reconsidered(engine, line, frames(["77"], 48), texts, ALPHABET) == texts
+    assert rescore_with_digit_model(engine, line, frames(["77"], 48), texts, ALPHABET) == texts
 
 
 def test_texts_without_any_probability_are_left_alone(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("38", 0.0), Hypothesis("35", 0.0)]
-    assert reconsidered(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
+    assert rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
 
 
 def test_the_bar_of_a_digit_goes_with_it(engine, clear) -> None:
@@ -96,5 +96,5 @@ def test_the_bar_of_a_digit_goes_with_it(engine, clear) -> None:
     rows = np.flatnonzero(broken.any(axis=1))
     broken[rows[0] + 5] = 0
     line = line_of([clear[3], broken])
-    found = reconsidered(engine, line, frames(["36", "35"], line.shape[1]), doubts("36", "35"), ALPHABET)
+    found = rescore_with_digit_model(engine, line, frames(["36", "35"], line.shape[1]), doubts("36", "35"), ALPHABET)
     assert found[0].raw == "35"

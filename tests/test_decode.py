@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import PatternError
-from handigit.read.ctc import align, constraint, decode
+from handigit.read.ctc import align, decode, parse_pattern
 
 ALPHABET = "0123456789.,-/=$x?"
 
@@ -41,7 +41,7 @@ def test_certain_blanks_part_equal_digits() -> None:
 def test_with_room_for_all_probabilities_are_those_of_all_paths_added_up(seed) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("handigit.read.ctc._BEAM", 1000)
-        patch.setattr("handigit.read.ctc._LEAST", 0.0)
+        patch.setattr("handigit.read.ctc._PRUNE_BELOW", 0.0)
         check_probabilities(seed)
 
 
@@ -71,7 +71,7 @@ def test_what_holds_other_things_or_no_digit_is_no_number(path) -> None:
     [(r"\d{5}", "12345"), ("99999", "12345"), ("YYYY", "2026"), ("DD.MM.YYYY", "01022026"), (r"[12]\d{3}", "1999")],
 )
 def test_patterns_allow_what_they_say(pattern, text) -> None:
-    asked = constraint(pattern)
+    asked = parse_pattern(pattern)
     assert asked.allows(text)
     assert asked.may_begin(text[:2])
     assert not asked.may_begin(text + "0")
@@ -79,21 +79,21 @@ def test_patterns_allow_what_they_say(pattern, text) -> None:
 
 
 def test_a_pattern_that_is_none_is_named() -> None:
-    with pytest.raises(PatternError, match="is no regular expression"):
-        constraint(r"(\d")
+    with pytest.raises(PatternError, match="is not a regular expression"):
+        parse_pattern(r"(\d")
 
 
 def test_a_constraint_finds_the_likeliest_text_that_it_allows() -> None:
     shares = frames("1_2_3", sure=0.9)
     shares[2, 0] = 0.06  # perhaps there was nothing
-    best = decode(shares, ALPHABET, within=constraint(r"\d{2}"))
+    best = decode(shares, ALPHABET, constraint=parse_pattern(r"\d{2}"))
     assert best
     assert all(len(one.text) == 2 for one in best)
     assert sum(one.probability for one in best) == pytest.approx(1)
 
 
 def test_a_constraint_that_nothing_meets_leaves_nothing() -> None:
-    assert decode(frames("1"), ALPHABET, within=constraint(r"\d{5}")) == []
+    assert decode(frames("1"), ALPHABET, constraint=parse_pattern(r"\d{5}")) == []
 
 
 def test_alignment_gives_each_character_its_frames() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import Limits, open_pages
-from handigit.images import decoder_process as child_program
+from handigit.images import decoder_process
 
 A4_POINTS = (595, 842)
 
@@ -157,7 +157,7 @@ def test_the_child_ends_with_the_iterator():
 
 
 def test_the_child_imports_nothing_of_ours():
-    program = f"import runpy, sys; runpy.run_path({child_program.__file__!r}); print(*sys.modules)"
+    program = f"import runpy, sys; runpy.run_path({decoder_process.__file__!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"handigit", "numpy", "cv2", "PIL", "pypdfium2"} & set(loaded.split())
 
@@ -219,7 +219,7 @@ def laughing(levels: int) -> bytes:
 def test_a_page_that_never_ends_ends_the_child():
     assert next(open_pages(laughing(2))).min() < 128
     before = children()
-    with pytest.raises(UnreadableImage, match=r"page 1: took more than 0\.5 s to decode.*HANDIGIT_PAGE_SECONDS"):
+    with pytest.raises(UnreadableImage, match=r"page 1: took more than 0\.5 s to decode.*page_seconds"):
         list(open_pages(laughing(12), limits=Limits(page_seconds=0.5)))
     assert children() == before
 
@@ -230,13 +230,13 @@ def test_a_child_that_dies_is_an_error_of_ours():
     next(pages)
     (child,) = children() - before
     os.kill(child, signal.SIGSEGV)
-    with pytest.raises(UnreadableImage, match=r"page 2: ended the process that decoded it \(status -11\)"):
+    with pytest.raises(UnreadableImage, match=r"page 2: crashed its decoder \(status -11\)"):
         next(pages)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's memory this way")
 def test_the_child_takes_memory_and_time_from_itself(tmp_path):
-    limits = f"limits = __import__('runpy').run_path({child_program.__file__!r}); limits['confine'](2**28)"
+    limits = f"limits = __import__('runpy').run_path({decoder_process.__file__!r}); limits['confine'](2**28)"
     for work, last_words in (
         ("bytes(2**29)", "MemoryError"),
         ("limits['allow_seconds'](0)\nwhile True: pass", ""),
@@ -252,7 +252,7 @@ def test_the_child_takes_memory_and_time_from_itself(tmp_path):
 @pytest.mark.parametrize("form", ["TIFF", "PDF"])
 def test_too_many_pages_are_refused_before_the_first(form):
     data = saved([page_with(0)] * 4, form)
-    with pytest.raises(ImageTooLarge, match="more than the 3 pages allowed; split it, or raise HANDIGIT_MAX_PAGES"):
+    with pytest.raises(ImageTooLarge, match="more than the 3 pages allowed; split it, or raise the limit max_pages"):
         next(open_pages(data, limits=Limits(max_pages=3)))
     assert len(list(open_pages(data, limits=Limits(max_pages=4)))) == 4
 

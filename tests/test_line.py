@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from handigit.images.crop_rules import inside_cells, without_print
+from handigit.images.crop_rules import remove_crop_rules, trim_dark_cells
 from handigit.images.line import INK_PX, LINE_PX, LONGEST_PX, find_line
-from handigit.images.straight_lines import runs_both_ways
+from handigit.images.straight_lines import find_segments
 from handigit.records import Box
 
 
@@ -103,7 +103,7 @@ def test_a_1_beside_the_border_of_its_cell_stays() -> None:
 def test_a_rule_is_no_thicker_at_the_edge_of_the_crop(top) -> None:
     mask = np.zeros((74, 124), np.uint8)
     mask[top : top + 4, 3:120] = 1
-    across, _ = runs_both_ways(mask, thickest_px=5)
+    across, _ = find_segments(mask, max_thickness_px=5)
     assert [box.width > 100 for box in across.boxes] == [True]
 
 
@@ -131,7 +131,7 @@ def test_a_part_of_the_line_is_mapped_back_to_the_crop() -> None:
     line = find_line(page)
     assert line is not None
     columns = np.flatnonzero((line.pixels > 0.5).any(axis=0))
-    box = line.box_of((float(columns[0]), 6.0, float(columns[-1] + 1), 26.0), within=(60, 160))
+    box = line.box_of((float(columns[0]), 6.0, float(columns[-1] + 1), 26.0), size=(60, 160))
     ink = cv2.boundingRect((page < 128).astype(np.uint8))
     for found, true in zip(box.as_list(), Box(ink[0], ink[1], ink[0] + ink[2], ink[1] + ink[3]).as_list(), strict=True):
         assert abs(found - true) <= 4
@@ -140,7 +140,7 @@ def test_a_part_of_the_line_is_mapped_back_to_the_crop() -> None:
 def test_a_dark_cell_beside_the_number_is_left_out() -> None:
     page = write(crop())
     page[:, :20] = 60
-    first, last = inside_cells(page)
+    first, last = trim_dark_cells(page)
     assert 18 <= first <= 24
     assert last == 160
     line, plain = find_line(page), find_line(write(crop()))
@@ -153,14 +153,14 @@ def test_a_dark_cell_beside_the_number_is_left_out() -> None:
 def test_digits_in_the_shade_are_no_cell(side) -> None:
     page = write(crop(width=240), "21000", left=14)
     shade = np.clip(np.linspace(0.45, 1.6, 240), 0, 1)[::side]  # dark at one side, and lighter little by little
-    assert inside_cells((page * shade).astype(np.uint8)) == (0, 240)
+    assert trim_dark_cells((page * shade).astype(np.uint8)) == (0, 240)
 
 
 def test_print_is_not_looked_for_in_ones() -> None:
     mask = np.zeros((40, 60), np.uint8)
     for x in (10, 30, 50):
         mask[2:38, x : x + 3] = 1
-    assert without_print(mask).mask is mask
+    assert remove_crop_rules(mask).mask is mask
 
 
 def test_a_long_crop_becomes_a_line_of_bounded_width() -> None:

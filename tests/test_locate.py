@@ -6,12 +6,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from handigit.records import Box
-from handigit.segment.page_rules import find_ruling
-from handigit.segment.regions import Region, find_lines
+from handigit.segment.page_rules import find_page_rules
+from handigit.segment.regions import Region, find_regions
 from handigit.synth.camera import Camera, photograph
-from handigit.synth.draw import cover
+from handigit.synth.draw import coverage
 from handigit.synth.photo import write_text
-from handigit.synth.photo_paper import Paper, lay, sheet
+from handigit.synth.photo_paper import Paper, apply_ink, draw_sheet
 from handigit.synth.writer import Pen, Writer
 
 SIZE = (1000, 800)
@@ -25,15 +25,15 @@ def written(
     """A page with each text at its (left, top), in the hand of one writer, and the boxes of the texts' ink."""
     rng = np.random.default_rng(seed)
     writer, pen = Writer.draw(rng), Pen(kind="ballpoint", width=0.08, pressure=0.2, darkness=0.85, grain=0.1)
-    page = sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=rng)
+    page = draw_sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=rng)
     if under is not None:
         page = np.minimum(page, under[..., None])
     boxes = {}
     for (left, top), text in texts.items():
         ink = write_text(text, writer, pen, rng)
         (near, high), _ = ink.extent()
-        ink = ink.placed(height_px, (left - near * height_px, top - high * height_px))
-        page = lay(page, cover(ink, *SIZE), pen=pen, colour=(24, 34, 110), rng=rng)
+        ink = ink.transformed(height_px, (left - near * height_px, top - high * height_px))
+        page = apply_ink(page, coverage(ink, *SIZE), pen=pen, colour=(24, 34, 110), rng=rng)
         (x0, y0), (x1, y1) = ink.extent()
         boxes[text] = Box(int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1)))
     return page, boxes
@@ -77,7 +77,7 @@ TWO_COLUMNS: Written = {**COLUMN, **{(450, 80 + 90 * row): text for row, text in
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_column_of_scores_on_any_paper(ruling, seed):
     page, boxes = written(COLUMN, paper=Paper(ruling=ruling, spacing=0.8), seed=seed)
-    regions = find_lines(grey(page))
+    regions = find_regions(grey(page))
     assert_apart(regions, boxes)
     assert len(regions) <= len(COLUMN) + 4
 
@@ -85,7 +85,7 @@ def test_a_column_of_scores_on_any_paper(ruling, seed):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_most_of_a_column_on_squares_smaller_than_its_digits(seed):
     page, boxes = written(COLUMN, paper=Paper(ruling="squared", spacing=0.8), seed=seed)
-    regions = find_lines(grey(page))
+    regions = find_regions(grey(page))
     whole = [text for text, box in boxes.items() if len(holders(regions, box, slack=6)) == 1]
     assert len(whole) >= 5
     assert len(regions) <= len(COLUMN) + 6
@@ -93,9 +93,9 @@ def test_most_of_a_column_on_squares_smaller_than_its_digits(seed):
 
 def test_two_columns_are_read_row_by_row():
     page, boxes = written(TWO_COLUMNS)
-    found = assert_apart(find_lines(grey(page)), boxes)
+    found = assert_apart(find_regions(grey(page)), boxes)
     order = [text for text, _ in sorted(zip(boxes, found, strict=True), key=lambda pair: pair[1].origin[::-1])]
-    regions = find_lines(grey(page))
+    regions = find_regions(grey(page))
     read = [text for region in regions for text, box in boxes.items() if holders([region], box)]
     assert set(read) == set(order)
     assert read[:4] == ["17", "55", "208", "430"]
@@ -104,7 +104,7 @@ def test_two_columns_are_read_row_by_row():
 def test_a_photograph_of_numbers():
     page, boxes = written(COLUMN, paper=Paper(ruling="ruled"))
     camera = Camera(uneven=0.4, shadow=0.3, blur_px=0.8, noise=5, contrast=0.7, jpeg=60)
-    regions = find_lines(grey(photograph(page, camera, np.random.default_rng(3))))
+    regions = find_regions(grey(photograph(page, camera, np.random.default_rng(3))))
     assert_apart(regions, boxes)
 
 
@@ -115,7 +115,7 @@ def test_print_is_proposed_by_the_line_and_handwriting_beside_it_stands_alone():
         pen.text((60, 60 + 40 * line), "Name of the candidate and number of votes", font=font, fill=30)
     numbers: Written = {(520, 60 + 80 * n): text for n, text in enumerate(("417", "52", "1306", "88"))}
     page, boxes = written(numbers, under=np.asarray(under), height_px=30)
-    regions = find_lines(grey(page))
+    regions = find_regions(grey(page))
     assert_apart(regions, boxes)
     assert len(regions) <= 20 + len(numbers) + 3
 
@@ -139,7 +139,7 @@ def test_the_cells_of_a_field_belong_together(cells):
         for cell, digit in enumerate(number[:cells]):
             digits[506 + 44 * cell + 8, 112 + 120 * row] = digit
     page, _ = written(digits, under=form(cells, 3), height_px=28)
-    regions = [region for region in find_lines(grey(page)) if region.cells]
+    regions = [region for region in find_regions(grey(page)) if region.cells]
     assert len(regions) == 3
     for row, region in enumerate(regions):
         assert region.cells >= 2
@@ -155,7 +155,7 @@ def test_all_of_a_field_is_read_not_only_what_was_found_in_it() -> None:
     cv2.rectangle(under, (500, 100), (640, 152), 60, 2)
     cv2.line(under, (507, 110), (507, 142), 90, 2)  # thinner and paler than the frame, a few pixels beside it
     page, _ = written({(560, 112): "4", (604, 112): "8"}, under=under, height_px=28)
-    (region,) = [region for region in find_lines(grey(page)) if region.cells]
+    (region,) = [region for region in find_regions(grey(page)) if region.cells]
     field = region.on_page(Box(0, 0, region.pixels.shape[1], region.pixels.shape[0]))
     assert field.left <= 506
     assert field.right >= 634
@@ -166,7 +166,7 @@ def test_all_of_a_field_is_read_not_only_what_was_found_in_it() -> None:
 def test_the_frame_is_painted_over_and_the_digits_stay():
     digits: Written = {(514 + 44 * cell, 112): digit for cell, digit in enumerate("417")}
     page, _ = written(digits, under=form(3, 1), height_px=28)
-    (region,) = find_lines(grey(page))
+    (region,) = find_regions(grey(page))
     bare, _ = written(digits, height_px=28)
     alone = grey(bare)[region.box.top : region.box.bottom, region.box.left : region.box.right]
     small = cv2.resize(region.pixels, None, fx=1 / region.scale, fy=1 / region.scale, interpolation=cv2.INTER_AREA)
@@ -175,7 +175,7 @@ def test_the_frame_is_painted_over_and_the_digits_stay():
 
 def test_boxes_in_the_pixels_lead_back_to_the_page():
     page, boxes = written({(300, 400): "628"})
-    (region,) = find_lines(grey(page))
+    (region,) = find_regions(grey(page))
     left, top, width, height = cv2.boundingRect((region.pixels < 140).view(np.uint8))
     back = region.on_page(Box(left, top, left + width, top + height))
     assert np.allclose(back.as_list(), boxes["628"].as_list(), atol=4)
@@ -183,19 +183,19 @@ def test_boxes_in_the_pixels_lead_back_to_the_page():
 
 @pytest.mark.parametrize("level", [0, 90, 255])
 def test_a_page_of_one_shade_has_nothing(level):
-    assert find_lines(np.full((700, 500), level, np.uint8)) == []
+    assert find_regions(np.full((700, 500), level, np.uint8)) == []
 
 
 def test_an_empty_sheet_with_lines_and_grain_has_next_to_nothing():
     paper = Paper(ruling="squared", texture=4.0)
-    page = sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=np.random.default_rng(0))
-    assert len(find_lines(grey(page))) <= 3
+    page = draw_sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=np.random.default_rng(0))
+    assert len(find_regions(grey(page))) <= 3
 
 
 @pytest.mark.parametrize("size", [(28, 28), (60, 200), (5, 3000), (1, 1)])
 def test_any_size_of_page(size):
     page = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    for region in find_lines(page):
+    for region in find_regions(page):
         assert 0 <= region.box.left < region.box.right <= size[1]
         assert 0 <= region.box.top < region.box.bottom <= size[0]
 
@@ -205,7 +205,7 @@ def test_a_lone_one_is_no_line_and_a_frame_is():
     cv2.line(darkness, (300, 200), (302, 260), 1.0, 4)  # a 1
     cv2.ellipse(darkness, (400, 230), (16, 30), 0, 0, 360, 1.0, 4)  # a 0
     cv2.rectangle(darkness, (100, 400), (180, 440), 1.0, 2)
-    ruling = find_ruling(darkness, faint_level=0.3)
-    assert not ruling.lines[:300].any()
+    ruling = find_page_rules(darkness, faint_level=0.3)
+    assert not ruling.both[:300].any()
     assert ruling.cell(Box(120, 410, 140, 430)) == Box(103, 403, 178, 438)
     assert ruling.cell(Box(290, 200, 310, 260)) is None

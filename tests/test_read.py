@@ -19,8 +19,8 @@ from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit
 from handigit.read import Engine, Reader, annotate
-from handigit.read.digits import beliefs
-from handigit.read.engine import outcome, probabilities
+from handigit.read.digits import predict_digits
+from handigit.read.engine import decide_outcome, softmax
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Outcome
 
@@ -79,8 +79,8 @@ def test_other_kinds_of_float(kind):
 def test_probabilities_are_recognised_and_come_back_as_they_were():
     plain, soft = Engine(model()), Engine(model(softmax=True))
     assert soft.card.output == "probabilities"
-    want = probabilities(plain.logits(GLYPHS), temperature=1.0)
-    assert np.allclose(probabilities(soft.logits(GLYPHS), temperature=1.0), want, atol=1e-5)
+    want = softmax(plain.logits(GLYPHS), temperature=1.0)
+    assert np.allclose(softmax(soft.logits(GLYPHS), temperature=1.0), want, atol=1e-5)
 
 
 def test_many_glyphs_go_in_batches_and_none_is_fine():
@@ -133,7 +133,7 @@ def test_a_missing_model_is_named(tmp_path):
 @given(hnp.arrays(np.float32, (3, 10), elements=st.floats(-200, 200, width=32)), st.floats(0.1, 10))
 @settings(max_examples=50, deadline=None)
 def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature):
-    shares = probabilities(logits, temperature=temperature)
+    shares = softmax(logits, temperature=temperature)
     assert np.allclose(shares.sum(axis=1), 1)
     best = shares.max(axis=1)
     assert np.allclose(np.take_along_axis(shares, logits.argmax(axis=1)[:, None], 1)[:, 0], best)
@@ -141,7 +141,7 @@ def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature):
 
 def test_temperature_softens_and_keeps_the_answer():
     logits = np.array([[4, 1, 0, 0, 0, 0, 0, 0, 0, 0]], np.float32)
-    sure, mild = (probabilities(logits, temperature=t)[0] for t in (0.5, 3.0))
+    sure, mild = (softmax(logits, temperature=t)[0] for t in (0.5, 3.0))
     assert sure.argmax() == mild.argmax() == 0
     assert sure[0] > mild[0]
 
@@ -157,11 +157,11 @@ def test_temperature_softens_and_keeps_the_answer():
 )
 def test_outcomes(confidence, target, want):
     bought = (Threshold(target_error=0.01, confidence=0.9), Threshold(target_error=0.1, confidence=0.6))
-    got = outcome(card(thresholds=bought, digit_floor=0.4), confidence=confidence, target_error=target)
+    got = decide_outcome(card(thresholds=bought, digit_floor=0.4), confidence=confidence, target_error=target)
     assert got is want
 
 
-# ---- beliefs
+# ---- predict_digits
 
 
 class Told(Engine):
@@ -184,7 +184,7 @@ def saying(value, confidence):
     return [confidence if n == value else (1 - confidence) / 9 for n in range(10)]
 
 
-class Seen(Views):
+class FakeViews(Views):
     """Views by hand: the glyph cut out has brightness 0, the others 1, 2, ..."""
 
     def __init__(self, others, *, box=SOME_BOX):
@@ -198,57 +198,57 @@ class Seen(Views):
 
 
 def test_a_sure_first_view_is_believed_alone():
-    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 1.0)), [Seen(1)])
-    assert belief.shares.tolist() == saying(3, 0.99)
+    (belief,) = predict_digits(Told(saying(3, 0.99), saying(5, 1.0)), [FakeViews(1)])
+    assert belief.probs.tolist() == saying(3, 0.99)
     assert belief.box == SOME_BOX
 
 
 def test_a_sure_but_odd_first_view_is_not_believed_alone():
-    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 0.99)), [Seen(1, box=Box(0, 4, 28, 24))])
-    assert belief.shares.argmax() == 5
-    assert belief.shares.max() < 0.85
+    (belief,) = predict_digits(Told(saying(3, 0.99), saying(5, 0.99)), [FakeViews(1, box=Box(0, 4, 28, 24))])
+    assert belief.probs.argmax() == 5
+    assert belief.probs.max() < 0.85
 
 
 def test_flat_views_have_next_to_nothing_to_say():
-    (belief,) = beliefs(Told(FLAT, FLAT, saying(7, 0.99)), [Seen(2)])
-    assert belief.shares[7] == pytest.approx(0.99, abs=1e-3)
+    (belief,) = predict_digits(Told(FLAT, FLAT, saying(7, 0.99)), [FakeViews(2)])
+    assert belief.probs[7] == pytest.approx(0.99, abs=1e-3)
     assert belief.glyph[0, 0] == 2
     assert belief.box == SOME_BOX
 
 
 def test_views_that_contradict_one_another_end_in_doubt():
-    (belief,) = beliefs(Told(saying(1, 0.96), saying(7, 0.99)), [Seen(1)])
-    assert belief.shares.argmax() == 7
-    assert belief.shares.max() < 0.6
+    (belief,) = predict_digits(Told(saying(1, 0.96), saying(7, 0.99)), [FakeViews(1)])
+    assert belief.probs.argmax() == 7
+    assert belief.probs.max() < 0.6
 
 
 @given(
     hnp.arrays(np.float32, (3, 10), elements=st.floats(-20, 20, width=32)).map(
-        lambda logits: probabilities(logits, temperature=1.0)
+        lambda logits: softmax(logits, temperature=1.0)
     )
 )
 @settings(max_examples=50, deadline=None)
 def test_a_belief_is_probabilities_and_never_surer_than_its_views(rows):
-    (belief,) = beliefs(Told(*rows), [Seen(2)])
-    (other,) = beliefs(Told(rows[0], rows[2], rows[1]), [Seen(2)])
-    assert belief.shares.sum() == pytest.approx(1)
-    assert (belief.shares <= rows.max(axis=0) + 1e-9).all()
-    assert np.allclose(belief.shares, other.shares)
+    (belief,) = predict_digits(Told(*rows), [FakeViews(2)])
+    (other,) = predict_digits(Told(rows[0], rows[2], rows[1]), [FakeViews(2)])
+    assert belief.probs.sum() == pytest.approx(1)
+    assert (belief.probs <= rows.max(axis=0) + 1e-9).all()
+    assert np.allclose(belief.probs, other.probs)
 
 
 @pytest.mark.parametrize(("confidence", "blank"), [(0.85, True), (0.95, False)])
 def test_a_page_without_ink_is_blank_unless_its_frame_is_read_surely(confidence, blank):
-    (belief,) = beliefs(Told(FLAT, saying(4, confidence)), [Seen(1, box=None)])
+    (belief,) = predict_digits(Told(FLAT, saying(4, confidence)), [FakeViews(1, box=None)])
     assert (belief is None) is blank
     assert belief is None or belief.box == Box(0, 0, 28, 28)
 
 
 def test_each_page_keeps_its_own_belief():
     told = Told(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
-    views = [Seen(0), Seen(1), Seen(0, box=None), Seen(2), Seen(0)]
-    values = [None if belief is None else int(belief.shares.argmax()) for belief in beliefs(told, views)]
+    views = [FakeViews(0), FakeViews(1), FakeViews(0, box=None), FakeViews(2), FakeViews(0)]
+    values = [None if belief is None else int(belief.probs.argmax()) for belief in predict_digits(told, views)]
     assert values == [3, 8, None, 8, 3]
-    assert beliefs(told, []) == []
+    assert predict_digits(told, []) == []
 
 
 # ---- reader
@@ -308,7 +308,7 @@ def test_the_polarity_of_a_page_is_not_judged_again(linear):
 def test_a_bad_picture_is_named_by_its_place(linear):
     with pytest.raises(UnreadableImage, match="image 2: "):
         Reader(linear).digits([scribble(0), scribble(1), b"no picture", scribble(3)])
-    with pytest.raises(ImageTooLarge, match="HANDIGIT_MAX_GREY_MPX"):
+    with pytest.raises(ImageTooLarge, match="max_grey_mpx"):
         Reader(linear, limits=Limits(max_grey_mpx=1e-6)).digit(Image.fromarray(scribble(0)))
     with pytest.raises(ImageError, match="float64"):
         Reader(linear).digit(np.zeros((28, 28)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from handigit.images.orientation import upright
+from handigit.images.orientation import straighten
 from handigit.records import Box
 
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "thirty", "people", "paid", "total")
@@ -31,16 +31,16 @@ def askew(page: np.ndarray, degrees: float) -> np.ndarray:
 
 @pytest.mark.parametrize("degrees", [-8, -2.5, 1, 4])
 def test_a_page_askew_is_made_level(degrees):
-    found = upright(askew(print_page(), degrees))
+    found = straighten(askew(print_page(), degrees))
     assert found.skew == pytest.approx(-degrees, abs=0.25)
-    assert (found.turn, found.sure) == (0, True)
+    assert (found.rotation, found.sure) == (0, True)
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_a_turned_page_is_turned_back(quarters):
     page = print_page()
-    found = upright(np.ascontiguousarray(np.rot90(page, quarters)))
-    assert (found.turn, found.skew, found.sure) == (90 * quarters, 0, True)
+    found = straighten(np.ascontiguousarray(np.rot90(page, quarters)))
+    assert (found.rotation, found.skew, found.sure) == (90 * quarters, 0, True)
     assert np.array_equal(found.page, page)
 
 
@@ -48,10 +48,10 @@ def test_a_turned_page_is_turned_back(quarters):
 @pytest.mark.parametrize("degrees", [0, 3])
 def test_boxes_lead_back_to_the_page_as_given(quarters, degrees):
     given = np.ascontiguousarray(np.rot90(askew(print_page(), degrees), quarters))
-    found = upright(given)
+    found = straighten(given)
     dark = (found.page < 60).view(np.uint8)
     square = cv2.boundingRect(cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((21, 21), np.uint8)))
-    box = found.on_given(Box(square[0], square[1], square[0] + square[2], square[1] + square[3]), size=given.shape)
+    box = found.to_original(Box(square[0], square[1], square[0] + square[2], square[1] + square[3]), size=given.shape)
     inside = given[box.top : box.bottom, box.left : box.right]
     assert (inside < 60).sum() > 0.94 * 50 * 50
     assert inside.size < 1.3 * 50 * 50
@@ -61,28 +61,28 @@ def test_capitals_do_not_say_which_side_is_up():
     capitals = tuple(word.upper() for word in WORDS if not set(word) & set("qj"))
     for quarters in (0, 2):
         given = np.ascontiguousarray(np.rot90(print_page(capitals), quarters))
-        found = upright(given)
-        assert (found.turn, found.sure) == (0, False)
+        found = straighten(given)
+        assert (found.rotation, found.sure) == (0, False)
         assert np.array_equal(found.page, given)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_page_without_ink_is_left_alone(level):
     page = np.full((300, 200), level, np.uint8)
-    found = upright(page)
-    assert (found.turn, found.skew, found.sure) == (0, 0, False)
+    found = straighten(page)
+    assert (found.rotation, found.skew, found.sure) == (0, 0, False)
     assert np.array_equal(found.page, page)
 
 
 def test_noise_says_nothing():
     page = np.random.default_rng(0).integers(200, 256, (600, 500), np.uint8)
-    found = upright(page)
-    assert (found.turn, found.skew, found.sure) == (0, 0, False)
+    found = straighten(page)
+    assert (found.rotation, found.skew, found.sure) == (0, 0, False)
 
 
 def test_one_number_says_nothing():
     page = np.full((300, 500), 255, np.uint8)
     for number, left in enumerate((100, 200, 300)):
         cv2.ellipse(page, (left, 150 + 10 * number), (30, 60), 10, 0, 360, 20, 6)
-    found = upright(page)
-    assert (found.turn, found.skew, found.sure) == (0, 0, False)
+    found = straighten(page)
+    assert (found.rotation, found.skew, found.sure) == (0, 0, False)

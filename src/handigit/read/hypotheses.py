@@ -1,7 +1,6 @@
-"""Lines read once, and twice more, a little narrower and a little larger, where the first look was not sure.
+"""Decode lines into ranked texts: test-time augmentation for uncertain lines, a prior on slashes, a second opinion.
 
-What several looks say is averaged (test-time augmentation). It knows lines and hypotheses, nothing of pictures or
-outcomes. Both the reader and who calibrates a model read in this way.
+The reader decodes this way, and so does the calibration of a number model.
 """
 
 import re
@@ -15,87 +14,89 @@ from jaxtyping import Float64
 
 from handigit.read.ctc import Constraint, Hypothesis, decode
 from handigit.read.engine import Engine, LineEngine
-from handigit.read.second_opinion import Pixels, reconsidered
-
-_FRAME: Final = "$-=.,"
-"""What may stand before and after a number."""
-_SLASHED: Final = re.compile(r"\d{1,2}/(\d{1,2}|100|\d{1,2}/\d{2,4})")
-"""Where slashes stand: in a fraction or a score, in a date."""
-_ODD: Final = 0.3
-"""How likely a slash elsewhere is beside one there. On held-out MNIST digits set side by side 91.3 % of 1,500 strings
-become 92.1, with 0.1 as well; of 3,000 drawn lines one more is right."""
-
-
-def weighed(found: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
-    """The texts of a line with those held back whose slash is likelier a 1; together as probable as before."""
-    odd = [_is_odd(one.raw) for one in found]
-    if not any(odd):
-        return found
-    shares = [one.probability * (_ODD if is_odd else 1) for one, is_odd in zip(found, odd, strict=True)]
-    scale = sum(one.probability for one in found) / max(sum(shares), 1e-30)
-    texts = [Hypothesis(one.raw, min(1.0, share * scale)) for one, share in zip(found, shares, strict=True)]
-    return sorted(texts, key=lambda one: -one.probability)
-
-
-def _is_odd(raw: str) -> bool:
-    """Whether there is a slash between digits where none is usual."""
-    bare = raw.strip(_FRAME)
-    return "/" in bare.strip("/") and not _SLASHED.fullmatch(bare)
-
+from handigit.read.second_opinion import Pixels, rescore_with_digit_model
 
 _SURE: Final = 0.7
-"""Probability of the best text from which one look is enough."""
-_LOOKS: Final = ((0.9, 1.0), (1.1, 1.06))
-"""Width and height of the writing at each further look. Of the lines held out, read by a network in the middle of its
-training, 74.6 % came out right with one look, 76.1 with these three, 76.4 with five."""
+"""Probability of the best text from which one view is enough."""
+_VIEWS: Final = ((0.9, 1.0), (1.1, 1.06))
+"""Width and height scale of each further view. Of held-out lines, read by a network halfway through its training,
+74.6 % were right with one view, 76.1 with these three, 76.4 with five."""
+_AFFIXES: Final = "$-=.,"
+"""Characters that may precede or follow a number."""
+_SLASHED: Final = re.compile(r"\d{1,2}/(\d{1,2}|100|\d{1,2}/\d{2,4})")
+"""Where slashes are usual: a fraction or a score, a date."""
+_SLASH_PRIOR: Final = 0.3
+"""Likelihood of a slash anywhere else, relative to a usual one. Of 1,500 strings of held-out MNIST digits 91.3 %
+became 92.1, also with 0.1; of 3,000 drawn lines one more is right."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """The texts that a line may hold, the likeliest first, and its frames at the first look."""
+class DecodedLine:
+    """The texts of a line, best first, and the frame probabilities of its first view."""
 
-    found: Sequence[Hypothesis]
-    shares: Float64[np.ndarray, "frames classes"]
+    hypotheses: Sequence[Hypothesis]
+    probs: Float64[np.ndarray, "frames classes"]
 
 
-def look(
+def decode_lines(
     engine: LineEngine,
     lines: Sequence[Pixels],
     *,
     digits: Engine | None = None,
-    within: Constraint | None = None,
-    barred: Sequence[int] = (),
-) -> list[Looked]:
-    """What may be written in each line, no class that is `barred` among it; `digits` has a say in doubts."""
+    constraint: Constraint | None = None,
+    excluded: Sequence[int] = (),
+) -> list[DecodedLine]:
+    """Decode each line; `excluded` classes cannot occur, and the digit model `digits` rescores uncertain ones."""
     alphabet = engine.card.alphabet
-    firsts = engine.shares(lines, barred=barred)
-    found = [decode(shares, alphabet, within=within) for shares in firsts]
-    unsure = [place for place, one in enumerate(found) if not one or one[0].probability < _SURE]
-    stretched = [_stretched(lines[place], *size) for place in unsure for size in _LOOKS]
-    others = engine.shares(stretched, barred=barred)
-    for number, place in enumerate(unsure):
-        looks = others[number * len(_LOOKS) : (number + 1) * len(_LOOKS)]
-        found[place] = _together([found[place], *(decode(shares, alphabet, within=within) for shares in looks)])
-    texts = [weighed(one) for one in found]
+    first_views = engine.probabilities(lines, excluded=excluded)
+    results = [decode(probs, alphabet, constraint=constraint) for probs in first_views]
+    unsure = [n for n, hypotheses in enumerate(results) if not hypotheses or hypotheses[0].probability < _SURE]
+    scaled = [_scale(lines[n], *size) for n in unsure for size in _VIEWS]
+    more = engine.probabilities(scaled, excluded=excluded)
+    for position, n in enumerate(unsure):
+        views = more[position * len(_VIEWS) : (position + 1) * len(_VIEWS)]
+        results[n] = _average([results[n], *(decode(probs, alphabet, constraint=constraint) for probs in views)])
+    ranked = [apply_slash_prior(hypotheses) for hypotheses in results]
     if digits is not None:
-        texts = [
-            reconsidered(digits, line, shares, one, alphabet)
-            for line, shares, one in zip(lines, firsts, texts, strict=True)
+        ranked = [
+            rescore_with_digit_model(digits, line, probs, hypotheses, alphabet)
+            for line, probs, hypotheses in zip(lines, first_views, ranked, strict=True)
         ]
-    return [Looked(one, shares) for one, shares in zip(texts, firsts, strict=True)]
+    return [DecodedLine(hypotheses, probs) for hypotheses, probs in zip(ranked, first_views, strict=True)]
 
 
-def _stretched(pixels: Pixels, wide: float, high: float) -> Pixels:
-    """The line so many times as wide and high, its middle row where it was."""
+def apply_slash_prior(hypotheses: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
+    """The texts reranked: an unusual slash is more likely a 1. Their total probability is unchanged."""
+    unusual = [_has_unusual_slash(hypothesis.raw) for hypothesis in hypotheses]
+    if not any(unusual):
+        return hypotheses
+    weights = [
+        hypothesis.probability * (_SLASH_PRIOR if is_unusual else 1)
+        for hypothesis, is_unusual in zip(hypotheses, unusual, strict=True)
+    ]
+    scale = sum(hypothesis.probability for hypothesis in hypotheses) / max(sum(weights), 1e-30)
+    reranked = [Hypothesis(h.raw, min(1.0, weight * scale)) for h, weight in zip(hypotheses, weights, strict=True)]
+    return sorted(reranked, key=lambda hypothesis: -hypothesis.probability)
+
+
+def _has_unusual_slash(raw: str) -> bool:
+    """Whether there is a slash between digits outside of a fraction, score or date."""
+    bare = raw.strip(_AFFIXES)
+    return "/" in bare.strip("/") and not _SLASHED.fullmatch(bare)
+
+
+def _scale(pixels: Pixels, x_scale: float, y_scale: float) -> Pixels:
+    """The line scaled about the left end of its middle row."""
     height, width = pixels.shape
-    matrix = np.array([[wide, 0, 0], [0, high, (1 - high) * height / 2]])
-    return np.asarray(cv2.warpAffine(pixels, matrix, (max(8, round(width * wide)), height)))
+    matrix = np.array([[x_scale, 0, 0], [0, y_scale, (1 - y_scale) * height / 2]])
+    return np.asarray(cv2.warpAffine(pixels, matrix, (max(8, round(width * x_scale)), height)))
 
 
-def _together(looks: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
-    """The mean of what several looks say of each text."""
+def _average(views: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """The mean probability of each text over several views."""
     sums: dict[str, float] = {}
-    for found in looks:
-        for one in found:
-            sums[one.raw] = sums.get(one.raw, 0.0) + one.probability / len(looks)
-    return sorted((Hypothesis(raw, min(share, 1.0)) for raw, share in sums.items()), key=lambda one: -one.probability)
+    for hypotheses in views:
+        for hypothesis in hypotheses:
+            sums[hypothesis.raw] = sums.get(hypothesis.raw, 0.0) + hypothesis.probability / len(views)
+    means = (Hypothesis(raw, min(total, 1.0)) for raw, total in sums.items())
+    return sorted(means, key=lambda hypothesis: -hypothesis.probability)

@@ -1,63 +1,59 @@
-"""Many files in, answers out: a table to look at, or JSON, JSON lines and CSV for other programs.
+"""Read many files and print the results: a table, JSON, JSON Lines or CSV.
 
-One bad file costs only its own answer. It knows nothing of how a picture is read.
+A file that cannot be read yields its error; the others are still read.
 """
 
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from handigit.errors import ImageError, UnreadableImage
-from handigit.images import open_pages
 from handigit.read.annotate import annotate, annotate_numbers
+from handigit.read.document import Page, PageReading, read_document
 from handigit.read.reader import Reader
-from handigit.records import ANYTHING, Digit, Expected, Number, Outcome, percent
+from handigit.records import ANYTHING, Expected, Kind, Number, Outcome, percent
 
 Format = Literal["table", "json", "jsonl", "csv"]
-Kind = Literal["digit", "number", "page"]
-"""What a picture holds."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".pdf"})
-"""What is taken for a picture or document in a folder; a file named by itself is judged by its content alone."""
+"""Suffixes that are read in a folder; a file named explicitly is recognised by its content alone."""
 COLUMNS = ("source", "page", "outcome", "text", "confidence", "left", "top", "right", "bottom", "model")
-_COLOUR_PX = 40_000_000  # above so many pixels the annotated picture is drawn on the grey page already decoded
+_MAX_COLOUR_PX = 40_000_000  # above, the annotated picture is drawn on the decoded grey page
 _STYLES = {Outcome.READ: "green", Outcome.DOUBT: "yellow", Outcome.BLANK: "dim", Outcome.NOT_A_NUMBER: "magenta"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One answer and where it came from."""
+    """One number, its source and the model that read it."""
 
     source: str
     number: Number
     model: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON object that every interface gives for a number."""
+        """The JSON object for this number, the same in every interface."""
         return self.number.as_dict(source=self.source, model=self.model)
 
 
 def find_pictures(paths: Iterable[Path]) -> Iterator[Path | ImageError]:
-    """The files meant by paths, folders (all pictures below them, by name) and patterns; an error for each of none."""
+    """The files named by paths, folders (searched recursively, by suffix) and patterns; an error for each without."""
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         elif path.exists():
-            found = [path]
+            files = [path]
         else:
-            found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
-        yield from found
-        if not found:
+            files = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        yield from files
+        if not files:
             yield UnreadableImage(f"{path}: no picture there; give a file, a folder or a pattern in quotes")
 
 
@@ -69,41 +65,26 @@ def read_files(
     expected: Expected = ANYTHING,
     annotate_into: Path | None = None,
 ) -> Iterator[Reading | ImageError]:
-    """Read what each page of each file holds, in order; a file that cannot be read gives its error instead.
+    """Read each page of each file, in order; a file that cannot be read yields its error instead.
 
-    `expected` counts for numbers that have a picture, or a page, of their own.
+    `expected` applies to kind `number`. `annotate_into`: a folder for annotated pictures.
     """
     for path in find_pictures(paths):
         if isinstance(path, ImageError):
             yield path
             continue
         try:
-            for number, page in enumerate(open_pages(path, limits=reader.limits)):
-                answers = _answers_on(page, reader, kind, expected)
+            for index, result in enumerate(read_document(reader, path, kind, expected=expected)):
                 if annotate_into:
-                    _write_annotated(
-                        _as_given(path, number, page), answers, annotate_into / _picture_name(path, number)
-                    )
-                for answer in answers:
-                    found = answer.as_number() if isinstance(answer, Digit) else answer
-                    yield Reading(str(path), replace(found, page=number), _model_of(reader, kind))
+                    _write_annotated(path, index, result, annotate_into / _annotated_name(path, index))
+                for number in result.numbers:
+                    yield Reading(str(path), number, result.model)
         except ImageError as problem:
             yield problem
 
 
-def _answers_on(
-    page: UInt8[np.ndarray, "height width"], reader: Reader, kind: Kind, expected: Expected
-) -> list[Digit] | list[Number]:
-    """What is read on a page that holds one digit, one number, or any numbers."""
-    if kind == "digit":
-        return [reader.digit_on(page)]
-    if kind == "page":
-        return reader.page_on(page)
-    return reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
-
-
-def print_answers(readings: Iterable[Reading], *, format: Format, console: Console) -> None:  # noqa: A002
-    """Print answers; as JSON lines each one as soon as it is there."""
+def print_readings(readings: Iterable[Reading], *, format: Format, console: Console) -> None:  # noqa: A002
+    """Print results; JSON Lines as soon as each is available."""
     if format == "table":
         console.print(_table(readings))
     elif format == "csv":
@@ -125,10 +106,10 @@ def _table(readings: Iterable[Reading]) -> Table:
     for reading in readings:
         number = reading.number
         source = reading.source if number.page == 0 else f"{reading.source} page {number.page + 1}"
-        sure = percent(number.confidence) if number.text else ""
-        others = "  ".join(f"{text} {percent(confidence)}" for text, confidence in number.alternatives[:1])
+        confidence = percent(number.confidence) if number.text else ""
+        runner_up = "  ".join(f"{text} {percent(confidence)}" for text, confidence in number.alternatives[:1])
         outcome = Text(number.outcome.value, _STYLES[number.outcome])
-        table.add_row(Text(source), outcome, Text(number.text, "bold"), sure, Text(others, "dim"))
+        table.add_row(Text(source), outcome, Text(number.text, "bold"), confidence, Text(runner_up, "dim"))
     return table
 
 
@@ -142,33 +123,26 @@ def _write_csv(readings: Iterable[Reading]) -> None:
         writer.writerow((*row, reading.model))
 
 
-def _picture_name(path: Path, page: int) -> Path:
-    """Where a page's annotated picture goes below the folder; pictures of one name in two folders stay apart."""
-    place = path.with_name(f"{path.name}.png" if page == 0 else f"{path.name}.page{page + 1}.png")
-    return place.relative_to(place.anchor) if place.is_absolute() else Path(*(p for p in place.parts if p != ".."))
+def _write_annotated(source: Path, index: int, result: PageReading, path: Path) -> None:
+    """Write the picture with its results: one digit and its glyph, or the numbers' boxes."""
+    picture = _in_colour(source, index, result.page)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (annotate(picture, result.digit) if result.digit else annotate_numbers(picture, result.numbers)).save(path)
 
 
-def _as_given(path: Path, number: int, page: UInt8[np.ndarray, "height width"]) -> Image.Image:
-    """The picture in its own colours, upright."""
-    if page.size > _COLOUR_PX:
+def _annotated_name(path: Path, page: int) -> Path:
+    """Name of a page's annotated picture in the output folder; files of one name in two folders stay apart."""
+    name = path.with_name(f"{path.name}.png" if page == 0 else f"{path.name}.page{page + 1}.png")
+    return name.relative_to(name.anchor) if name.is_absolute() else Path(*(part for part in name.parts if part != ".."))
+
+
+def _in_colour(path: Path, index: int, page: Page) -> Image.Image:
+    """The page in its own colours, upright; the decoded page where that is too large or a PDF."""
+    if page.size > _MAX_COLOUR_PX:
         return Image.fromarray(page)
     try:
         with Image.open(path) as picture:
-            picture.seek(number)
+            picture.seek(index)
             return ImageOps.exif_transpose(picture).convert("RGBA")
-    except UnidentifiedImageError:  # a PDF, which only a child of ours opens
+    except UnidentifiedImageError:  # a PDF, which only the decoder process opens
         return Image.fromarray(page)
-
-
-def _model_of(reader: Reader, kind: Kind) -> str:
-    """The model's name, with enough of its digest to tell two of one name apart."""
-    engine = reader.engine if kind == "digit" else reader.line_engine
-    return f"{engine.card.name}-{engine.digest[:8]}"
-
-
-def _write_annotated(picture: Image.Image, answers: Sequence[Digit] | Sequence[Number], path: Path) -> None:
-    """The picture with one digit and what the model saw, or with the numbers on it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digits = [answer for answer in answers if isinstance(answer, Digit)]
-    numbers = [answer for answer in answers if isinstance(answer, Number)]
-    (annotate(picture, digits[0]) if digits else annotate_numbers(picture, numbers)).save(path)

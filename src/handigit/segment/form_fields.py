@@ -1,82 +1,81 @@
-"""Fields of forms: marks in the cells of one field become one mark.
+"""Join the candidates in the cells of one form field.
 
-It knows marks and the cells around them. A field is a row of narrow cells side by side with a digit in each, or one
-cell with a box's proportions and several marks in it.
+A field is a row of narrow cells side by side with a digit in each, or one cell with a box's proportions and several
+candidates in it.
 """
 
 from collections import Counter
 from typing import Final
 
-import numpy as np
-
 from handigit.records import Box
-from handigit.segment.candidates import Mark, around, at_one_level, groups
-from handigit.segment.page_rules import Ruling
+from handigit.segment.candidates import Candidate, connected_groups, on_one_row
+from handigit.segment.page_rules import PageRules
 
 _NARROW: Final = 1.6
-"""A cell for one digit is at most so many times as wide as high."""
-_DIVIDERS_MISSED: Final = 2
-"""So many cells may look like one, their divider being too faint to see."""
-_DIGIT_ASPECT: Final = 1.6
-"""A digit alone in its cell is at most so many times as wide as high; more is a number, and the cells are columns."""
+"""Maximum width of a cell for one digit, in heights."""
+_MAX_MERGED_CELLS: Final = 2
+"""Number of cells that may look like one because their divider is too faint."""
+_MAX_DIGIT_ASPECT: Final = 1.6
+"""Maximum width of a lone digit in its cell, in heights; anything wider is a number, and the cells are columns."""
 _ALIKE: Final = 0.25
-"""Cells of one field differ in top and bottom by at most this share of their height."""
-_CELL_ASPECT: Final = 5.0
-"""A box around one number is at most so many times as wide as high."""
-_CELL_HEIGHTS: Final = 5.0
-"""A cell for one number is at most so many times as high as what is written in it."""
+"""Maximum difference between top and bottom of a field's cells, as a fraction of their height."""
+_MAX_CELL_ASPECT: Final = 5.0
+"""Maximum width of a box around one number, in heights."""
+_MAX_CELL_HEIGHT: Final = 5.0
+"""Maximum height of a cell for one number, in heights of the writing in it."""
 
 
-def in_fields(marks: list[Mark], ruling: Ruling) -> list[Mark]:
-    """The marks, those that share a field of a form joined."""
-    found = [(mark, ruling.cell(mark.box)) for mark in marks]
-    inside = sorted(((mark, cell) for mark, cell in found if cell is not None), key=lambda pair: pair[0].box.left)
-    return [mark for mark, cell in found if cell is None] + _joined(inside)
+def join_fields(candidates: list[Candidate], rules: PageRules) -> list[Candidate]:
+    """The candidates with those in one field of a form joined."""
+    with_cells = [(candidate, rules.cell(candidate.box)) for candidate in candidates]
+    in_cells = [(candidate, cell) for candidate, cell in with_cells if cell is not None]
+    in_cells.sort(key=lambda pair: pair[0].box.left)
+    return [candidate for candidate, cell in with_cells if cell is None] + _join(in_cells)
 
 
-def _joined(placed: list[tuple[Mark, Box]]) -> list[Mark]:
-    """Marks with their cells, sorted from the left, as marks with fields."""
+def _join(in_cells: list[tuple[Candidate, Box]]) -> list[Candidate]:
+    """Join candidates, given with their cells and sorted from the left, that share a field."""
     pairs = []
-    for one, (mark, cell) in enumerate(placed):
+    for i, (candidate, cell) in enumerate(in_cells):
         reach = cell.right + _NARROW * cell.height
-        for other, (next_mark, next_cell) in enumerate(placed[one + 1 :], one + 1):
-            if next_mark.box.left > reach:
+        for j, (next_candidate, next_cell) in enumerate(in_cells[i + 1 :], i + 1):
+            if next_candidate.box.left > reach:
                 break
-            if _share_field(mark, cell, next_mark, next_cell):
-                pairs.append((one, other))
-    fields = [[placed[n] for n in field] for field in groups(len(placed), pairs)]
+            if _share_field(candidate, cell, next_candidate, next_cell):
+                pairs.append((i, j))
+    fields = [[in_cells[n] for n in group] for group in connected_groups(len(in_cells), pairs)]
     owners = Counter(cell for field in fields for cell in {cell for _, cell in field})
-    return [_as_one([mark for mark, _ in field], [cell for _, cell in field], owners) for field in fields]
+    return [_merge([candidate for candidate, _ in field], [cell for _, cell in field], owners) for field in fields]
 
 
-def _share_field(one: Mark, cell: Box, other: Mark, next_cell: Box) -> bool:
-    """Whether two marks stand in the same field of a form."""
+def _share_field(a: Candidate, cell: Box, b: Candidate, next_cell: Box) -> bool:
+    """Whether two candidates are in the same field of a form."""
     height = min(cell.height, next_cell.height)
     slack = _ALIKE * height
     if abs(cell.top - next_cell.top) > slack or abs(cell.bottom - next_cell.bottom) > slack:
         return False
-    if not at_one_level(one.box, other.box) or height > _CELL_HEIGHTS * max(one.box.height, other.box.height):
+    if not on_one_row(a.box, b.box) or height > _MAX_CELL_HEIGHT * max(a.box.height, b.box.height):
         return False
     if abs(cell.left - next_cell.left) <= 2 and abs(cell.right - next_cell.right) <= 2:
-        return cell.width <= _CELL_ASPECT * cell.height
+        return cell.width <= _MAX_CELL_ASPECT * cell.height
     narrow, wide = sorted((cell.width, next_cell.width))
     beside = -2 <= next_cell.left - cell.right <= max(8, 0.25 * height)
-    if not beside or narrow > _NARROW * height or wide > _DIVIDERS_MISSED * _NARROW * height:
+    if not beside or narrow > _NARROW * height or wide > _MAX_MERGED_CELLS * _NARROW * height:
         return False
     return all(
-        mark.box.width <= _DIGIT_ASPECT * mark.box.height * max(1.0, space.width / narrow)
-        for mark, space in ((one, cell), (other, next_cell))
+        candidate.box.width <= _MAX_DIGIT_ASPECT * candidate.box.height * max(1.0, space.width / narrow)
+        for candidate, space in ((a, cell), (b, next_cell))
     )
 
 
-def _as_one(marks: list[Mark], cells: list[Box], owners: Counter[Box]) -> Mark:
-    """Marks of one field as one; a mark by itself has a field where it alone is in a cell that fits it."""
-    if len(marks) == 1 and not (_is_field(marks[0].box, cells[0]) and owners[cells[0]] == 1):
-        return marks[0]
-    box = around(np.array([mark.box.as_list() for mark in marks]))
-    return Mark(box, sum(mark.pieces for mark in marks), len(set(cells)))
+def _merge(candidates: list[Candidate], cells: list[Box], owners: Counter[Box]) -> Candidate:
+    """The candidates of one field as one; a lone candidate has a field only if it is alone in a cell that fits it."""
+    if len(candidates) == 1 and not (_is_field(candidates[0].box, cells[0]) and owners[cells[0]] == 1):
+        return candidates[0]
+    box = Box.around(candidate.box for candidate in candidates)
+    return Candidate(box, sum(candidate.parts for candidate in candidates), len(set(cells)))
 
 
 def _is_field(box: Box, cell: Box) -> bool:
-    """Whether a cell is a box for what is written in it alone."""
-    return cell.height <= _CELL_HEIGHTS * box.height and cell.width <= _CELL_ASPECT * cell.height
+    """Whether a cell is a box for the writing in it alone."""
+    return cell.height <= _MAX_CELL_HEIGHT * box.height and cell.width <= _MAX_CELL_ASPECT * cell.height

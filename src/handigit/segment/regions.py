@@ -1,7 +1,7 @@
-"""Proposals of numbers on a whole page: where something is written that may be one number, in reading order.
+"""Regions of a page that may contain one number, in reading order.
 
-It knows ink, lines and distances; it does not know digits. What it proposes is read by the number reader, which drops
-what is no number; so a word too many costs a little time, and a number that is cut in two is lost.
+Segmentation uses ink, rules and distances, not the shapes of digits. The number reader drops regions without a number,
+so a superfluous word costs a little time, and a number cut in two is lost.
 """
 
 from dataclasses import dataclass
@@ -12,37 +12,38 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from handigit.records import Box
-from handigit.segment.candidates import Mark, around, find_marks, in_reading_order, lines_of_print
-from handigit.segment.form_fields import in_fields
-from handigit.segment.page_rules import Ruling, find_ruling
+from handigit.segment.candidates import Candidate, find_candidates, in_reading_order, join_print
+from handigit.segment.form_fields import join_fields
+from handigit.segment.page_rules import PageRules, find_page_rules
 
-_LARGEST_PX: Final = 2400
-"""Longer side at which a larger page is searched: A4 at 200 dpi as it is."""
-_LEAST_PX: Final = 1400
-"""Longer side to which a smaller page is enlarged, so that lines have a width and strokes a shape."""
-_MOST_ENLARGED: Final = 4.0
-_PAPER_SHARE: Final = 1 / 60
-"""What is wider than this share of the page's longer side both ways is no stroke: a table, a panel, a shadow."""
+_MAX_SIDE_PX: Final = 2400
+"""Longer side to which a larger page is reduced: A4 at 200 dpi is unchanged."""
+_MIN_SIDE_PX: Final = 1400
+"""Longer side to which a smaller page is enlarged, so that rules have a width and strokes a shape."""
+_MAX_ENLARGEMENT: Final = 4.0
+_WIDE: Final = 1 / 60
+"""Anything wider than this fraction of the page's longer side in both directions is not a stroke: a table, a shadow."""
 _DARKEST_PAPER: Final = 40
-"""Grey level below which paper in shadow is not told from ink any more."""
-_LEAST_DARKNESS: Final = 0.1
-"""Ink paler than this against its paper is taken for paper."""
+"""Minimum grey level of paper in shadow; below it ink cannot be distinguished."""
+_MIN_DARKNESS: Final = 0.1
+"""Minimum darkness of ink against its paper."""
 _NOISE_MARGIN: Final = 5.0
-"""Ink must stand out by so many standard deviations of the paper."""
-_PEN_SHARE: Final = 0.3
-"""Share of the page's dark ink at which a stroke ends; below lies what is printed under the writing."""
+"""Minimum darkness of ink in standard deviations of the paper."""
+_PEN_FRACTION: Final = 0.3
+"""Fraction of the page's dark ink at which a stroke ends; print under the writing is below it."""
 _FAINT: Final = 0.5
-"""Lines are looked for at this share of the level for ink."""
+"""Rules are searched at this fraction of the level for ink."""
 _MARGIN: Final = 0.25
-"""Paper around a proposal in its crop, in heights of what is written there."""
+"""Margin of a region's crop, in heights of the writing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """Where a number may stand: `box` around its ink, in pixels of the page as given.
+    """A region that may contain a number: `box` around its ink, in pixels of the page as given.
 
-    `pixels`: what to read, cut out of the page at the size at which it was searched, with a margin or all the field's
-    space, and without printed lines. `cells`: how many cells of a form's field hold the ink, 0 outside of a form.
+    `pixels`: the crop to read, at the working size, with a margin or the whole form field, without printed rules.
+    `cells`: the number of form cells with its ink, 0 outside of a form. `origin`: the crop's left and top at the
+    working size, which is `scale` times the page's.
     """
 
     box: Box
@@ -53,46 +54,44 @@ class Region:
 
     def on_page(self, box: Box) -> Box:
         """A box in `pixels` as a box on the page."""
-        left, top = self.origin
-        moved = Box(box.left + left, box.top + top, box.right + left, box.bottom + top)
-        return _unscaled(moved, self.scale)
+        return _unscale(box.moved(*self.origin), self.scale)
 
 
-def find_lines(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
-    """Where numbers may be on a page, ink dark on light, at most a few degrees askew; in reading order.
+def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
+    """The regions of a page that may contain numbers, ink dark on light, at most a few degrees askew.
 
-    Handwriting beside print stands alone where there is a gap; words come as one proposal each, lines of print too.
+    Handwriting beside print is separate if there is a gap. A word is one region, a line of print too.
     """
     scale = _working_scale(page)
-    work = _resized(page, scale)
-    paper = _paper(work)
+    work = _resize(page, scale)
+    paper = _paper_brightness(work)
     darkness = _darkness(work, paper)
-    level, faint = _levels(darkness)
+    level, faint = _ink_levels(darkness)
     if level is None:
         return []
-    ruling = find_ruling(darkness, faint_level=faint)
-    ink = _without(ruling, (darkness > level).view(np.uint8))
-    clean = _painted_over(work, paper, ruling, ink)
-    marks = lines_of_print(in_fields(find_marks(ink, ruling), ruling))
-    return [_region(mark, ruling, clean, scale) for mark in in_reading_order(marks)]
+    rules = find_page_rules(darkness, faint_level=faint)
+    ink = _remove_rules(rules, (darkness > level).view(np.uint8))
+    clean = _paint_over(work, paper, rules, ink)
+    candidates = join_print(join_fields(find_candidates(ink, rules), rules))
+    return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
 
 
 def _working_scale(page: UInt8[np.ndarray, "height width"]) -> float:
     longest = max(page.shape)
-    return float(min(max(_LEAST_PX / longest, 1.0), _LARGEST_PX / longest, _MOST_ENLARGED))
+    return float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
 
 
-def _resized(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.ndarray, "h w"]:
+def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.ndarray, "h w"]:
     if scale == 1:
         return page
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-    return np.asarray(cv2.resize(page, size, interpolation=how))
+    return np.asarray(cv2.resize(page, size, interpolation=interpolation))
 
 
-def _paper(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """How bright the paper is in each place; what is too wide for a stroke counts as paper."""
-    side = max(15, round(max(page.shape) * _PAPER_SHARE)) | 1
+def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """The brightness of the paper; anything too wide for a stroke counts as paper."""
+    side = max(15, round(max(page.shape) * _WIDE)) | 1
     paper = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     return np.asarray(cv2.blur(paper, (side // 2 | 1, side // 2 | 1)))
 
@@ -100,54 +99,56 @@ def _paper(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height
 def _darkness(
     page: UInt8[np.ndarray, "height width"], paper: UInt8[np.ndarray, "height width"]
 ) -> Float32[np.ndarray, "height width"]:
-    """How dark each place is against the paper around: 0 paper, 1 black."""
+    """Darkness against the paper around: 0 paper, 1 black."""
     return np.asarray(cv2.divide(cv2.subtract(paper, page), np.maximum(paper, _DARKEST_PAPER), dtype=cv2.CV_32F))
 
 
-def _levels(darkness: Float32[np.ndarray, "height width"]) -> tuple[float | None, float]:
-    """The darkness from which something is ink, None for bare paper, and that from which it may be a line."""
+def _ink_levels(darkness: Float32[np.ndarray, "height width"]) -> tuple[float | None, float]:
+    """The minimum darkness of ink, None for bare paper, and that of rules."""
     sample = darkness[::5, ::5]
     middle = float(np.median(sample))
     noise = float(np.median(np.abs(sample - middle))) / 0.674
-    least = max(_LEAST_DARKNESS, _NOISE_MARGIN * noise)
-    inked = sample[sample > least]
+    lightest = max(_MIN_DARKNESS, _NOISE_MARGIN * noise)
+    inked = sample[sample > lightest]
     if not inked.size:
         return None, 0.0
-    level = max(least, _PEN_SHARE * float(np.quantile(inked, 0.9)))
+    level = max(lightest, _PEN_FRACTION * float(np.quantile(inked, 0.9)))
     return level, max(_FAINT * level, _NOISE_MARGIN * noise)
 
 
-def _without(ruling: Ruling, ink: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """The ink without the lines, save where a stroke crosses one."""
-    rest = cv2.bitwise_and(ink, 1 - ruling.lines)
+def _remove_rules(rules: PageRules, ink: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """The ink without the rules, except where a stroke crosses one."""
+    rest = cv2.bitwise_and(ink, 1 - rules.both)
     across = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((9, 1), np.uint8))
     down = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((1, 9), np.uint8))
-    crossing = cv2.bitwise_or(cv2.bitwise_and(across, ruling.level), cv2.bitwise_and(down, ruling.upright))
+    crossing = cv2.bitwise_or(cv2.bitwise_and(across, rules.level), cv2.bitwise_and(down, rules.upright))
     return np.asarray(cv2.bitwise_or(rest, cv2.bitwise_and(ink, crossing)))
 
 
-def _painted_over(
+def _paint_over(
     page: UInt8[np.ndarray, "height width"],
     paper: UInt8[np.ndarray, "height width"],
-    ruling: Ruling,
+    rules: PageRules,
     ink: UInt8[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "height width"]:
-    """The page with paper in place of its lines, save where ink lies on them."""
-    rims = cv2.dilate(ruling.lines, np.ones((3, 3), np.uint8))
+    """The page with paper in place of its rules, except under ink."""
+    rims = cv2.dilate(rules.both, np.ones((3, 3), np.uint8))
     return np.where((rims > 0) & (cv2.dilate(ink, np.ones((3, 3), np.uint8)) == 0), paper, page)
 
 
-def _region(mark: Mark, ruling: Ruling, clean: UInt8[np.ndarray, "height width"], scale: float) -> Region:
-    """A mark with what to read of it: in a form's field all that is within its lines, where a first 1 may stand."""
-    box, margin = mark.box, max(2, round(_MARGIN * mark.box.height))
-    seen = Box(max(box.left - margin, 0), max(box.top - margin, 0), box.right + margin, box.bottom + margin)
-    if mark.cells and (cell := ruling.cell(box)):
-        seen = around(np.array([seen.as_list(), cell.as_list()]))
-    pixels = np.ascontiguousarray(clean[seen.top : seen.bottom, seen.left : seen.right])
-    return Region(_unscaled(box, scale), pixels, mark.cells, (seen.left, seen.top), scale)
+def _to_region(
+    candidate: Candidate, rules: PageRules, clean: UInt8[np.ndarray, "height width"], scale: float
+) -> Region:
+    """A candidate with its crop: in a form field everything inside its rules, where a first 1 may be."""
+    box, margin = candidate.box, max(2, round(_MARGIN * candidate.box.height))
+    crop = Box(max(box.left - margin, 0), max(box.top - margin, 0), box.right + margin, box.bottom + margin)
+    if candidate.cells and (cell := rules.cell(box)):
+        crop = Box.around([crop, cell])
+    pixels = np.ascontiguousarray(clean[crop.top : crop.bottom, crop.left : crop.right])
+    return Region(_unscale(box, scale), pixels, candidate.cells, (crop.left, crop.top), scale)
 
 
-def _unscaled(box: Box, scale: float) -> Box:
+def _unscale(box: Box, scale: float) -> Box:
     """A box at the working size as one on the page."""
     return Box(
         int(box.left / scale), int(box.top / scale), int(np.ceil(box.right / scale)), int(np.ceil(box.bottom / scale))

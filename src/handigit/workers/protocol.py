@@ -137,11 +137,11 @@ def _number_of(told: dict[str, Any], take: Callable[[], Blob]) -> Number:
         digits=tuple(_digit_of(digit, take) for digit in told["digits"]),
         alternatives=tuple((text, confidence) for text, confidence in told["alternatives"]),
         raw=told["raw"],
-        box=Box.of(told["box"]),
+        box=Box.from_list(told["box"]),
         page=told["page"],
     )
 
 
 def _digit_of(told: dict[str, Any], take: Callable[[], Blob]) -> Digit:
     glyph = np.frombuffer(take(), np.float32).reshape(28, 28) if told["glyph"] else None
-    return Digit.of(told, glyph=glyph)
+    return Digit.from_json(told, glyph=glyph)
