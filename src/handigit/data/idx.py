@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
-from handigit.atomic import replacing
+from handigit.atomic import write_file
 from handigit.data.dataset import check_labels
 from handigit.data.download import DAMAGE, open_unpacked, read_at_most
 from handigit.errors import BadDataFile
@@ -67,7 +67,7 @@ def write_idx(path: Path, array: Shaped[np.ndarray, "..."]) -> None:
         raise BadDataFile(f"{path}: IDX cannot hold {array.dtype}; give uint8, int8, int16, int32, float32 or float64")
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[kind], array.ndim, *array.shape)
     content = header + array.astype(kind).tobytes()
-    with replacing(path) as stream:
+    with write_file(path) as stream:
         # mtime=0: no time stamp inside, so equal content gives equal bytes.
         stream.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int64, Shaped, UInt8
 
-from handigit.atomic import replacing
+from handigit.atomic import write_file
 from handigit.data.dataset import Dataset, check_labels
 from handigit.data.pictures import Picture, read_pictures
 from handigit.errors import BadDataFile
@@ -62,7 +62,7 @@ def save_npz(dataset: Dataset, path: Path) -> None:
     if dataset.labels is not None:
         arrays["labels"] = dataset.labels
     arrays["skipped"] = np.array(dataset.skipped, dtype=np.str_)
-    with replacing(path) as stream:
+    with write_file(path) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
@@ -116,7 +116,8 @@ def _as_glyph_bytes(images: Shaped[np.ndarray, "..."], source: str) -> UInt8[np.
     scale = 255 if images.dtype.kind == "f" and high <= 1 else 1
     if not 0 <= low <= high <= 255:
         raise BadDataFile(f"{source} has values from {low:g} to {high:g}; give 0..255, or floats of 0..1")
-    return np.rint(images.reshape(-1, 28, 28) * scale).astype(np.uint8)
+    glyphs: UInt8[np.ndarray, "n 28 28"] = np.rint(images.reshape(-1, 28, 28) * scale).astype(np.uint8)
+    return glyphs
 
 
 def _labels(labels: Shaped[np.ndarray, "..."] | None, count: int, path: Path) -> Int64[np.ndarray, " n"] | None:

@@ -1,4 +1,4 @@
-"""Tables of 28x28 images: Kaggle's `train.csv` and `test.csv`, and their relatives without a header or with labels last.
+"""Tables of 28x28 images: Kaggle's `train.csv` and `test.csv`, also without a header or with labels last.
 
 A row has 784 pixels, row by row, ink bright on 0, and perhaps a label before or after them. Text may be UTF-8, UTF-16
 with a byte order mark (Excel's "Unicode text") or cp1252, with commas, semicolons or tabs.
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16, Int64
 
-from handigit.atomic import replacing
+from handigit.atomic import write_file
 from handigit.data.dataset import CLASSES, Dataset
 from handigit.errors import BadDataFile
 
@@ -92,7 +92,7 @@ def write_submission(path: Path, labels: Int64[np.ndarray, " n"]) -> None:
         DataError: the file cannot be written.
     """
     rows = "".join(f"{number},{label}\n" for number, label in enumerate(labels.tolist(), start=1))
-    with replacing(path) as stream:
+    with write_file(path) as stream:
         stream.write(f"ImageId,Label\n{rows}".encode())
 
 
@@ -108,7 +108,9 @@ def _find_columns(text: str, separator: str, path: Path) -> _Columns:
         return _Columns(names, label, has_header=True)
     expected = _PIXEL_NAMES[2] if "1x1" in pixels else _PIXEL_NAMES[0]
     missing = [name for name in expected if name not in pixels]
-    problem = f"column {missing[0]!r} is missing" if missing else f"columns are not {expected[0]}-{expected[-1]} in order"
+    problem = f"columns are not {expected[0]} to {expected[-1]} in order"
+    if missing:
+        problem = f"column {missing[0]!r} is missing"
     more = f" (as are {len(missing) - 1} more)" if len(missing) > 1 else ""
     raise BadDataFile(
         f"{path}: {problem}{more}; the first line must name the label (if known) and pixel0, ... pixel783, or hold "
