@@ -1,7 +1,6 @@
-"""What people write where a number is wanted, as characters: amounts, years, codes, counts, telephone numbers.
+"""Random texts of numbers as people write them: amounts, years, codes, counts, telephone numbers.
 
-The alphabet is that of number models: the ten digits, separators, and signs that stand beside numbers. It knows
-nothing of how any of it looks.
+The alphabet is that of number models: the ten digits, separators, and signs that occur beside numbers.
 """
 
 from collections.abc import Callable
@@ -10,22 +9,21 @@ from typing import Final
 import numpy as np
 
 ALPHABET: Final = "0123456789.,-/=$x?"
-"""What a number model tells apart: `=` closes an amount, `$` is any sign of a currency, `x` crosses out an empty place,
-`?` is anything that is no part of a number (a letter, a word, a scribble)."""
-LONGEST: Final = 12
-"""Digits in the longest number that is written here."""
+"""Classes of a number model: `=` closes an amount, `$` is any currency sign, `x` crosses out an empty place, `?` is
+anything that is not part of a number (a letter, a word, a scribble)."""
+MAX_DIGITS: Final = 12
 
-Maker = Callable[[np.random.Generator], str]
+TextGenerator = Callable[[np.random.Generator], str]
 
 
 def number(rng: np.random.Generator) -> str:
-    """A number as it is written, with its separators; a space is a wider gap."""
-    makers, shares = zip(*_KINDS, strict=True)
-    return _framed(makers[int(rng.choice(len(makers), p=np.array(shares) / sum(shares)))](rng), rng)
+    """A random number with its separators; a space is a wider gap."""
+    generators, weights = zip(*_GENERATORS, strict=True)
+    return _add_affixes(generators[int(rng.choice(len(generators), p=np.array(weights) / sum(weights)))](rng), rng)
 
 
-def digits_only(rng: np.random.Generator, *, shortest: int = 1, longest: int = LONGEST) -> str:
-    """Any digits; short numbers are more usual than long ones, runs of one digit more usual than chance has them."""
+def random_digits(rng: np.random.Generator, *, shortest: int = 1, longest: int = MAX_DIGITS) -> str:
+    """Random digits; short numbers are more frequent than long ones, and runs of one digit more than by chance."""
     count = int(np.clip(shortest + rng.gamma(1.6, 2.0), shortest, longest))
     text = "".join(str(value) for value in rng.integers(0, 10, count))
     if rng.random() < 0.4:
@@ -38,18 +36,18 @@ def digits_only(rng: np.random.Generator, *, shortest: int = 1, longest: int = L
 
 
 def _first_digit(rng: np.random.Generator) -> str:
-    """The digit that a count or an amount begins with: a 1 in three of ten (Benford 1938)."""
+    """The first digit of a count or an amount: a 1 in 30 % (Benford 1938)."""
     return str(int(10 ** rng.random()))
 
 
 def _round(rng: np.random.Generator) -> str:
-    """One or two digits and the zeros after them."""
+    """One or two digits followed by zeros."""
     return _first_digit(rng) + str(rng.integers(10)) * int(rng.random() < 0.5) + "0" * int(rng.integers(1, 5))
 
 
 def _amount(rng: np.random.Generator) -> str:
-    """Money: thousands set apart by a point, a comma or a gap, or not at all; now and then with cents."""
-    text = digits_only(rng, shortest=2, longest=8)
+    """Money: thousands separated by a point, comma or gap, or not at all; sometimes with cents."""
+    text = random_digits(rng, shortest=2, longest=8)
     mark = str(rng.choice([".", ".", ".", ",", " ", "", ""]))
     if len(text) > 3 and mark:
         head = len(text) % 3 or 3
@@ -71,15 +69,15 @@ def _date(rng: np.random.Generator) -> str:
 
 
 def _telephone(rng: np.random.Generator) -> str:
-    text = digits_only(rng, shortest=6, longest=LONGEST)
+    text = random_digits(rng, shortest=6, longest=MAX_DIGITS)
     mark = str(rng.choice(["-", " ", ""]))
     cut = int(rng.integers(2, 5))
     return text[:cut] + mark + text[cut:]
 
 
 def _padded(rng: np.random.Generator) -> str:
-    """A count in cells of which the first are crossed out, dashed or left empty."""
-    text = digits_only(rng, longest=4)
+    """A count in cells, the first of which are crossed out, dashed or empty."""
+    text = random_digits(rng, longest=4)
     return str(rng.choice(["x", "x", "-", "0", " ", ""])) * int(rng.integers(1, 3)) + text
 
 
@@ -88,13 +86,13 @@ def _fraction(rng: np.random.Generator) -> str:
 
 
 def _upright(rng: np.random.Generator) -> str:
-    """Little but upright strokes: a 1 that stands at an edge or beside its like is easily taken for a border."""
+    """Mostly upright strokes: a 1 at an edge or beside another is easily mistaken for a border."""
     text = "".join(str(value) for value in rng.choice([1, 1, 1, 1, 7, 4, 0, 9], int(rng.integers(1, 6))))
     return "1" + text[1:] if rng.random() < 0.6 else text
 
 
-def _framed(text: str, rng: np.random.Generator) -> str:
-    """The number between what keeps others from adding digits to it, or after a currency's sign."""
+def _add_affixes(text: str, rng: np.random.Generator) -> str:
+    """The number with marks that prevent added digits, or after a currency sign."""
     chance = rng.random()
     if chance < 0.05:
         return "$" + str(rng.choice(["", " "])) + text
@@ -105,8 +103,8 @@ def _framed(text: str, rng: np.random.Generator) -> str:
     return text
 
 
-_KINDS: Final[tuple[tuple[Maker, float], ...]] = (
-    (digits_only, 0.37),
+_GENERATORS: Final[tuple[tuple[TextGenerator, float], ...]] = (
+    (random_digits, 0.37),
     (_upright, 0.04),
     (_round, 0.08),
     (_amount, 0.26),
