@@ -12,7 +12,7 @@ import pytest
 
 from handigit.settings import Settings
 
-pytest_plugins = ("browsing", "desks")  # fixtures of all tests of pages
+pytest_plugins = ("browsing", "signing_in")  # fixtures of all tests of pages
 
 # Speed is measured in bench/: a test that fails because the machine is busy proves nothing.
 hypothesis.settings.register_profile("untimed", deadline=None)

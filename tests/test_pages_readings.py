@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browsing import check_accessible, check_narrow
-from signing_in import Open, emptied
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.store import Provenance, Role, Store, Truth
+from signing_in import Open, emptied
 from store_cases import PROVENANCE, doubt, number, page
 
 pytestmark = pytest.mark.browser

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browsing import PHONE, check_accessible, check_narrow
-from signing_in import Open, emptied
 from handigit.records import Box, Number, Outcome
-from handigit.store import Filter, Provenance, Policy, Role, Store, Truth
+from handigit.store import Filter, Policy, Provenance, Role, Store, Truth
+from signing_in import Open, emptied
 from store_cases import NO_SAMPLES, doubt, number
 
 pytestmark = pytest.mark.browser

@@ -1,1 +1,1 @@
-"""What the Learn page shows of the inside of a model."""
+"""Explanations of one reading: activations, nearest neighbours, occlusion maps, and the sentences beside them."""

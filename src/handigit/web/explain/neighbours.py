@@ -1,7 +1,6 @@
-"""A bank of drawn digits, and which of them are nearest to a glyph in a model's eyes.
+"""The synthetic digits most similar to a glyph, by a model's own features.
 
-The digits are drawn by the same pens as part of the model's training data; no data set is kept here. It knows arrays,
-nothing of pages.
+The bank is drawn by the same synthesiser as part of the training data; no data set is stored here.
 """
 
 from dataclasses import dataclass
@@ -12,16 +11,16 @@ import numpy as np
 from jaxtyping import Float32
 
 from handigit.synth.sets import Synthetic, digits
-from handigit.web.explain.activations import Inside
+from handigit.web.explain.activations import Activations
 
-BANK: Final = 600
+BANK_SIZE: Final = 600
 _SEED: Final = 6
-_STEP: Final = 100
+_BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbour:
-    """A drawn digit, and how far it is: 0 the same, 1 nothing in common."""
+    """A synthetic digit and its cosine distance: 0 identical, 1 nothing in common."""
 
     glyph: Float32[np.ndarray, "28 28"]
     label: int
@@ -29,30 +28,30 @@ class Neighbour:
 
 
 class Neighbours:
-    """The bank, as one model sees it; as pixels where there is nothing to be seen inside."""
+    """The bank's features under one model; raw pixels where the model cannot be inspected (`None`)."""
 
-    def __init__(self, inside: Inside | None) -> None:
-        self._inside = inside
+    def __init__(self, activations: Activations | None) -> None:
+        self._activations = activations
         glyphs = _bank().glyphs.astype(np.float32) / 255
-        parts = [self._features(glyphs[start : start + _STEP]) for start in range(0, BANK, _STEP)]
-        self._bank = np.concatenate(parts)
+        batches = [self._features(glyphs[start : start + _BATCH]) for start in range(0, BANK_SIZE, _BATCH)]
+        self._bank = np.concatenate(batches)
 
     def nearest(self, glyph: Float32[np.ndarray, "28 28"], *, count: int) -> list[Neighbour]:
-        """The drawn digits that are most alike, nearest first, by the cosine of their features."""
+        """The most similar digits, nearest first, by cosine distance."""
         distances = 1 - self._bank @ self._features(glyph[None])[0]
-        drawn = _bank()
+        bank = _bank()
         return [
-            Neighbour(drawn.glyphs[n].astype(np.float32) / 255, int(drawn.labels[n]), max(0.0, float(distances[n])))
+            Neighbour(bank.glyphs[n].astype(np.float32) / 255, int(bank.labels[n]), max(0.0, float(distances[n])))
             for n in np.argsort(distances)[:count].tolist()
         ]
 
     def _features(self, glyphs: Float32[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n features"]:
-        """Features of length one."""
-        values = self._inside.features(glyphs) if self._inside else glyphs.reshape(len(glyphs), -1)
+        """Unit-length feature vectors."""
+        values = self._activations.features(glyphs) if self._activations else glyphs.reshape(len(glyphs), -1)
         lengths = np.linalg.norm(values, axis=1, keepdims=True)
         return np.asarray(values / np.maximum(lengths, 1e-6), np.float32)
 
 
 @cache
 def _bank() -> Synthetic:
-    return digits(BANK, seed=_SEED)
+    return digits(BANK_SIZE, seed=_SEED)

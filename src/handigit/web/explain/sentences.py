@@ -1,76 +1,71 @@
-"""The steps of reading a digit in words: from their figures to the sentences beside them.
-
-It knows what a step found, not how; each sentence has the name of the element on the page that it goes into.
-"""
+"""The sentences on the Learn page, keyed by the id of the element that shows them."""
 
 import math
 from typing import Any, Final
 
 from handigit.records import Outcome, percent
-from handigit.web.wording import WORDS, sentence
+from handigit.web.wording import answer_sentence
 
-_AGAINST: Final = -0.1
-"""Share of what speaks most for a digit from which on what speaks against it is worth a word."""
+_NEGATIVE_EVIDENCE: Final = -0.1  # fraction of the strongest evidence from which counter-evidence is mentioned
 
 
-def sentences(told: dict[str, Any]) -> dict[str, str]:
-    """What the page says of these steps; nothing of those after the ink where there is none."""
-    says = _of_answer(told["answer"]) | _of_picture(told["picture"])
-    if told["glyph"] is None:
-        return says
+def sentences(steps: dict[str, Any]) -> dict[str, str]:
+    """Text for each step; steps after the ink are absent where there is none."""
+    texts = _answer(steps["answer"]) | _picture(steps["picture"])
+    if steps["glyph"] is None:
+        return texts
     return (
-        says | {"layers-says": _of_layers(told["layers"])} | _of_evidence(told["evidence"]) | _of_odds(told["answer"])
+        texts | {"layers-says": _layers(steps["layers"])} | _evidence(steps["evidence"]) | _thresholds(steps["answer"])
     )
 
 
-def of_layer(place: int, *, shown: int, count: int, side: int) -> str:
-    """A layer's maps: so many of them, so many pixels high."""
-    return f"Layer {place}: {shown} of {count} maps, {side} by {side} pixels each"
+def layer_caption(index: int, *, shown: int, count: int, side: int) -> str:
+    """The caption of one layer's feature maps."""
+    return f"Layer {index}: {shown} of {count} maps, {side} by {side} pixels each"
 
 
-def _of_picture(picture: dict[str, Any]) -> dict[str, str]:
+def _picture(picture: dict[str, Any]) -> dict[str, str]:
     ink = (
-        "The ink is the lighter of the two shades here, as on a blackboard, so light and dark are exchanged first."
+        "The ink is lighter than its background, as on a blackboard, so the picture is inverted first."
         if picture["reversed"]
-        else "First the reader asks which shade is paper; here the ink is darker than it, as usual."
+        else "First the reader decides which shade is paper. Here the ink is darker than the paper, as usual."
     )
     size = f"{picture['width']} by {picture['height']} pixels"
-    return {"picture-says": f"This is what the reader is given: {size}.", "ink-says": ink}
+    return {"picture-says": f"The reader receives this picture: {size}.", "ink-says": ink}
 
 
-def _of_layers(layers: list[dict[str, Any]]) -> str:
+def _layers(layers: list[dict[str, Any]]) -> str:
     if layers:
-        return "Of each layer those maps are shown in which most was found."
-    return "The model that reads now has no layers of pictures to show; it sees the digit as one long row of numbers."
+        return "For each layer, the most active maps are shown."
+    return "The active model has no feature maps to show. It sees the digit as one long row of numbers."
 
 
-def _of_evidence(found: dict[str, Any]) -> dict[str, str]:
-    times = math.exp(found["most"])
-    worse = "more than a thousand" if times > 1000 else f"{times:.{1 if times < 10 else 0}f}"
+def _evidence(evidence: dict[str, Any]) -> dict[str, str]:
+    ratio = math.exp(evidence["most"])
+    worse = "more than a thousand" if ratio > 1000 else f"{ratio:.{1 if ratio < 10 else 0}f}"
     against = (
-        "Where it is blue, the net would be surer without that ink."
-        if found["least"] < _AGAINST * found["most"]
-        else "Hardly anything speaks against it."
+        "Where it is blue, the network would be surer without that ink."
+        if evidence["least"] < _NEGATIVE_EVIDENCE * evidence["most"]
+        else "Hardly any ink is evidence against it."
     )
-    odds = f"Without its brightest spot the odds of a {found['value']} would be {worse} times worse."
+    odds = f"Without its brightest spot, the odds of a {evidence['value']} would be {worse} times worse."
     return {"evidence-says": f"{odds} {against}"}
 
 
-def _of_odds(answer: dict[str, Any]) -> dict[str, str]:
-    """How the scores become an answer."""
+def _thresholds(answer: dict[str, Any]) -> dict[str, str]:
     temperature = (
-        "The net’s ten scores become probabilities that sum to 1. They are divided by a temperature of "
-        f"{answer['temperature']} first, so that “90 % sure” is right nine times in ten."
+        f"The scores are first divided by a temperature ({answer['temperature']}), then turned into ten probabilities "
+        "that sum to 1. The temperature is chosen so that “90% sure” is right nine times in ten."
     )
     threshold = (
-        f"To be wrong at most once in {round(1 / answer['target_error'])} answers, it must be "
-        f"{percent(answer['threshold'])} sure; below that it asks a person."
+        f"To be wrong at most once in {round(1 / answer['target_error'])} answers, the reader must be "
+        f"{percent(answer['threshold'])} sure. Below that, a person decides."
     )
-    floor = f" Under {percent(answer['floor'])} it is no digit at all." if answer["floor"] > 0 else ""
+    floor = f" Under {percent(answer['floor'])} it is not a digit at all." if answer["floor"] > 0 else ""
     return {"temperature-says": temperature, "threshold-says": threshold + floor}
 
 
-def _of_answer(answer: dict[str, Any]) -> dict[str, str]:
+def _answer(answer: dict[str, Any]) -> dict[str, str]:
     outcome, text = Outcome(answer["outcome"]), answer["text"]
-    says = sentence(outcome, text, answer["confidence"], what="digit")
-    return {"text": text or "–", "words": says, "outcome": WORDS[outcome], "answer-says": says}
+    sentence = answer_sentence(outcome, text, answer["confidence"], expected="digit")
+    return {"text": text or "–", "words": sentence, "outcome": outcome.label, "answer-says": sentence}

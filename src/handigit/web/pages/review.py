@@ -1,4 +1,4 @@
-"""The page at /review: doubts and samples, one at a time. Its script takes them from `/v1/review`."""
+"""The page at /review: uncertain readings and spot checks, one at a time. Its script leases them from `/v1/review`."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response

@@ -1,29 +1,29 @@
-// A small form in which somebody says what stands there, and the way back.
+// The small form that corrects one reading, and undo.
 
 import { freshKey, post } from "./api.js";
-import { attempt, onSubmit, say, showRefusal } from "./dom.js";
+import { attempt, onSubmit, showError, toast } from "./dom.js";
 
-export class Corrector {
-  /** `onChange(reading)`: its truth is another now; `onClose(reading)`: the form has gone. */
+export class CorrectionForm {
+  /** `onChange(reading)` is called after its truth changes, `onClose(reading)` when the form closes. */
   constructor(form, { onChange, onClose }) {
     Object.assign(this, { form, onChange, onClose });
-    [this.input, this.refusal] = [form.querySelector("input"), form.querySelector(".refusal")];
+    [this.input, this.error] = [form.querySelector("input"), form.querySelector(".error")];
     form.remove();
     form.hidden = false;
     onSubmit(form, ({ value }) => {
       if (value === "cancel") this.close();
-      else this.#decide(value ? { outcome: value } : { text: this.input.value });
+      else this.#save(value ? { outcome: value } : { text: this.input.value });
     });
     form.addEventListener("keydown", (event) => {
-      event.stopPropagation(); // the picture has keys of its own
+      event.stopPropagation(); // the picture has its own keys
       if (event.key === "Escape") this.close();
     });
   }
 
-  /** Ask about a reading; `place(form)` puts the form where it belongs. */
+  /** Open the form for a reading; `place(form)` inserts it into the page. */
   open(reading, place) {
     this.reading = reading;
-    showRefusal(this.refusal, null);
+    showError(this.error, null);
     this.input.value = (reading.truth ?? reading).text;
     place(this.form);
     this.input.focus({ preventScroll: true });
@@ -41,21 +41,21 @@ export class Corrector {
     return attempt(async () => {
       await post(`/v1/corrections/${reading.correction}/undo`);
       reading.truth = reading.correction = null;
-      say("Taken back.");
+      toast("Undone.");
       this.onChange(reading);
     });
   }
 
-  async #decide(said) {
+  async #save(correction) {
     const reading = this.reading;
     try {
-      const { id, truth } = await post(`/v1/readings/${reading.id}/corrections`, { json: said, key: freshKey() });
+      const { id, truth } = await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key: freshKey() });
       Object.assign(reading, { truth, correction: id });
-      say("Noted.");
+      toast("Saved.");
       this.onChange(reading);
       this.close();
-    } catch (refusal) {
-      showRefusal(this.refusal, refusal);
+    } catch (error) {
+      showError(this.error, error);
     }
   }
 }
