@@ -1,4 +1,4 @@
-"""From looks at a line to a number: outcomes, boxes, alternatives, second looks, cells. Models are written by hand."""
+"""Decoded lines to numbers: outcomes, boxes, alternatives, test-time augmentation, cells. Models are hand-written."""
 
 import cv2
 import numpy as np
@@ -32,13 +32,13 @@ def frames(path: str, *, sure: float = 0.999) -> np.ndarray:
 
 
 class Spoken(LineEngine):
-    """A model that says one text at each look, the last for ever, and counts what it is shown."""
+    """A fake model: one text per call, the last one repeatedly; it counts its lines."""
 
     def __init__(self, *paths: str, sure: float) -> None:
         self.card, self.paths, self.sure, self.shown = CARD, list(paths), sure, 0
 
     def probabilities(self, lines, *, excluded=()):  # noqa: ARG002
-        """Its frames for each line."""
+        """Frames for each line."""
         self.shown += len(lines)
         return [frames(self.paths.pop(0) if len(self.paths) > 1 else self.paths[0], sure=self.sure) for _ in lines]
 
@@ -54,7 +54,7 @@ def seen() -> CropWithLine:
     return CropWithLine.of(page)
 
 
-def test_a_sure_number_is_read_with_its_separators_kept_apart(seen) -> None:
+def test_confident_number_is_read_and_raw_keeps_separators(seen) -> None:
     number = to_number(seen, looked("__1__2_._7__"), CARD, ReadOptions())
     assert (number.outcome, number.text, number.raw) == (Outcome.READ, "127", "12.7")
     assert [digit.value for digit in number.digits] == [1, 2, 7]
@@ -64,22 +64,22 @@ def test_a_sure_number_is_read_with_its_separators_kept_apart(seen) -> None:
     assert all(sum(digit.probabilities) == pytest.approx(1) for digit in number.digits)
 
 
-def test_an_unsure_number_is_a_doubt_with_its_text(seen) -> None:
+def test_uncertain_number_is_a_doubt_with_text(seen) -> None:
     number = to_number(seen, looked("__1__2_", sure=0.8), CARD, ReadOptions())
     assert (number.outcome, number.text) == (Outcome.DOUBT, "12")
 
 
 @pytest.mark.parametrize("path", ["__?__", "__x_-_", "_1_?_"])
-def test_what_is_likelier_no_number_is_told_so(seen, path) -> None:
+def test_probable_non_number_is_not_a_number(seen, path) -> None:
     number = to_number(seen, looked(path), CARD, ReadOptions())
     assert (number.outcome, number.text, number.digits) == (Outcome.NOT_A_NUMBER, "", ())
 
 
-def test_ink_that_the_model_sees_nothing_in_is_blank(seen) -> None:
+def test_line_decoded_as_empty_is_blank(seen) -> None:
     assert to_number(seen, looked("______"), CARD, ReadOptions()) is BLANK
 
 
-def test_texts_that_differ_in_separators_only_are_one(seen) -> None:
+def test_texts_that_differ_only_in_separators_are_merged(seen) -> None:
     both = DecodedLine([Hypothesis("1.2", 0.5), Hypothesis("12", 0.45), Hypothesis("1", 0.05)], frames("_1._2_"))
     number = to_number(seen, both, CARD, ReadOptions())
     assert (number.text, number.raw, number.confidence) == ("12", "1.2", pytest.approx(0.95))
@@ -89,13 +89,13 @@ def test_texts_that_differ_in_separators_only_are_one(seen) -> None:
     assert best.probability == pytest.approx(0.95)
 
 
-def test_a_sure_line_is_looked_at_once() -> None:
+def test_confident_line_is_decoded_once() -> None:
     engine = Spoken("_7_", sure=0.9999)
     assert decode_lines(engine, [np.zeros((32, 40), np.float32)])[0].hypotheses[0].text == "7"
     assert engine.shown == 1
 
 
-def test_an_unsure_line_is_looked_at_again_and_outvoted() -> None:
+def test_uncertain_line_is_decoded_again_and_outvoted() -> None:
     engine = Spoken("_7_", "_1_", "_1_", sure=0.8)
     assert decode_lines(engine, [np.zeros((32, 40), np.float32)])[0].hypotheses[0].text == "1"
     assert engine.shown == 3
@@ -106,7 +106,7 @@ def part(text: str, left: int, confidence: float = 0.9, raw: str | None = None) 
     return Number(outcome, text, confidence, raw=text if raw is None else raw, box=Box(left, 0, left + 10, 20))
 
 
-def test_cells_stand_in_their_order_and_fillers_are_left_out() -> None:
+def test_cells_are_joined_in_order_without_fillers() -> None:
     number = join_cells([part("7", 80), part("", 0, raw="x"), part("4", 40)])
     assert number is not None
     assert (number.text, number.outcome) == ("47", Outcome.DOUBT)
@@ -114,12 +114,12 @@ def test_cells_stand_in_their_order_and_fillers_are_left_out() -> None:
     assert number.box == Box(40, 0, 90, 20)
 
 
-def test_a_word_in_the_cells_is_no_number() -> None:
+def test_word_in_cells_is_not_a_number() -> None:
     assert join_cells([part("7", 0), part("", 40, raw="?")]) is None
     assert join_cells([part("", 0, raw="x")]) is None
 
 
-def test_the_surer_of_line_and_cells_stands_and_a_difference_is_a_doubt() -> None:
+def test_more_confident_of_line_and_cells_wins_and_difference_is_a_doubt() -> None:
     line = Number(Outcome.READ, "127", 0.95, box=Box(0, 0, 100, 20))
     same = pick_line_or_cells(line, Number(Outcome.DOUBT, "127", 0.5), ReadOptions(), CARD)
     assert (same.text, same.outcome, same.confidence) == ("127", Outcome.READ, 0.95)
@@ -127,25 +127,30 @@ def test_the_surer_of_line_and_cells_stands_and_a_difference_is_a_doubt() -> Non
     assert (weaker.text, weaker.outcome) == ("127", Outcome.DOUBT)
     stronger = pick_line_or_cells(line, Number(Outcome.DOUBT, "1127", 0.99), ReadOptions(), CARD)
     assert (stronger.text, stronger.outcome) == ("1127", Outcome.DOUBT)
-    assert pick_line_or_cells(line, Number(Outcome.DOUBT, "1127", 0.99), ReadOptions(constraint=parse_pattern(r"\d{3}")), CARD) is line
+    assert (
+        pick_line_or_cells(
+            line, Number(Outcome.DOUBT, "1127", 0.99), ReadOptions(constraint=parse_pattern(r"\d{3}")), CARD
+        )
+        is line
+    )
     assert pick_line_or_cells(line, None, ReadOptions(), CARD) is line
 
 
 @pytest.mark.parametrize(("confidence", "text"), [(0.6, "2078"), (0.2, "0")])
-def test_cells_that_lack_a_digit_are_believed_only_where_the_line_is_rather_wrong(confidence, text) -> None:
+def test_cells_with_fewer_digits_win_only_over_an_unlikely_line(confidence, text) -> None:
     line = Number(Outcome.DOUBT, "2078", confidence, box=Box(0, 0, 100, 20))
     found = pick_line_or_cells(line, Number(Outcome.DOUBT, "0", 0.99), ReadOptions(), CARD)
     assert (found.text, found.outcome) == (text, Outcome.DOUBT)
 
 
-def test_boxes_go_with_the_number_when_it_is_placed() -> None:
+def test_map_boxes_transforms_digits_too() -> None:
     moved = Number(Outcome.READ, "1", 1.0, box=Box(0, 0, 5, 9)).map_boxes(
         lambda box: Box(box.left + 10, box.top + 20, box.right + 10, box.bottom + 20)
     )
     assert moved.box == Box(10, 20, 15, 29)
 
 
-def test_an_alphabet_bars_the_other_characters_but_never_what_is_no_number() -> None:
+def test_alphabet_excludes_other_characters_but_never_unknown() -> None:
     engine = Reader().line_engine
     excluded = engine.excluded_classes("0123456789")
     left_out = {engine.card.alphabet[place - 1] for place in excluded}
@@ -157,12 +162,12 @@ def test_an_alphabet_bars_the_other_characters_but_never_what_is_no_number() -> 
     np.testing.assert_allclose(held[:, kept], free[:, kept] / free[:, kept].sum(axis=1, keepdims=True), rtol=1e-6)
 
 
-def test_an_alphabet_that_no_model_knows_is_named() -> None:
+def test_error_names_an_unknown_character_of_the_alphabet() -> None:
     with pytest.raises(PatternError, match="the alphabet '12a' contains 'a'; the model knows 0123456789"):
         Reader().number(np.zeros((40, 90), np.uint8), alphabet="12a")
 
 
-def test_alternatives_share_what_confidence_leaves(seen) -> None:
+def test_alternatives_share_the_remaining_confidence(seen) -> None:
     found = [Hypothesis("127", 0.5), Hypothesis("121", 0.3), Hypothesis("721", 0.2)]
     unsure = CARD.model_copy(update={"shift": -1.0})
     number = to_number(seen, DecodedLine(found, frames("__1__2__7__")), unsure, ReadOptions())
@@ -177,13 +182,13 @@ def test_alternatives_share_what_confidence_leaves(seen) -> None:
 @pytest.mark.parametrize(
     ("likelier", "stays"), [("845/557", False), ("12/34", True), ("3/11/26", True), ("85/100=", True)]
 )
-def test_a_slash_where_none_stands_is_rather_a_1(likelier, stays) -> None:
+def test_unusual_slash_becomes_a_1(likelier, stays) -> None:
     other = likelier.replace("/", "1")
     found = apply_slash_prior([Hypothesis(likelier, 0.6), Hypothesis(other, 0.3), Hypothesis("?", 0.05)])
     assert [one.raw for one in found[:2]] == ([likelier, other] if stays else [other, likelier])
     assert sum(one.probability for one in found) == pytest.approx(0.95)
 
 
-def test_a_sure_slash_stays_wherever_it_is() -> None:
+def test_certain_slash_stays() -> None:
     found = apply_slash_prior([Hypothesis("845/557", 0.97), Hypothesis("8451557", 0.02)])
     assert found[0].raw == "845/557"

@@ -1,4 +1,4 @@
-"""Numbers found on whole pages that our own synthesiser wrote: which are found, which are merged or cut in two."""
+"""Segmentation of pages drawn by the synthesiser: numbers found, merged, cut in two."""
 
 import cv2
 import numpy as np
@@ -56,7 +56,7 @@ def holders(regions: list[Region], box: Box, slack: int = 4) -> list[Region]:
 
 
 def assert_apart(regions: list[Region], boxes: dict[str, Box]) -> list[Region]:
-    """Each text is in one region of its own; returns these in the order of the texts."""
+    """Assert that each text has one region of its own; return these in the order of the texts."""
     found = []
     for text, box in boxes.items():
         mine = holders(regions, box)
@@ -75,7 +75,7 @@ TWO_COLUMNS: Written = {**COLUMN, **{(450, 80 + 90 * row): text for row, text in
 
 @pytest.mark.parametrize("ruling", ["plain", "ruled", "dotted"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_column_of_scores_on_any_paper(ruling, seed):
+def test_column_of_scores_on_any_paper(ruling, seed):
     page, boxes = written(COLUMN, paper=Paper(ruling=ruling, spacing=0.8), seed=seed)
     regions = find_regions(grey(page))
     assert_apart(regions, boxes)
@@ -83,7 +83,7 @@ def test_a_column_of_scores_on_any_paper(ruling, seed):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_most_of_a_column_on_squares_smaller_than_its_digits(seed):
+def test_column_on_squares_smaller_than_its_digits(seed):
     page, boxes = written(COLUMN, paper=Paper(ruling="squared", spacing=0.8), seed=seed)
     regions = find_regions(grey(page))
     whole = [text for text, box in boxes.items() if len(holders(regions, box, slack=6)) == 1]
@@ -101,14 +101,14 @@ def test_two_columns_are_read_row_by_row():
     assert read[:4] == ["17", "55", "208", "430"]
 
 
-def test_a_photograph_of_numbers():
+def test_photograph_of_numbers():
     page, boxes = written(COLUMN, paper=Paper(ruling="ruled"))
     camera = Camera(uneven=0.4, shadow=0.3, blur_px=0.8, noise=5, contrast=0.7, jpeg=60)
     regions = find_regions(grey(photograph(page, camera, np.random.default_rng(3))))
     assert_apart(regions, boxes)
 
 
-def test_print_is_proposed_by_the_line_and_handwriting_beside_it_stands_alone():
+def test_print_is_one_region_per_line_and_handwriting_beside_it_separate():
     under = Image.new("L", SIZE[::-1], 255)
     pen, font = ImageDraw.Draw(under), ImageFont.load_default(18)
     for line in range(20):
@@ -121,7 +121,7 @@ def test_print_is_proposed_by_the_line_and_handwriting_beside_it_stands_alone():
 
 
 def form(cells: int, rows: int, *, cell_px: int = 44) -> np.ndarray:
-    """Rows of fields at x = 500, each of so many cells in one frame, the dividers thin and pale."""
+    """Rows of fields at x = 500, each with this number of cells in one frame, the dividers thin and pale."""
     under = np.full(SIZE, 255, np.uint8)
     for row in range(rows):
         top = 100 + 120 * row
@@ -133,7 +133,7 @@ def form(cells: int, rows: int, *, cell_px: int = 44) -> np.ndarray:
 
 
 @pytest.mark.parametrize("cells", [2, 3, 5])
-def test_the_cells_of_a_field_belong_together(cells):
+def test_cells_of_a_field_are_joined(cells):
     digits: Written = {}
     for row, number in enumerate(("41793", "26958", "83142")):
         for cell, digit in enumerate(number[:cells]):
@@ -149,8 +149,8 @@ def test_the_cells_of_a_field_belong_together(cells):
         assert region.box.right > 500 + 44 * (cells - 1)
 
 
-def test_all_of_a_field_is_read_not_only_what_was_found_in_it() -> None:
-    """A thin 1 beside the frame looks like a piece of it, and is left to the reader of the crop."""
+def test_crop_of_a_field_includes_all_of_its_cells() -> None:
+    """A thin 1 beside the frame looks like a part of it and is left to the reader of the crop."""
     under = np.full(SIZE, 255, np.uint8)
     cv2.rectangle(under, (500, 100), (640, 152), 60, 2)
     cv2.line(under, (507, 110), (507, 142), 90, 2)  # thinner and paler than the frame, a few pixels beside it
@@ -163,7 +163,7 @@ def test_all_of_a_field_is_read_not_only_what_was_found_in_it() -> None:
     assert crop[20:40, 507 - field.left].max() < 160
 
 
-def test_the_frame_is_painted_over_and_the_digits_stay():
+def test_frame_is_painted_over_and_digits_stay():
     digits: Written = {(514 + 44 * cell, 112): digit for cell, digit in enumerate("417")}
     page, _ = written(digits, under=form(3, 1), height_px=28)
     (region,) = find_regions(grey(page))
@@ -173,7 +173,7 @@ def test_the_frame_is_painted_over_and_the_digits_stay():
     assert abs((small < 150).sum() / (alone < 150).sum() - 1) < 0.2
 
 
-def test_boxes_in_the_pixels_lead_back_to_the_page():
+def test_boxes_in_a_region_map_back_to_the_page():
     page, boxes = written({(300, 400): "628"})
     (region,) = find_regions(grey(page))
     left, top, width, height = cv2.boundingRect((region.pixels < 140).view(np.uint8))
@@ -182,11 +182,11 @@ def test_boxes_in_the_pixels_lead_back_to_the_page():
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])
-def test_a_page_of_one_shade_has_nothing(level):
+def test_uniform_page_has_no_regions(level):
     assert find_regions(np.full((700, 500), level, np.uint8)) == []
 
 
-def test_an_empty_sheet_with_lines_and_grain_has_next_to_nothing():
+def test_empty_ruled_sheet_has_few_regions():
     paper = Paper(ruling="squared", texture=4.0)
     page = draw_sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=np.random.default_rng(0))
     assert len(find_regions(grey(page))) <= 3
@@ -200,7 +200,7 @@ def test_any_size_of_page(size):
         assert 0 <= region.box.top < region.box.bottom <= size[0]
 
 
-def test_a_lone_one_is_no_line_and_a_frame_is():
+def test_lone_one_is_not_a_rule_but_a_frame_is():
     darkness = np.zeros((600, 600), np.float32)
     cv2.line(darkness, (300, 200), (302, 260), 1.0, 4)  # a 1
     cv2.ellipse(darkness, (400, 230), (16, 30), 0, 0, 360, 1.0, 4)  # a 0

@@ -1,4 +1,4 @@
-"""Digits of a line that stand alone, and what the digit model has to say in doubts."""
+"""Rescoring uncertain lines with the digit model."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="module")
 def clear(engine: Engine) -> dict[int, np.ndarray]:
-    """A drawn glyph of each digit that the digit model is sure of, in a field of 28 pixels."""
+    """A drawn glyph of each digit, of which the digit model is sure."""
     drawn = digits(300, seed=4)
     pixels = drawn.glyphs.astype(np.float32) / 255
     shares = engine.probabilities(pixels)
@@ -35,7 +35,7 @@ def line_of(glyphs: list[np.ndarray]) -> np.ndarray:
 
 
 def frames(texts: list[str], width: int) -> np.ndarray:
-    """Frames that are blank but where characters stand: those of all texts there are equally probable."""
+    """Frames that are blank between characters; the characters of all texts are equally probable."""
     count = width // 2
     shares = np.zeros((count, 1 + len(ALPHABET)))
     shares[:, 0] = 1
@@ -51,7 +51,7 @@ def doubts(first: str, second: str) -> list[Hypothesis]:
     return [Hypothesis(first, 0.5), Hypothesis(second, 0.3), Hypothesis("?", 0.1)]
 
 
-def test_the_text_that_the_digit_model_sees_comes_first(engine, clear) -> None:
+def test_text_that_the_digit_model_prefers_comes_first(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     found = rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), doubts("38", "35"), ALPHABET)
     assert [one.raw for one in found] == ["35", "38", "?"]
@@ -59,19 +59,20 @@ def test_the_text_that_the_digit_model_sees_comes_first(engine, clear) -> None:
     assert sum(one.probability for one in found) == pytest.approx(0.9)
 
 
-def test_it_makes_no_text_surer_than_a_doubt(engine, clear) -> None:
+def test_rescoring_never_exceeds_a_doubt(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("35", 0.85), Hypothesis("38", 0.14)]
-    assert rescore_with_digit_model(engine, line, frames(["35", "38"], line.shape[1]), texts, ALPHABET)[0].probability == UNCERTAIN_BELOW
+    best = rescore_with_digit_model(engine, line, frames(["35", "38"], line.shape[1]), texts, ALPHABET)[0]
+    assert best.probability == UNCERTAIN_BELOW
 
 
-def test_what_is_sure_stays_as_it_is(engine, clear) -> None:
+def test_certain_text_is_unchanged(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("38", 0.95), Hypothesis("35", 0.04)]
     assert rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
 
 
-def test_digits_that_touch_are_left_to_the_number_model(engine, clear) -> None:
+def test_touching_digits_are_not_rescored(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     line[24:27, 10:42] = 1
     texts = doubts("38", "35")
@@ -79,19 +80,19 @@ def test_digits_that_touch_are_left_to_the_number_model(engine, clear) -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [Hypothesis("7", 0.6)], [Hypothesis("7", 0.5), Hypothesis("71", 0.4)]])
-def test_texts_that_dispute_no_digit_are_left_alone(engine, texts) -> None:
+def test_texts_without_a_disputed_digit_are_unchanged(engine, texts) -> None:
     line = np.zeros((32, 48), np.float32)
     assert rescore_with_digit_model(engine, line, frames(["77"], 48), texts, ALPHABET) == texts
 
 
-def test_texts_without_any_probability_are_left_alone(engine, clear) -> None:
+def test_texts_of_probability_zero_are_unchanged(engine, clear) -> None:
     line = line_of([clear[3], clear[5]])
     texts = [Hypothesis("38", 0.0), Hypothesis("35", 0.0)]
     assert rescore_with_digit_model(engine, line, frames(["38", "35"], line.shape[1]), texts, ALPHABET) == texts
 
 
-def test_the_bar_of_a_digit_goes_with_it(engine, clear) -> None:
-    """A stroke that stands apart belongs to the nearest character, so a broken digit is seen whole."""
+def test_loose_bar_belongs_to_its_digit(engine, clear) -> None:
+    """A loose stroke belongs to the nearest character, so a broken digit is complete."""
     broken = clear[5].copy()
     rows = np.flatnonzero(broken.any(axis=1))
     broken[rows[0] + 5] = 0

@@ -1,4 +1,4 @@
-"""From frames to texts: probabilities that add up, constraints, and where each character is."""
+"""CTC decoding: probabilities, constraints, alignment."""
 
 import itertools
 
@@ -29,16 +29,16 @@ def collapsed(path: tuple[int, ...]) -> tuple[int, ...]:
     ("path", "text"),
     [("__1_11__2_", "112"), ("77__7", "77"), ("5", "5"), ("____", ""), ("1_.5", "1.5"), ("0_0_0", "000")],
 )
-def test_the_surest_path_is_read(path, text) -> None:
+def test_most_probable_path_is_decoded(path, text) -> None:
     assert decode(frames(path), ALPHABET)[0].raw == text
 
 
-def test_certain_blanks_part_equal_digits() -> None:
+def test_blanks_separate_equal_digits() -> None:
     assert decode(frames("1_1", sure=0.999999), ALPHABET)[0].text == "11"
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_with_room_for_all_probabilities_are_those_of_all_paths_added_up(seed) -> None:
+def test_wide_beam_sums_the_probabilities_of_all_paths(seed) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("handigit.read.ctc._BEAM", 1000)
         patch.setattr("handigit.read.ctc._PRUNE_BELOW", 0.0)
@@ -56,13 +56,13 @@ def check_probabilities(seed: int) -> None:
         assert found.probability == pytest.approx(true)
 
 
-def test_separators_are_left_out_of_the_text() -> None:
+def test_text_has_no_separators() -> None:
     best = decode(frames("1_5_._7_2_8"), ALPHABET)[0]
     assert (best.raw, best.text, best.is_number) == ("15.728", "15728", True)
 
 
 @pytest.mark.parametrize("path", ["?", "1_?_2", "-_-", "x", "____"])
-def test_what_holds_other_things_or_no_digit_is_no_number(path) -> None:
+def test_texts_with_unknowns_or_without_digits_are_not_numbers(path) -> None:
     assert not decode(frames(path), ALPHABET)[0].is_number
 
 
@@ -70,7 +70,7 @@ def test_what_holds_other_things_or_no_digit_is_no_number(path) -> None:
     ("pattern", "text"),
     [(r"\d{5}", "12345"), ("99999", "12345"), ("YYYY", "2026"), ("DD.MM.YYYY", "01022026"), (r"[12]\d{3}", "1999")],
 )
-def test_patterns_allow_what_they_say(pattern, text) -> None:
+def test_patterns_allow_matching_digits(pattern, text) -> None:
     asked = parse_pattern(pattern)
     assert asked.allows(text)
     assert asked.may_begin(text[:2])
@@ -78,12 +78,12 @@ def test_patterns_allow_what_they_say(pattern, text) -> None:
     assert not asked.allows(text[:-1])
 
 
-def test_a_pattern_that_is_none_is_named() -> None:
+def test_error_names_an_invalid_pattern() -> None:
     with pytest.raises(PatternError, match="is not a regular expression"):
         parse_pattern(r"(\d")
 
 
-def test_a_constraint_finds_the_likeliest_text_that_it_allows() -> None:
+def test_constraint_finds_the_best_allowed_text() -> None:
     shares = frames("1_2_3", sure=0.9)
     shares[2, 0] = 0.06  # perhaps there was nothing
     best = decode(shares, ALPHABET, constraint=parse_pattern(r"\d{2}"))
@@ -92,7 +92,7 @@ def test_a_constraint_finds_the_likeliest_text_that_it_allows() -> None:
     assert sum(one.probability for one in best) == pytest.approx(1)
 
 
-def test_a_constraint_that_nothing_meets_leaves_nothing() -> None:
+def test_unsatisfiable_constraint_gives_no_text() -> None:
     assert decode(frames("1"), ALPHABET, constraint=parse_pattern(r"\d{5}")) == []
 
 
@@ -109,7 +109,7 @@ def test_alignment_keeps_the_order(text) -> None:
     assert spans[:, 0].tolist() == list(range(0, 2 * len(text), 2))
 
 
-def test_frames_that_certainly_hold_nothing_move_no_character() -> None:
+def test_skipping_blank_frames_moves_no_character() -> None:
     path = "_____11___1____2_____"
     spans = align(frames(path, sure=0.999999), [1 + int(digit) for digit in "112"])
     assert spans.tolist() == [[5, 7], [10, 11], [15, 16]]
