@@ -1,4 +1,4 @@
-"""Other hands: turning, shearing, scaling, shifting and warping whole batches, in one resampling."""
+"""Other hands: rotate, shear, scale, shift and warp whole batches, in one resampling."""
 
 import math
 from functools import cache
@@ -12,33 +12,33 @@ from handigit.augment.random import SIDE, Glyphs, chance, uniform
 from handigit.recipe import Recipe
 
 FAR = 2.5
-"""How many times as far `recipe.far` bends."""
+"""Factor on all strengths for the fraction `recipe.far` of the glyphs."""
 _ELASTIC_KNOTS = 6  # a displacement every 28/5 px: bends a stroke without breaking it
 
 
-def bend(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
-    """Turn, shear, scale, shift and warp, in one resampling so that the ink is blurred only once."""
+def warp(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
+    """Rotate, shear, scale, shift and warp, in one resampling so that the ink is blurred only once."""
     count = len(glyphs)
-    numbers, map_of_numbers = affine_matrices(count, recipe, generator).view(count, -1), _affine_map()
+    parameters, to_grid = affine_matrices(count, recipe, generator).view(count, -1), _affine_map()
     if recipe.elastic_px:
         knots = torch.randn((count, 2 * _ELASTIC_KNOTS**2), generator=generator) * (recipe.elastic_px * 2 / SIDE)
-        numbers, map_of_numbers = torch.cat([numbers, knots], dim=1), _elastic_map()
-    # Where each pixel comes from is linear in a glyph's few numbers, so one matrix product serves the whole batch.
-    grid = (numbers.to(glyphs.device) @ map_of_numbers.to(glyphs.device)).view(count, SIDE, SIDE, 2)
+        parameters, to_grid = torch.cat([parameters, knots], dim=1), _elastic_map()
+    # Source positions are linear in a glyph's few parameters, so one matrix product serves the whole batch.
+    grid = (parameters.to(glyphs.device) @ to_grid.to(glyphs.device)).view(count, SIDE, SIDE, 2)
     return F.grid_sample(glyphs, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 @cache
 def _affine_map() -> Float[Tensor, "6 1568"]:
-    """From a 2x3 matrix to (x, y) for every output pixel, as `affine_grid` gives them; the picture spans -1..1."""
+    """Map from a 2x3 matrix to (x, y) of every output pixel, as `affine_grid` does; the picture spans -1..1."""
     centres = (torch.arange(SIDE) + 0.5) * 2 / SIDE - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")
     return _for_both_axes(torch.stack([x, y, torch.ones_like(x)]))
 
 
 @cache
-def _elastic_map() -> Float[Tensor, "numbers 1568"]:
-    """The same from a matrix followed by the displacements at the knots, in x and then in y: bicubic between them."""
+def _elastic_map() -> Float[Tensor, "parameters 1568"]:
+    """Map from a 2x3 matrix and the knots' displacements in x, then in y, interpolated bicubically."""
     unit = torch.eye(_ELASTIC_KNOTS)[None, None]
     spread = F.interpolate(unit, size=(SIDE, _ELASTIC_KNOTS), mode="bicubic", align_corners=True)[0, 0]
     knots = torch.einsum("ya,xb->abyx", spread, spread).reshape(-1, SIDE, SIDE)
@@ -47,8 +47,8 @@ def _elastic_map() -> Float[Tensor, "numbers 1568"]:
 
 def _for_both_axes(fields: Float[Tensor, "fields 28 28"]) -> Float[Tensor, "twice 1568"]:
     """The fields as displacements in x, then as displacements in y."""
-    none = torch.zeros_like(fields)
-    return torch.cat([torch.stack([fields, none], dim=-1), torch.stack([none, fields], dim=-1)]).flatten(1)
+    zeros = torch.zeros_like(fields)
+    return torch.cat([torch.stack([fields, zeros], dim=-1), torch.stack([zeros, fields], dim=-1)]).flatten(1)
 
 
 def affine_matrices(count: int, recipe: Recipe, generator: Generator) -> Float[Tensor, "n 2 3"]:
