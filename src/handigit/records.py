@@ -41,7 +41,7 @@ OUTCOME_WORDS: Final = {
 def percent(fraction: float) -> str:
     """A fraction as people read it, such as "95.2%"; never rounded to 100% or to 0%.
 
-    `static/words.js` has the same rule, and a test compares them.
+    `static/wording.js` has the same rule, and a test compares them.
     """
     if fraction >= 0.9995:
         return ">99.9%"
@@ -175,22 +175,23 @@ class Number:
         return replace(self, digits=digits, box=transform(self.box) if self.box else None)
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
-        """The number as JSON types; `full` adds `raw`, `value` and what `Digit.to_json(full=True)` adds.
+        """The number as JSON types; `full` adds what `Digit.to_json(full=True)` adds, and gives `value` as text.
 
         Probabilities have six decimals; only the full form keeps the number's own confidence exact.
         """
         fields = {
             "page": self.page,
             "outcome": self.outcome.value,
+            "raw": self.raw,
             "text": self.text,
+            "value": value_to_json(self.value),
             "confidence": self.confidence if full else round(self.confidence, 6),
             "box": self.box.as_list() if self.box else None,
             "digits": [digit.to_json(full=full) for digit in self.digits],
             "alternatives": [[text, round(confidence, 6)] for text, confidence in self.alternatives],
         }
-        if not full:
-            return fields
-        return fields | {"raw": self.raw, "value": None if self.value is None else str(self.value)}
+        # A float would lose digits of a long decimal number.
+        return fields | {"value": None if self.value is None else str(self.value)} if full else fields
 
     @classmethod
     def from_json(
