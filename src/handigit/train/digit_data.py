@@ -1,6 +1,6 @@
-"""From a recipe to the samples it learns from, and the facts that a run keeps about them.
+"""Load what a digit recipe trains on: data sets, validation split, non-digits, and their fingerprints.
 
-The test set is not opened here: `handigit evaluate` alone does that, and reports whether it overlaps.
+The test set is never opened here: only `handigit evaluate` does that, and it reports overlap with the training data.
 """
 
 import logging
@@ -20,45 +20,45 @@ from handigit.synth import digits, nondigits
 from handigit.train.run import describe_machine
 
 log = logging.getLogger(__name__)
-DRAWN = "synth:"
+SYNTHETIC = "synth:"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Samples to learn from, samples to choose by, what is no digit, and what a run says of them."""
+class DigitData:
+    """Training and validation digits, non-digits, and the metadata that a run keeps about them."""
 
     train: Dataset
     validation: Dataset
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     outliers: Dataset | None = None
 
     def __str__(self) -> str:
-        counts = self.facts["samples"]
-        text = f"{counts['train']:,} samples to learn from, {counts['validation']:,} to choose by"
+        counts = self.metadata["samples"]
+        text = f"{counts['train']:,} training samples, {counts['validation']:,} for validation"
         if dropped := counts["duplicates_dropped_from_train"]:
-            text += f"; {dropped} exact duplicates of those taken out of training"
+            text += f"; {dropped} exact duplicates of validation samples dropped from training"
         if skipped := counts["unreadable_inputs_skipped"]:
-            text += f"; {skipped} inputs skipped, which `handigit data show` names"
+            text += f"; {skipped} unreadable inputs skipped (`handigit data show` lists them)"
         return text
 
 
-def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
-    """Load the recipe's data from `folder`, cut the validation split, and take exact duplicates apart.
+def load_digit_data(recipe: Recipe, *, folder: Path, device: torch.device) -> DigitData:
+    """Load the recipe's data sets from `folder` and cut the validation split, without duplicates across the cut.
 
     Raises:
-        DataError: a set that is missing or damaged, or a validation split larger than the data.
+        DataError: a set is missing or damaged, or the validation split leaves nothing to train on.
     """
     sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
     everything = sets[0] if len(sets) == 1 else concatenate(sets, name="+".join(s.name for s in sets))
     if recipe.validation >= len(everything):
         raise DataError(
-            f"{everything.name}: a validation split of {recipe.validation} leaves nothing of {len(everything)} samples "
-            "to learn from; give a smaller --validation"
+            f"{everything.name}: a validation split of {recipe.validation} leaves no training samples out of "
+            f"{len(everything)}; give a smaller --validation"
         )
     parts = split(everything, validation=recipe.validation, seed=recipe.drawn_from)
     outliers = load_outliers(recipe, folder=folder)
     log.info("loaded %s", ", ".join(f"{s.name} ({len(s):,} samples)" for s in sets))
-    facts = {
+    metadata = {
         "code_version": code_version(),
         "data": {s.name: s.fingerprint for s in sets},
         "outliers": {outliers.name: outliers.fingerprint} if outliers else {},
@@ -70,50 +70,50 @@ def prepare(recipe: Recipe, *, folder: Path, device: torch.device) -> Prepared:
         },
         "machine": describe_machine(device),
     }
-    return Prepared(parts.train, parts.validation, facts, outliers)
+    return DigitData(parts.train, parts.validation, metadata, outliers)
 
 
 def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
-    """A data set by name or path; `synth:40000` is that many digits drawn by `handigit.synth`.
+    """A data set by name or path; `synth:40000` draws that many digits with `handigit.synth`.
 
-    `omniglot:440` is the first 440 of a set: the rest stays unseen, to measure on.
+    `omniglot:440` is the first 440 samples of a set; the rest stays unseen, for measuring.
 
     Raises:
-        DataError: as `handigit.data.load`, or no number after `synth:`.
+        DataError: as `handigit.data.load`, or no count after `synth:`.
     """
-    if not source.startswith(DRAWN):
-        name, _, first = source.rpartition(":")
-        if name and first.isdecimal():
-            whole = load(name, folder=folder, part="train")
-            return replace(whole.take(np.arange(min(int(first), len(whole)))), name=source)
+    if not source.startswith(SYNTHETIC):
+        name, _, count = source.rpartition(":")
+        if name and count.isdecimal():
+            dataset = load(name, folder=folder, part="train")
+            return replace(dataset.take(np.arange(min(int(count), len(dataset)))), name=source)
         return load(source, folder=folder, part="train")
     drawn = digits(_count(source), seed=seed)
     return Dataset(source, drawn.glyphs, drawn.labels)
 
 
 def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
-    """The data sets that a recipe names, each with its fingerprint.
+    """Fingerprint of each data set that the recipe names.
 
     Raises:
         DataError: as `load_source`.
     """
     sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
-    return {one.name: one.fingerprint for one in sets}
+    return {dataset.name: dataset.fingerprint for dataset in sets}
 
 
 def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
-    """What the recipe gives as no digit; labels that such a set may have are left aside.
+    """The recipe's non-digits, without labels; None if it names none.
 
     Raises:
         DataError: as `load_source`.
     """
     if not recipe.outliers:
         return None
-    # Another seed than the digits', so that no writer draws both.
+    # Another seed than for the digits, so that no synthetic writer draws both.
     seed = recipe.drawn_from + 1_000_000
     glyphs = [
         nondigits(_count(source), seed=seed).glyphs
-        if source.startswith(DRAWN)
+        if source.startswith(SYNTHETIC)
         else load_source(source, folder=folder, seed=seed).glyphs
         for source in recipe.outliers
     ]
@@ -122,14 +122,14 @@ def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
 
 def _count(source: str) -> int:
     """The number in `synth:40000`."""
-    count = source.removeprefix(DRAWN)
+    count = source.removeprefix(SYNTHETIC)
     if not count.isdecimal() or not int(count):
-        raise DataError(f"{source}: {count!r} is no number of glyphs to draw; write it as {DRAWN}40000")
+        raise DataError(f"{source}: {count!r} is not a number of glyphs to draw; write it as {SYNTHETIC}40000")
     return int(count)
 
 
 def code_version() -> str:
-    """The package's version, with the commit where this is a source checkout."""
+    """The package's version, with the commit in a source checkout."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return version("handigit")
