@@ -1,7 +1,6 @@
-"""One request and its answer, watched on the way: how much comes in and how fast, what goes out, under which id.
+"""Limits on one request while its body arrives, and the headers of every response.
 
-A body that is larger than allowed, or comes too slowly, ends in a problem while it still comes in; nothing of it is
-gathered here. It knows ASGI's messages, not what they mean.
+A body that is larger than allowed, or arrives too slowly, ends in a problem at that moment; nothing of it is held here.
 """
 
 import asyncio
@@ -13,17 +12,17 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
-from handigit.web.problems import TOO_LARGE, TOO_SLOW, Problem
+from handigit.web.problems import SLOW_UPLOAD, TOO_LARGE, Problem
 
-_OWN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_PAUSE_S: Final = 20.0
+_CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_MAX_PAUSE_S: Final = 20.0
 """Longest wait for the next bytes of a body."""
-_SLOWEST: Final = 10_000
-"""Bytes a second that a body must bring on average once the first `_PAUSE_S` are over."""
+_MIN_BYTES_PER_S: Final = 10_000
+"""Average rate that a body must reach once the first `_MAX_PAUSE_S` are over."""
 _DISCARD_S: Final = 5.0
-"""How long the rest of a refused body is read and thrown away, so that its sender gets to read the answer."""
-TRIFLE: Final = 64 * 1024
-"""A refused body that is smaller than this costs less to read than a new connection."""
+"""How long the rest of a rejected body is read and dropped: a connection cut while bytes arrive loses the response."""
+SMALL_BODY: Final = 64 * 1024
+"""Drain smaller rejected bodies: cheaper than a reconnect."""
 
 HEADERS: Final[dict[bytes, bytes]] = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -35,41 +34,41 @@ HEADERS: Final[dict[bytes, bytes]] = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
-"""On every answer that does not bring its own."""
+"""On every response that does not set its own."""
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:
-    """The id that the caller has given a request, if it can do no harm, or a new one."""
-    own = headers.get(b"x-request-id", b"")
-    if own and _OWN_ID.fullmatch(own):
-        return own.decode()
-    return f"{random.getrandbits(128):032x}"  # no secret, and to ask the system for one takes longer
+    """The client's `X-Request-ID` if it is harmless, or a new one."""
+    client_id = headers.get(b"x-request-id", b"")
+    if client_id and _CLIENT_ID.fullmatch(client_id):
+        return client_id.decode()
+    return f"{random.getrandbits(128):032x}"  # not a secret, and os.urandom takes longer
 
 
-class Exchange:
-    """Stands between the server and the application for one request."""
+class RequestGuard:
+    """Wraps `receive` and `send` of one request."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_bytes: float) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers)
-        self.began = time.perf_counter()
+        self.started = time.perf_counter()
         self.received = 0
         self.status = 0
         self.finished = False
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
-        self._whole = not (b"transfer-encoding" in self.headers or self.declared)
+        self._complete = not (b"transfer-encoding" in self.headers or self.declared)
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     @property
     def declared(self) -> int:
-        """The body's length as its sender says; 0 where nothing is said."""
+        """The body's declared length; 0 if none is declared."""
         length = self.headers.get(b"content-length", b"0")
         return int(length) if length.isdigit() else 0
 
     def check_declared(self) -> None:
-        """Refuse by the declared length.
+        """Check the declared length.
 
         Raises:
             Problem: too large.
@@ -83,22 +82,22 @@ class Exchange:
         Raises:
             Problem: too large, or too slow.
         """
-        if self._whole:
+        if self._complete:
             return await self._receive()
         message = await self._next_chunk()
         self.received += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self._complete = not message.get("more_body", False)
         if self.received > self._max_bytes:
             raise self._too_large()
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass an answer's message on, with what every answer carries."""
+        """Pass a response's message on, with the headers that every response has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._own_headers(message)]
+            message["headers"] = [*message["headers"], *self._extra_headers(message)]
             await self._send(message)
-        elif self._whole or message.get("more_body"):
+        elif self._complete or message.get("more_body"):
             self.finished = not message.get("more_body", False)
             await self._send(message)
         else:
@@ -107,26 +106,25 @@ class Exchange:
             self.finished = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _own_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
-        there = {name.lower() for name, _ in message["headers"]}
-        added = [(name, value) for name, value in HEADERS.items() if name not in there]
-        added.append((b"x-request-id", self.request_id.encode()))
-        if not self._whole and not 0 < self.declared <= TRIFLE:
-            added.append((b"connection", b"close"))
-        return added
+    def _extra_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        present = {name.lower() for name, _ in message["headers"]}
+        extra = [(name, value) for name, value in HEADERS.items() if name not in present]
+        extra.append((b"x-request-id", self.request_id.encode()))
+        if not self._complete and not 0 < self.declared <= SMALL_BODY:
+            extra.append((b"connection", b"close"))
+        return extra
 
     async def _next_chunk(self) -> Message:
-        spent = time.perf_counter() - self.began
-        if spent > _PAUSE_S + self.received / _SLOWEST:
+        elapsed = time.perf_counter() - self.started
+        if elapsed > _MAX_PAUSE_S + self.received / _MIN_BYTES_PER_S:
             raise self._too_slow()
         try:
-            async with asyncio.timeout(_PAUSE_S):
+            async with asyncio.timeout(_MAX_PAUSE_S):
                 return await self._receive()
         except TimeoutError:
             raise self._too_slow() from None
 
     async def _discard(self) -> None:
-        """Read on for a while and keep nothing: a connection cut while bytes come in loses the answer too."""
         try:
             async with asyncio.timeout(_DISCARD_S):
                 while (message := await self._receive())["type"] == "http.request" and message.get("more_body"):
@@ -135,13 +133,15 @@ class Exchange:
             pass
 
     def _too_large(self) -> Problem:
-        here = f"{self.declared:,} bytes" if self.declared else f"more than {self.received:,} bytes"
-        most = f"{self._max_bytes:,.0f}"
+        size = f"{self.declared:,} bytes" if self.declared else f"more than {self.received:,} bytes"
+        limit = f"{self._max_bytes:,.0f}"
         return Problem(
-            TOO_LARGE, f"the request has {here}, {most} are allowed; send less at once, or raise HANDIGIT_MAX_UPLOAD_MB"
+            TOO_LARGE,
+            f"the request has {size}, {limit} are allowed; send less at once, or raise HANDIGIT_MAX_UPLOAD_MB",
         )
 
     def _too_slow(self) -> Problem:
         return Problem(
-            TOO_SLOW, f"{self.received:,} bytes came before the connection stalled; send it again, or send less at once"
+            SLOW_UPLOAD,
+            f"{self.received:,} bytes arrived before the connection stalled; send it again, or send less at once",
         )

@@ -1,46 +1,43 @@
-"""What OpenAPI is told where code alone does not say it: bodies that are pictures, the answers' shape, the problems.
-
-It knows the shapes, not how they come about; a test holds them against real answers.
-"""
+"""OpenAPI schemas that FastAPI cannot infer: picture bodies, answers, problems."""
 
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-LINES: Final = "application/jsonl"
+JSON_LINES: Final = "application/jsonl"
 
 _BOX: Final = {"type": ["array", "null"], "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}
-_SHARE: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_PROBABILITY: Final = {"type": "number", "minimum": 0, "maximum": 1}
 _DIGIT: Final = {
     "type": "object",
     "required": ["value", "confidence", "box"],
     "properties": {
         "value": {"type": ["integer", "null"], "minimum": 0, "maximum": 9},
-        "confidence": _SHARE,
+        "confidence": _PROBABILITY,
         "box": _BOX,
     },
 }
-NUMBER: Final[dict[str, Any]] = {
+NUMBER_SCHEMA: Final[dict[str, Any]] = {
     "title": "Number",
     "type": "object",
     "required": ["source", "page", "outcome", "text", "confidence", "box", "digits", "alternatives", "model"],
     "properties": {
-        "id": {"type": ["integer", "null"], "description": "The reading's number in the store; null: not kept"},
+        "id": {"type": ["integer", "null"], "description": "The reading's id in the store; null: not stored"},
         "source": {"type": "string"},
         "page": {"type": "integer", "minimum": 0},
         "outcome": {"enum": ["read", "doubt", "blank", "not_a_number"]},
         "text": {"type": "string", "pattern": "^[0-9]*$"},
-        "confidence": _SHARE,
+        "confidence": _PROBABILITY,
         "box": _BOX,
         "digits": {"type": "array", "items": _DIGIT},
         "alternatives": {
             "type": "array",
-            "items": {"type": "array", "prefixItems": [{"type": "string"}, _SHARE], "minItems": 2, "maxItems": 2},
+            "items": {"type": "array", "prefixItems": [{"type": "string"}, _PROBABILITY], "minItems": 2, "maxItems": 2},
         },
         "model": {"type": "string"},
     },
 }
-PROBLEM: Final[dict[str, Any]] = {
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "title": "Problem",
     "type": "object",
     "required": ["type", "title", "status", "detail", "request_id"],
@@ -50,7 +47,7 @@ PROBLEM: Final[dict[str, Any]] = {
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What is wrong, the value, and what to do"},
         "request_id": {"type": "string"},
-        "source": {"type": "string", "description": "The file that it is about, where there were several"},
+        "source": {"type": "string", "description": "The file with the problem, if there were several"},
     },
 }
 _EXAMPLE: Final = {
@@ -71,8 +68,8 @@ _ANSWERS: Final = {
     "required": ["request_id", "readings", "problems"],
     "properties": {
         "request_id": {"type": "string"},
-        "readings": {"type": "array", "items": NUMBER},
-        "problems": {"type": "array", "items": PROBLEM},
+        "readings": {"type": "array", "items": NUMBER_SCHEMA},
+        "problems": {"type": "array", "items": PROBLEM_SCHEMA},
     },
     "example": {"request_id": "5f0c", "readings": [_EXAMPLE], "problems": []},
 }
@@ -82,7 +79,7 @@ _FORM: Final = {
     "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
     "required": ["file"],
 }
-PICTURES: Final[dict[str, Any]] = {
+PICTURE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "One picture or document as raw bytes, or several as a form's files (any field names)",
@@ -98,39 +95,42 @@ PICTURES: Final[dict[str, Any]] = {
 }
 
 
-def problem(status: int, description: str) -> dict[int | str, dict[str, Any]]:
-    """One documented refusal."""
-    return {status: {"description": description, "content": {"application/problem+json": {"schema": PROBLEM}}}}
+def problem_response(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+    """One documented problem."""
+    return {status: {"description": description, "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}}}}
 
 
-REFUSALS: Final = (
-    problem(400, "The request cannot be understood")
-    | problem(401, "Nobody we know asks")
-    | problem(403, "Not allowed")
-    | problem(422, "A value is not valid")
-    | problem(429, "Too many requests, or a full queue: see Retry-After")
-    | problem(503, "Not ready, or draining")
+COMMON_PROBLEMS: Final = (
+    problem_response(400, "The request cannot be understood")
+    | problem_response(401, "Sign-in required")
+    | problem_response(403, "Not allowed")
+    | problem_response(422, "A value is not valid")
+    | problem_response(429, "Too many requests, or a full queue: see Retry-After")
+    | problem_response(503, "Not ready, or draining")
 )
-"""What any address may answer."""
+"""Possible at every route."""
 
 
-def answers(kind: str) -> dict[int | str, dict[str, Any]]:
-    """The documented answers of `POST /v1/KIND`."""
-    good = {
-        "description": f"What was read, each as a {kind}; a file that could not be read stands under problems",
-        "content": {"application/json": {"schema": _ANSWERS}, LINES: {"schema": NUMBER, "example": _EXAMPLE}},
+def read_responses(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The documented responses of `POST /v1/KIND`."""
+    success = {
+        "description": f"The results, each a {kind}; files that could not be read are listed under problems",
+        "content": {
+            "application/json": {"schema": _ANSWERS},
+            JSON_LINES: {"schema": NUMBER_SCHEMA, "example": _EXAMPLE},
+        },
     }
     return (
-        {200: good}
-        | problem(408, "The body came too slowly")
-        | problem(413, "More bytes or pixels than are allowed")
-        | problem(422, "No picture that can be read")
-        | problem(504, "No answer in time: see Retry-After")
+        {200: success}
+        | problem_response(408, "The body arrived too slowly")
+        | problem_response(413, "More bytes or pixels than are allowed")
+        | problem_response(422, "Not a picture that can be read")
+        | problem_response(504, "No answer in time: see Retry-After")
     )
 
 
-def described_query(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's fields as query parameters, and who may send them."""
+def query_parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's fields as query parameters, with the security schemes of the read routes."""
     fields = model.model_json_schema()["properties"]
     parameters = [{"name": name, "in": "query", "required": False, "schema": field} for name, field in fields.items()]
     return {"parameters": parameters, "security": [{"HTTPBearer": []}, {"APIKeyCookie": []}]}

@@ -1,7 +1,4 @@
-"""`POST /v1/digit`, `/v1/number`, `/v1/page`: pictures in, answers out, at once or line by line.
-
-It knows how a request becomes a promise and answers become JSON; reading is the service's work.
-"""
+"""`POST /v1/digit`, `/v1/number`, `/v1/page`: read pictures; the answer comes at once, or as JSON lines per page."""
 
 import asyncio
 import json
@@ -16,34 +13,35 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handigit.pipeline import Kind
+from handigit.records import Kind
 from handigit.store import Role
-from handigit.web.openapi import LINES, PICTURES, answers, described_query
+from handigit.web.openapi import JSON_LINES, PICTURE_BODY, query_parameters, read_responses
 from handigit.web.problems import Problem, problem_of, problem_of_fields
-from handigit.web.service import Answered, Promise, Service
+from handigit.web.service import PageResult, ReadRequest
+from handigit.web.state import AppState, state_of
 from handigit.web.uploads import uploads_of
 
 
-class Bare(APIRoute):
-    """A route whose function takes the request as it is: FastAPI's own way to it costs more than reading the digit."""
+class DirectRoute(APIRoute):
+    """A route whose function takes the request as it is: FastAPI's dispatch costs more than reading a digit."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function itself."""
         return self.endpoint
 
 
-class Shortcut:
-    """ASGI middleware that takes the requests to read straight to their function, past the list of all addresses.
+class ReadFastPath:
+    """ASGI middleware that calls the read routes directly, without searching the list of routes.
 
-    What the function raises, other than that its caller has gone, is for whoever stands around it.
+    Errors other than a disconnect pass to the middleware around it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._routes = {route.path: route for route in router.routes if isinstance(route, Bare)}
+        self._routes = {route.path: route for route in router.routes if isinstance(route, DirectRoute)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to read; let any other pass."""
+        """Answer a read request; pass any other on."""
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if route is None:
             await self._app(scope, receive, send)
@@ -51,191 +49,184 @@ class Shortcut:
         scope["route"] = route
         try:
             response = await route.endpoint(Request(scope, receive, send))
-        except (CallerGone, ClientDisconnect):
-            response = Response(status_code=GONE)
+        except (ClientDisconnected, ClientDisconnect):
+            response = Response(status_code=CLIENT_CLOSED_REQUEST)
         await response(scope, receive, send)
 
 
-router = APIRouter(tags=["read"], route_class=Bare)
+router = APIRouter(tags=["read"], route_class=DirectRoute)
 Result = TypeVar("Result")
-_GLANCE_S: Final = 0.25
-"""How often it is looked whether the caller is still there."""
+_DISCONNECT_POLL_S: Final = 0.25
+CLIENT_CLOSED_REQUEST: Final = 499
+"""A status that only the log shows."""
 
 
-GONE: Final = 499
-"""A status that nobody sees but the log."""
+class ClientDisconnected(Exception):
+    """The client closed the connection before there was a response."""
 
 
-class CallerGone(Exception):
-    """The connection was closed before there was an answer; nobody will see one."""
+class ReadQuery(BaseModel):
+    """The query of a read request."""
+
+    keep: bool = Field(default=True, description="Store the readings and their picture")
+    within: float | None = Field(default=None, gt=0, le=3600, description="Time limit in seconds")
+    pattern: str | None = Field(default=None, max_length=100, description="Format of a number: \\d{5}, YYYY")
+    name: str = Field(default="", max_length=200, description="File name of a picture sent as the body itself")
 
 
-class Asked(BaseModel):
-    """What the query says."""
-
-    keep: bool = Field(default=True, description="Keep the readings and their picture in the store")
-    within: float | None = Field(default=None, gt=0, le=3600, description="Seconds after which no answer is wanted")
-    pattern: str | None = Field(default=None, max_length=100, description="What a number looks like: \\d{5}, YYYY")
-    name: str = Field(default="", max_length=200, description="What to call a picture that is the body itself")
+_READ_OPENAPI: Final = PICTURE_BODY | query_parameters(ReadQuery)
+_NO_QUERY: Final = ReadQuery()
 
 
-_READS: Final = PICTURES | described_query(Asked)
-
-
-@router.post("/v1/digit", openapi_extra=_READS, responses=answers("digit"), response_class=Response)
+@router.post("/v1/digit", openapi_extra=_READ_OPENAPI, responses=read_responses("digit"), response_class=Response)
 async def read_digit(request: Request) -> Response:
     """Read pictures that hold one digit each."""
     return await _read(request, "digit")
 
 
-@router.post("/v1/number", openapi_extra=_READS, responses=answers("number"), response_class=Response)
+@router.post("/v1/number", openapi_extra=_READ_OPENAPI, responses=read_responses("number"), response_class=Response)
 async def read_number(request: Request) -> Response:
-    """Read pictures that hold one number each; of a document, one on each page."""
+    """Read pictures that hold one number each; of a document, one per page."""
     return await _read(request, "number")
 
 
-@router.post("/v1/page", openapi_extra=_READS, responses=answers("page"), response_class=Response)
+@router.post("/v1/page", openapi_extra=_READ_OPENAPI, responses=read_responses("page"), response_class=Response)
 async def read_page(request: Request) -> Response:
     """Read every number on every page; with `Accept: application/jsonl` each page as soon as it is read."""
     return await _read(request, "page")
 
 
 async def _read(request: Request, kind: Kind) -> Response:
-    state = request.app.state
-    await state.access.need(request, Role.READER)
-    asked = _asked(request)
-    service: Service = state.service
-    within_s = min(asked.within or state.settings.deadline_s, state.settings.deadline_s)
-    request_id = request.state.request_id
-    promise = Promise(kind, request_id, asked.keep and state.settings.keep_readings, within_s, asked.pattern)
+    state = state_of(request)
+    state.service.check_capacity(kind)  # first, so that a refusal costs as little as possible
+    await state.access.require(request, Role.READER)
+    query = _query_of(request)
+    how = _read_request(state, query, kind, request.state.request_id)
     async with AsyncExitStack() as files:
-        most = state.settings.max_files
-        uploads = await files.enter_async_context(uploads_of(request, most=most, name=asked.name))
-        pages = service.read(uploads, promise)
-        if LINES not in request.headers.get("accept", ""):
-            return _at_once(await _unless_gone(request, _collected(pages)), promise)
-        first = await _unless_gone(request, _first(pages))
+        uploads = await files.enter_async_context(
+            uploads_of(request, max_files=state.settings.max_files, name=query.name)
+        )
+        results = state.service.read(uploads, how)
+        if JSON_LINES not in request.headers.get("accept", ""):
+            return _single_response(await _cancel_on_disconnect(request, _collect(results)), how)
+        first = await _cancel_on_disconnect(request, _first(results))
         if len(uploads) == 1 and first and first.error:
-            raise problem_of(first.error)  # while there is a status to say it with
-        return StreamingResponse(_lines(first, pages, promise, files.pop_all()), media_type=LINES)
+            raise problem_of(first.error)  # while the status can still say it
+        return StreamingResponse(_stream(first, results, how, files.pop_all()), media_type=JSON_LINES)
 
 
-def _asked(request: Request) -> Asked:
-    """The query, checked.
+def _query_of(request: Request) -> ReadQuery:
+    """The validated query.
 
     Raises:
         Problem: a value that is not valid.
     """
     if not request.url.query:
-        return _NOTHING_ASKED
+        return _NO_QUERY
     try:
-        return Asked.model_validate(dict(request.query_params))
-    except ValidationError as wrong:
-        raise problem_of_fields(wrong.errors()) from None
+        return ReadQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise problem_of_fields(error.errors()) from None
 
 
-_NOTHING_ASKED: Final = Asked()
+def _read_request(state: AppState, query: ReadQuery, kind: Kind, request_id: str) -> ReadRequest:
+    within_s = min(query.within or state.settings.deadline_s, state.settings.deadline_s)
+    return ReadRequest(kind, request_id, query.keep and state.settings.keep_readings, within_s, query.pattern)
 
 
-def _at_once(answered: Sequence[Answered], promise: Promise) -> Response:
-    """All answers as one JSON object; the status of a problem only where nothing at all could be read."""
-    readings = [reading for one in answered for reading in one.as_dicts()]
-    problems = [_told(one, promise) for one in answered if one.error]
-    body: dict[str, Any] = {"request_id": promise.request_id, "readings": readings, "problems": problems}
-    if len(problems) < len(answered):
+def _single_response(results: Sequence[PageResult], how: ReadRequest) -> Response:
+    """All results as one JSON object; a problem's status only if nothing could be read."""
+    readings = [reading for result in results for reading in result.as_dicts()]
+    problems = [_file_problem(result, how) for result in results if result.error]
+    body: dict[str, Any] = {"request_id": how.request_id, "readings": readings, "problems": problems}
+    if len(problems) < len(results):
         return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
-    first = next(one.error for one in answered if one.error)
-    raise problem_of(first) if len(answered) == 1 else _none_of_them(first, len(answered))
+    problem = problem_of(next(result.error for result in results if result.error))
+    if len(results) == 1:
+        raise problem
+    raise Problem(problem.kind, f"none of {len(results)} pictures can be read; the first: {problem.detail}")
 
 
-def _none_of_them(first: Exception, count: int) -> Problem:
-    problem = problem_of(first)
-    return Problem(problem.kind, f"none of {count} pictures can be read; the first: {problem.detail}")
-
-
-async def _lines(
-    first: Answered | None, pages: AsyncGenerator[Answered, None], promise: Promise, files: AsyncExitStack
+async def _stream(
+    first: PageResult | None, results: AsyncGenerator[PageResult, None], how: ReadRequest, files: AsyncExitStack
 ) -> AsyncGenerator[bytes, None]:
-    """Each page's answers, an object a line; what goes wrong on the way is a line too."""
-    async with files, aclosing(pages):
+    """Each page's numbers, one JSON object per line; problems on the way are lines too."""
+    async with files, aclosing(results):
         try:
-            for line in _lines_of(first, promise):
-                yield line
-            async for answered in pages:
-                for line in _lines_of(answered, promise):
-                    yield line
+            if first:
+                yield _lines_of(first, how)
+            async for result in results:
+                yield _lines_of(result, how)
         except Problem as problem:
-            yield _line({"problem": problem.as_dict(promise.request_id)})
+            yield _line({"problem": problem.as_dict(how.request_id)})
 
 
-def _lines_of(answered: Answered | None, promise: Promise) -> list[bytes]:
-    if answered is None:
-        return []
-    if answered.error:
-        return [_line({"problem": _told(answered, promise)})]
-    return [_line(reading) for reading in answered.as_dicts()]
+def _lines_of(result: PageResult, how: ReadRequest) -> bytes:
+    if result.error:
+        return _line({"problem": _file_problem(result, how)})
+    return b"".join(_line(reading) for reading in result.as_dicts())
 
 
 def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
-def _told(answered: Answered, promise: Promise) -> dict[str, Any]:
+def _file_problem(result: PageResult, how: ReadRequest) -> dict[str, Any]:
     """A file's problem, with the file's name."""
-    assert answered.error is not None
-    return {"source": answered.source} | problem_of(answered.error).as_dict(promise.request_id)
+    assert result.error is not None
+    return {"source": result.source} | problem_of(result.error).as_dict(how.request_id)
 
 
-async def _collected(pages: AsyncGenerator[Answered, None]) -> list[Answered]:
-    async with aclosing(pages):
-        return [one async for one in pages]
+async def _collect(results: AsyncGenerator[PageResult, None]) -> list[PageResult]:
+    async with aclosing(results):
+        return [result async for result in results]
 
 
-async def _first(pages: AsyncGenerator[Answered, None]) -> Answered | None:
-    return await anext(pages, None)
+async def _first(results: AsyncGenerator[PageResult, None]) -> PageResult | None:
+    return await anext(results, None)
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the caller hangs up.
+async def _cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client disconnects.
 
     Raises:
-        CallerGone: they did.
+        ClientDisconnected: it did.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
-    watch = _Watch(request, task)
-    glance = loop.call_later(_GLANCE_S, watch.begin)  # most answers are there before
+    watch = _DisconnectWatch(request, task)
+    first_look = loop.call_later(_DISCONNECT_POLL_S, watch.start)  # most answers are there before
     try:
         return await work
     except asyncio.CancelledError:
-        if not watch.gone or task.uncancel():
+        if not watch.disconnected or task.uncancel():
             raise
-        raise CallerGone from None
+        raise ClientDisconnected from None
     finally:
-        glance.cancel()
-        watch.end()
+        first_look.cancel()
+        watch.stop()
 
 
-class _Watch:
-    """Cancels a task when its caller has hung up; begins to look only when it is asked to."""
+class _DisconnectWatch:
+    """Cancels a task when its client has disconnected."""
 
     def __init__(self, request: Request, task: asyncio.Task[Any]) -> None:
-        self.gone = False
+        self.disconnected = False
         self._request = request
         self._task = task
-        self._looking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Look now, and again from time to time."""
-        self._looking = asyncio.create_task(self._look())
+    def start(self) -> None:
+        """Begin to poll."""
+        self._polling = asyncio.create_task(self._poll())
 
-    def end(self) -> None:
-        """Look no longer."""
-        if self._looking:
-            self._looking.cancel()
+    def stop(self) -> None:
+        """Stop polling."""
+        if self._polling:
+            self._polling.cancel()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while not await self._request.is_disconnected():
-            await asyncio.sleep(_GLANCE_S)
-        self.gone = True
+            await asyncio.sleep(_DISCONNECT_POLL_S)
+        self.disconnected = True
         self._task.cancel()
