@@ -1,4 +1,4 @@
-"""What several verbs need put together: the data set, the model, the run that were named on the command line."""
+"""Data sets, models and runs by the names given on the command line."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Int64
 
-from handigit.cli.terminal import say
 from handigit.errors import DataError, HandigitError, ModelError
 from handigit.settings import Settings
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from handigit.evaluate.compare import RunSummary
     from handigit.images import Limits
     from handigit.read import Engine
-    from handigit.train.digit_data import Prepared
     from handigit.train.run import Run
 
 EMBEDDED = "embedded"
@@ -27,14 +25,14 @@ MODEL_FILE = "model.onnx"
 
 @dataclass(frozen=True)
 class NamedModel:
-    """An ONNX file and, where it lies in a run's folder, the run that made it."""
+    """An ONNX file and, if it is in a run's folder, that run."""
 
     path: Path
     run: "Run | None"
 
     @property
     def folder(self) -> Path:
-        """Where what belongs to it is written; nothing is ever written beside the embedded models."""
+        """Folder for its reports; nothing is written beside the embedded models."""
         return Path("out") if self.path == embedded_model() else self.path.parent
 
 
@@ -46,10 +44,10 @@ def embedded_model() -> Path:
 
 
 def find_model(name: str) -> NamedModel:
-    """The model that a command line means by a file, a run's folder, or "embedded".
+    """A model by file, run folder, or "embedded".
 
     Raises:
-        ModelError: none of these.
+        ModelError: there is no such model.
     """
     if name == EMBEDDED:
         return NamedModel(embedded_model(), None)
@@ -65,7 +63,7 @@ def find_model(name: str) -> NamedModel:
 
 
 def load_data(source: str, part: Literal["train", "test"]) -> "Dataset":
-    """A data set by name or path, read within the settings' limits.
+    """A data set by name or path, within the limits of the settings.
 
     Raises:
         DataError: as `handigit.data.load`.
@@ -77,17 +75,17 @@ def load_data(source: str, part: Literal["train", "test"]) -> "Dataset":
 
 
 def limits_of(settings: Settings) -> "Limits":
-    """The largest pictures that the settings allow to be decoded."""
+    """The decoding limits of the settings."""
     from handigit.images import Limits
 
     return Limits(**settings.limits)
 
 
 def labels_of(dataset: "Dataset") -> Int64[np.ndarray, " n"]:
-    """The labels of a data set that must have them.
+    """The labels of a data set that needs them.
 
     Raises:
-        DataError: nobody said which digits they are.
+        DataError: the data set has no labels.
     """
     if dataset.labels is None:
         raise DataError(f"{dataset.name} has no labels to score against; `handigit submit` answers such a table")
@@ -95,7 +93,7 @@ def labels_of(dataset: "Dataset") -> Int64[np.ndarray, " n"]:
 
 
 def count_shared(card: "Card", dataset: "Dataset") -> int | None:
-    """How many of these glyphs the model was trained on, pixel for pixel; None if its data is not at hand."""
+    """Number of these glyphs that are in the model's training data, pixel for pixel; None if that data is missing."""
     from handigit.data import overlap
 
     shared = 0
@@ -108,7 +106,7 @@ def count_shared(card: "Card", dataset: "Dataset") -> int | None:
 
 
 def card_facts(engine: "Engine", shared: int | None) -> dict[str, str]:
-    """What a report says of the model."""
+    """Facts about the model for a report."""
     card = engine.card
     facts = {
         "architecture": card.architecture,
@@ -122,38 +120,8 @@ def card_facts(engine: "Engine", shared: int | None) -> dict[str, str]:
     return facts | {f"recipe: {name}": str(value) for name, value in card.recipe.items()}
 
 
-def limit_torch() -> None:
-    """Hold PyTorch to HANDIGIT_THREADS."""
-    import torch
-
-    if threads := Settings().threads:
-        torch.set_num_threads(threads)
-
-
-def export_run(run: "Run", path: Path, prepared: "Prepared", *, name: str | None = None, int8: bool = False) -> None:
-    """Write a run's ONNX file and say how it compares with PyTorch."""
-    from handigit.train.export import export
-
-    done = export(run, path, prepared, name=name, int8=int8)
-    say(
-        f"wrote {done.path}: {done.size_bytes / 1e6:.2f} MB, sha256 {done.digest[:16]}, answers equal to PyTorch's on "
-        f"{done.glyphs_checked:,} glyphs, probabilities within {done.parity:.0e}"
-        + (f"; eight bits then change {done.changed} of these answers" if int8 else "")
-    )
-
-
-def conclude_run(run: "Run", prepared: "Prepared") -> None:
-    """What a finished run gets besides its weights: curves, and a model to read with."""
-    from handigit.evaluate.plots import LIGHT, curves, png
-
-    (run.path / "curves.png").write_bytes(png(curves(run.metrics(), LIGHT)))
-    if len(prepared.validation):
-        export_run(run, run.path / MODEL_FILE, prepared)
-        say(f"score it with: handigit evaluate {run.path}")
-
-
 def summarise_run(path: Path) -> "RunSummary":
-    """A run as `handigit compare` shows it, with its test scores where `handigit evaluate` has left them."""
+    """A run for `handigit compare`, with its test scores if `handigit evaluate` has written them."""
     from handigit.evaluate.compare import RunSummary
     from handigit.models import describe
     from handigit.train.run import Run

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from handigit.records import Box, Digit, Number, Outcome, percent
+
+if TYPE_CHECKING:
+    from handigit.read.document import PageReading
 
 _MIN_SIDE_PX: Final = 320
 """Longer side below which a picture is enlarged, so that labels are legible."""
@@ -25,6 +29,10 @@ _FAINT: Final = (107, 114, 128)
 _PAPER: Final = (249, 250, 251)
 _TRACK: Final = (229, 231, 235)
 _TRACK_INK: Final = (147, 178, 220)
+_MAX_COLOUR_PX: Final = 40_000_000
+"""Larger pictures are annotated on the decoded grey page."""
+_DEEP_MODES: Final = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""More than 8 bits per pixel, which `convert` would clip to white."""
 _COLOURS: Final = {
     Outcome.READ: (21, 128, 61),
     Outcome.DOUBT: (194, 65, 12),
@@ -73,7 +81,7 @@ def _draw_number(pen: ImageDraw.ImageDraw, number: Number, *, scale: float, size
             pen.rectangle(_frame(digit.box, scale, size, line=0, down=_LABEL_PX), outline=_TRACK_INK, width=1)
     frame = _frame(number.box, scale, size, line=3, down=_LABEL_PX)
     pen.rectangle(frame, outline=colour, width=2)
-    label = f"{number.text} {percent(number.confidence)}" if number.text else number.outcome.label
+    label = f"{number.raw} {percent(number.confidence)}" if number.text else number.outcome.label
     font = ImageFont.load_default(15)
     width = pen.textlength(label, font=font)
     left, top = max(0, min(frame[0], size[0] - width - 4)), max(0, frame[1] - 18)
@@ -143,3 +151,26 @@ def _draw_bar(pen: ImageDraw.ImageDraw, value: int, probability: float, *, left:
         length = max(2, round((end - start) * probability))
         pen.rectangle((start, top + 2, start + length, top + _BAR_PX - 2), fill=_INK if likely else _FAINT)
     pen.text((end + 6, top - 1), percent(probability), font=font, fill=_INK if likely else _FAINT)
+
+
+def write_annotated(source: Path | IO[bytes], index: int, result: "PageReading", path: Path) -> None:
+    """Write page `index` of a file with its results: one digit and its glyph, or the numbers' boxes."""
+    picture = _in_colour(source, index, result.page)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (annotate(picture, result.digit) if result.digit else annotate_numbers(picture, result.numbers)).save(path)
+
+
+def _in_colour(source: Path | IO[bytes], index: int, page: UInt8[np.ndarray, "height width"]) -> Image.Image:
+    """The page in its own colours, upright; the decoded grey page where that is not possible."""
+    if page.size > _MAX_COLOUR_PX:
+        return Image.fromarray(page)
+    if not isinstance(source, Path):
+        source.seek(0)
+    try:
+        with Image.open(source) as picture:
+            picture.seek(index)
+            if picture.mode in _DEEP_MODES:
+                return Image.fromarray(page)
+            return ImageOps.exif_transpose(picture).convert("RGBA")
+    except (UnidentifiedImageError, EOFError):  # a PDF, or frames that are counted differently
+        return Image.fromarray(page)

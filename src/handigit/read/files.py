@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,7 +52,9 @@ def find_pictures(paths: Iterable[Path], *, exclude: Path | None = None) -> Foun
         else:
             found.items += _matching(path)
         if before == (len(found.items), found.skipped.total()):
-            found.items.append(UnreadableImage(f"{path}: no picture there; give a file, a folder or a pattern in quotes"))
+            found.items.append(
+                UnreadableImage(f"{path}: no picture there; give a file, a folder or a pattern in quotes")
+            )
     return found
 
 
@@ -73,7 +75,9 @@ def _in_folder(folder: Path, skipped: Counter[str], exclude: Path | None) -> lis
     readable = suffixes()
 
     def report(problem: OSError) -> None:
-        errors.append(UnreadableImage(f"{problem.filename}: cannot be searched ({problem.strerror}); check permissions"))
+        errors.append(
+            UnreadableImage(f"{problem.filename}: cannot be searched ({problem.strerror}); check permissions")
+        )
 
     for root, folders, names in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if _is_visible(name) and not _is_same(Path(root, name), exclude)]
@@ -108,7 +112,8 @@ def _matching(pattern: Path) -> list[Path | ImageError]:
     return sorted(files, key=natural_key)
 
 
-def names(skipped: Counter[str]) -> Iterator[str]:
-    """Skipped suffixes with counts, such as "3 .heic"."""
-    for suffix, count in skipped.most_common():
-        yield f"{count} {suffix}"
+def names(skipped: Counter[str]) -> str:
+    """Skipped suffixes, the most frequent first: ".heic", or "2 .heic, 1 .txt" where there are several."""
+    if len(skipped) == 1:
+        return next(iter(skipped))
+    return ", ".join(f"{count} {suffix}" for suffix, count in skipped.most_common())
