@@ -130,7 +130,7 @@ def test_wrong_usage_is_2_and_names_what_is_right(arguments, message, capsys) ->
 )
 def test_unusable_input_is_1_and_one_line(arguments, message, capsys) -> None:
     assert run(arguments) == SOME_FAILED
-    captured = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert message in output
     assert output.startswith("handigit: ")
     assert "Traceback" not in output
@@ -196,7 +196,7 @@ def test_submit_answers_every_row(trained: Path, tmp_path) -> None:
 
 def test_models_are_listed(capsys) -> None:
     assert run(["models"]) == DONE
-    captured = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert "digitnet" in output
     assert "535,818" in output
 
@@ -232,7 +232,7 @@ def test_fetch_takes_a_local_folder(tmp_path, monkeypatch, data_folder) -> None:
 
 def test_help_explains_every_field_of_a_recipe(capsys) -> None:
     run(["train", "--help"])
-    captured = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in Recipe.__dataclass_fields__:
         assert f"--{name.replace('_', '-')}" in output
 

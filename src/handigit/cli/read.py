@@ -145,7 +145,8 @@ class _Batch:
         from handigit.read.files import HEIC_SUFFIXES, names
 
         skipped = self.found.skipped
-        if self.found.pictures < 2 and not skipped and not output and not self.interrupted and self.outcomes.total() < 2:
+        is_single = self.found.pictures < 2 and self.outcomes.total() < 2
+        if is_single and not (skipped or output or self.interrupted):
             return
         parts = [f"{count:,} {outcome.label}" for outcome in Outcome if (count := self.outcomes[outcome])]
         parts += [f"{self.failed:,} failed"] if self.failed else []
