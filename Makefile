@@ -44,9 +44,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/read_speed.py
-	$(BIN)/python bench/install_size.py
-	$(BIN)/python bench/robustness.py
+	$(BIN)/python -m bench.read.speed
+	$(BIN)/python -m bench.read.install_size
+	$(BIN)/python -m bench.read.robustness
 
 notebooks: $(VENV)/.dev
 	$(PIP) install jupyterlab

@@ -1,17 +1,17 @@
 """Fast training: the fixed first layer, partial epochs, memory reuse, and the training-speed bench."""
 
-import importlib
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from bench.results_io import load_results
+from bench.train import peers, speed
 from handigit.data import Dataset, load, split
 from handigit.models import describe
 from handigit.models.fast import Fast, oriented_filters
@@ -119,32 +119,17 @@ def test_fast_recipe_generalises(data_folder: Path) -> None:
 # --- the bench
 
 
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch):
-    """A bench's module by its name; the benches are scripts, so they are found by their folder."""
-    folder = Path(__file__).parents[1] / "bench"
-    monkeypatch.syspath_prepend(folder)
-
-    def find(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    yield find
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or ".").parent == folder:
-            del sys.modules[name]
-
-
 @pytest.mark.parametrize(("network", "weights"), [("MnistFast", 215_194), ("KerasExample", 34_826)])
-def test_peers_networks_have_the_original_weight_counts(bench, network: str, weights: int) -> None:
-    made = getattr(bench("peers"), network)()
+def test_peers_networks_have_the_original_weight_counts(network: str, weights: int) -> None:
+    made = getattr(peers, network)()
     assert sum(one.numel() for one in made.parameters()) == weights
     assert made.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(("peer", "given"), [("train_mnist_fast", {}), ("train_keras_example", {"epochs": 2})])
-def test_the_peers_learn(bench, peer: str, given: dict[str, int]) -> None:
+def test_peers_learn(peer: str, given: dict[str, int]) -> None:
     samples = Samples.of(quadrants(2000), CPU)
-    network = getattr(bench("peers"), peer)(samples, seed=0, **given)
+    network = getattr(peers, peer)(samples, seed=0, **given)
     assert (predict_logits(network, samples).argmax(1) == samples.labels).double().mean() > 0.5
 
 
@@ -156,8 +141,7 @@ class AlwaysOne(nn.Module):
         return torch.eye(10)[torch.ones(len(glyphs), dtype=torch.int64)]
 
 
-def test_interrupted_bench_continues(bench, tmp_path) -> None:
-    speed = bench("train_speed")
+def test_interrupted_bench_continues(tmp_path) -> None:
     conditions, file = speed.Conditions(threads=1, samples=20, device="cpu", torch="any"), tmp_path / "speed.json"
     trained: list[tuple[int, int]] = []
 
@@ -173,14 +157,14 @@ def test_interrupted_bench_continues(bench, tmp_path) -> None:
         speed.hold(contestant, conditions, train=quadrants(20), test=test, file=file)
     speed.hold(contestant, conditions, train=quadrants(20), test=test, file=file)
     assert [seed for _, seed in trained] == [0, 0, 1, 2, 0, 2]  # each call warms up with seed 0
-    found = bench("kept").kept(file)[speed.RULER]
+    found = load_results(file)[speed.RULER]
     assert found["accuracy"] == {"mean": 75.0, "sd": 0.0}
     assert (found["seeds"], found["ratio"]) == (3, 1.0)
     with pytest.raises(SystemExit, match="with threads = 1, not 2; give another --output"):
         speed.hold(contestant, replace(conditions, threads=2), train=quadrants(20), test=test, file=file)
 
 
-def test_our_recipes_run_in_the_packages_trainer(bench) -> None:
-    everyone = bench("train_speed").contestants(seeds=2, keras_seeds=1, keras_epochs=1)
+def test_our_recipes_run_in_the_packages_trainer() -> None:
+    everyone = speed.contestants(seeds=2, keras_seeds=1, keras_epochs=1)
     assert list(everyone) == ["fast", "fast-plus", "train_mnist_fast", "keras_example"]
     assert isinstance(everyone["fast"].train(Samples.of(quadrants(600), CPU), seed=0), Fast)

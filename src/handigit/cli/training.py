@@ -36,6 +36,12 @@ def train(
 ) -> None:
     """Train a network by a recipe; the run's folder gets the weights, the metrics and an ONNX file to read with.
 
+    Examples:
+        handigit train lenet5
+        handigit train lenet5 --epochs 3 --seed 1 --run runs/quick
+        handigit train lenet5 --run runs/quick --resume
+        handigit train digit --from published/digit --empty-teachers --data my-digits --validation 100
+
     Args:
         recipe: A recipe of the package by name, or the path of a .toml file; each flag below changes one field.
         run: The run's folder; default: the recipe's name and seed under HANDIGIT_RUNS.
@@ -59,7 +65,7 @@ def train(
     with watch_training(fields.epochs) as callbacks:
         fit(current, task, start, callbacks=callbacks)
     _write_curves(current)
-    _export(current, current.path / MODEL_FILE, task)
+    export_run(current, current.path / MODEL_FILE, task)
     say(f"score it with: handigit evaluate {current.path}")
 
 
@@ -73,6 +79,10 @@ def tune(
     fields: RecipeFields = Recipe(),
 ) -> None:
     """Search a recipe's hyper-parameters with Optuna; a second call continues the search.
+
+    Examples:
+        handigit tune lenet5 --trials 20
+        handigit train runs/tune-lenet5/best.toml
 
     Args:
         recipe: The recipe to vary, by name or path.
@@ -106,6 +116,10 @@ def export(
 ) -> None:
     """Write a run's network as one ONNX file with its card inside, checked against PyTorch on real inputs.
 
+    Examples:
+        handigit export runs/lenet5-seed0 --output digit.onnx
+        handigit export runs/lenet5-seed0 --output digit.onnx --int8
+
     Args:
         run: The run's folder.
         output: The file to write, such as digit.onnx.
@@ -118,7 +132,7 @@ def export(
     processor = _prepare_torch("cpu")
     source = Run.open(run)
     source.weights()  # an unfinished run is an error before its data is loaded
-    _export(source, output, load_task(source.recipe, folder=Settings().data, device=processor), name=name, int8=int8)
+    export_run(source, output, load_task(source.recipe, folder=Settings().data, device=processor), name=name, int8=int8)
 
 
 def _prepare_torch(device: str) -> "torch.device":
@@ -138,7 +152,7 @@ def _write_curves(run: "Run") -> None:
     (run.path / "curves.png").write_bytes(png(curves(run.metrics(), LIGHT)))
 
 
-def _export(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = None, int8: bool = False) -> None:
+def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = None, int8: bool = False) -> None:
     """Write a run's ONNX file and print how it compares with PyTorch."""
     from handigit.train.digit_task import DigitTask
     from handigit.train.export import export as write_model

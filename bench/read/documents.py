@@ -1,6 +1,6 @@
 """Memory and time of long documents: the most that reader and child hold while every page is opened in turn.
 
-    python bench/documents.py [--pages 500] [--keep]
+    python -m bench.read.documents [--pages 500] [--keep]
 
 Makes its documents itself: A4 scans at 200 dpi, grey with a scanner's grain, as a PDF and as a TIFF. Each is read by a
 process of its own, so that nothing of making it is counted. Figures go to bench/results/documents.json with --keep.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from kept import RESULTS, keep
+from bench.results_io import RESULTS, save_results
 
 SIZE = (1654, 2339)
 """(width, height) of A4 at 200 dpi."""
@@ -92,12 +92,12 @@ def main() -> None:
         for kind in CASES:
             path = Path(folder) / f"scans.{kind}"
             write(path, wanted.pages)
-            command = [sys.executable, __file__, "--only", str(path)]
+            command = [sys.executable, "-m", "bench.read.documents", "--only", str(path)]
             result[kind] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             path.unlink()
             print(kind, result[kind], flush=True)
     if wanted.keep:
-        keep(RESULTS / "documents.json", result)
+        save_results(RESULTS / "documents.json", result)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same reader behind LitServe, as its users would write it: `python serve_litserve.py PORT`.
+"""The same reader behind LitServe, as its users would write it: `python litserve_app.py PORT`.
 
 It runs with LitServe on PYTHONPATH; that is no dependency of the project.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import litserve  # type: ignore[import-not-found, unused-ignore]
 from fastapi import Request
 
-from handigit.pipeline import Read, read_together
+from handigit.pipeline import PageReading, read_batch
 from handigit.read import Reader
 
 
@@ -25,11 +25,11 @@ class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
         """The picture in a request, which is the parsed form by now, whatever its type says."""
         return bytes(request["file"].file.read())
 
-    def predict(self, contents: list[bytes]) -> list[Read | Exception]:
+    def predict(self, contents: list[bytes]) -> list[PageReading | Exception]:
         """The digits on a batch of pictures."""
-        return read_together(self.reader, contents, "digit")
+        return read_batch(self.reader, contents, "digit")
 
-    def encode_response(self, output: Read | Exception) -> dict[str, Any]:
+    def encode_response(self, output: PageReading | Exception) -> dict[str, Any]:
         """The answer's JSON, as ours."""
         if isinstance(output, Exception):
             return {"error": str(output)}

@@ -1,8 +1,8 @@
 """How models do away from home: other sets, corruptions, variations, what is no digit, and what confidence is worth.
 
-    python bench/robustness.py --model digit=runs/digit-seed0/model.onnx cnn=runs/cnn-seed0/model.onnx
-    python bench/robustness.py --resized tutorial=runs/tutorial-seed0/model.onnx
-    python bench/robustness.py                                     # the embedded model, as "digit"
+    python -m bench.read.robustness --model digit=runs/digit-seed0/model.onnx cnn=runs/cnn-seed0/model.onnx
+    python -m bench.read.robustness --resized tutorial=runs/tutorial-seed0/model.onnx
+    python -m bench.read.robustness                                     # the embedded model, as "digit"
 
 Pictures go through `Reader.digits` as they lie in their set: raw uint8, unknown polarity, any size. Those of
 `--resized` are read as the tutorials do it: the whole picture resized to 28x28, inverted where the set's ink is known
@@ -22,15 +22,15 @@ from typing import Any
 
 import numpy as np
 
+from bench.read.pictures import Pictures, digit_sets, nondigit_sets
+from bench.read.readers import Answers, Resized, ThroughReader, Way
+from bench.results_io import RESULTS, load_results, named_file, save_results
+from bench.train.accuracy import find_recipe
 from handigit.data import load
 from handigit.evaluate import calibration_error, clopper_pearson, floor_at_loss, read_rate_at, read_rate_of
 from handigit.evaluate.robustness import robustness
 from handigit.read.reader import EMBEDDED
-from handigit.recipe import load_recipe
 from handigit.settings import Settings
-from kept import RESULTS, keep, kept, named_file
-from pictures import Pictures, digit_sets, nondigit_sets
-from readers import Answers, Resized, ThroughReader, Way
 
 ZERO_SHOT = ("usps", "unipen")
 """The sets that no model here may learn from: the ruler for confidence and rejection."""
@@ -62,7 +62,7 @@ def learnt_sets(recipe: dict[str, Any]) -> set[str]:
     names = set(recipe.get("data", ()))
     for teacher in recipe.get("teachers", ()):
         name = Path(teacher).name.rpartition("-seed")[0]
-        names |= learnt_sets(load_recipe(name).differences())
+        names |= learnt_sets(find_recipe(name).differences())
     return names
 
 
@@ -183,7 +183,7 @@ def main() -> None:
     mnist = mnist_test(settings.data, given.direct)
     for name, way in ways:
         found = measure(way, sets, others, mnist, given.raw)
-        keep(given.output, kept(given.output) | {name: found})
+        save_results(given.output, load_results(given.output) | {name: found})
         print(f"{name}: {summary(found)}", flush=True)
 
 

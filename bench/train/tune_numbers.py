@@ -1,6 +1,6 @@
 """What 200 labelled strings of one's own add to the number model: cross-validation on orand_car_a.
 
-    python bench/tune_numbers.py [--from published/number] [--folds 3] [--strings 200]
+    python -m bench.train.tune_numbers [--from published/number] [--folds 3] [--strings 200]
 
 Each fold tunes the run on that many strings by the recipe `number-tune` and is scored on all the strings of the other
 folds; the same strings are read by the untuned run, exported alike. The tuned weights are thrown away: the set is for
@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from handigit.cli.numbers import export_number
+from bench.read.strings import Crop, labelled
+from bench.results_io import RESULTS, save_results
+from handigit.cli.training import export_run
 from handigit.read import Reader
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
-from handigit.train.loop import Watch, start_model
-from handigit.train.number_loop import fit_numbers
+from handigit.train.number_task import NumberTask
 from handigit.train.run import Run
-from kept import RESULTS, keep
-from strings import Crop, labelled
+from handigit.train.trainer import fit, start_model
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
             print(f"fold {number}: {before[-1]:.2f} % before, {after[-1]:.2f} % after", flush=True)
     seed = Run.open(given.start).recipe.seed
     result = {"strings": given.strings, "seed": seed, "before": summary(before), "after": summary(after)}
-    keep(RESULTS / "tune_numbers.json", result)
+    save_results(RESULTS / "tune_numbers.json", result)
     print(result)
 
 
@@ -65,13 +65,15 @@ def tune(strings: list[Crop], start: Path, place: Path) -> Path:
             table.writerow([f"{number}.png", crop.text])
     recipe = load_recipe("number-tune", strings=(str(place / "labels.csv"),))
     run = Run.create(place / "run", recipe, {"from": str(start)})
-    fit_numbers(run, folder=Settings().data, start=start_model(recipe, from_run=Run.open(start)), watch=Watch())
+    task = NumberTask.of(recipe, folder=Settings().data, device=torch.device("cpu"))
+    fit(run, task, start_model(recipe, from_run=Run.open(start)))
     return exported(run, place / "tuned.onnx")
 
 
 def exported(run: Run, path: Path) -> Path:
     """The run's file."""
-    export_number(run, path)
+    task = NumberTask.of(run.recipe, folder=Settings().data, device=torch.device("cpu"))
+    export_run(run, path, task)
     return path
 
 

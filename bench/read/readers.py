@@ -11,9 +11,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from bench.read.pictures import Pictures
 from handigit.read import Engine, Reader
 from handigit.records import Outcome
-from pictures import Pictures
 
 TUTORIAL_READS = 0.5
 """The softmax from which the tutorials' answer counts as read: it has no rejection of its own."""

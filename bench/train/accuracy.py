@@ -1,7 +1,7 @@
 """Accuracy on MNIST's test set: each recipe trained with several seeds, exported, and the ONNX file scored once.
 
-    python bench/accuracy.py dense lenet5 --seeds 3
-    python bench/accuracy.py --seeds 5 --ensemble digit-large digit
+    python -m bench.train.accuracy dense lenet5 --seeds 3
+    python -m bench.train.accuracy --seeds 5 --ensemble digit-large digit
 
 Runs are kept under --runs and taken up again, so a second call only scores. The test set chooses nothing here: every
 seed counts, and each run keeps the weights of its last epoch. Beside each model's own accuracy stands what
@@ -18,17 +18,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.results_io import PROJECT, RESULTS, load_results, save_results
 from handigit.data import Dataset, load
 from handigit.evaluate.metrics import DISPUTED_MNIST, score
 from handigit.models import describe
 from handigit.read import Engine, Reader
-from handigit.recipe import load_recipe
+from handigit.recipe import Recipe, load_recipe
 from handigit.settings import Settings
-from handigit.train.digit_data import Prepared, prepare
+from handigit.train.digit_data import DigitData, load_digit_data
+from handigit.train.digit_task import DigitTask
 from handigit.train.export import export
-from handigit.train.loop import Watch, fit, start_model
+from handigit.train.export_digits import DigitExporter
 from handigit.train.run import Run
-from kept import RESULTS, keep, kept
+from handigit.train.trainer import Callbacks, fit, start_model
 
 CPU = torch.device("cpu")
 BASES = {"digit": "digit-first"}
@@ -37,28 +39,35 @@ INT8 = ("digit",)
 """Recipes whose models ship in eight bits, and are scored so."""
 
 
+def find_recipe(name: str, **changes: Any) -> Recipe:
+    """A recipe of the package, or one of the shipped models' lineage."""
+    lineage = PROJECT / "published" / "digit" / "lineage" / f"{name}.toml"
+    return load_recipe(str(lineage) if lineage.is_file() else name, **changes)
+
+
 def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Path:
     """The run's ONNX file, as this recipe's ship; trained first where the run is missing or unfinished."""
     int8 = recipe_name in INT8
     model = runs / f"{recipe_name}-seed{seed}" / ("model-int8.onnx" if int8 else "model.onnx")
     if not model.is_file():
-        run, prepared = train_run(recipe_name, seed, runs, data)
-        export(run, model, prepared, int8=int8)
+        run, digit_data = train_run(recipe_name, seed, runs, data)
+        export(run, model, DigitExporter(run.recipe, digit_data), int8=int8)
     return model
 
 
-def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run, Prepared]:
+def train_run(recipe_name: str, seed: int, runs: Path, data: Path) -> tuple[Run, DigitData]:
     """A finished run, started from the run of its base recipe where it has one."""
-    recipe = load_recipe(recipe_name, seed=seed)
+    recipe = find_recipe(recipe_name, seed=seed)
     path = runs / f"{recipe_name}-seed{seed}"
-    prepared = prepare(recipe, folder=data, device=CPU)
-    begun = (path / "recipe.toml").is_file()
-    run = Run.resume(path, recipe) if begun else Run.create(path, recipe, prepared.facts)
+    digit_data = load_digit_data(recipe, folder=data, device=CPU)
+    started = (path / "recipe.toml").is_file()
+    run = Run.resume(path, recipe) if started else Run.create(path, recipe, digit_data.metadata)
     if not run.finished:
         base = train_run(BASES[recipe_name], seed, runs, data)[0] if recipe_name in BASES else None
-        watch = Watch(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
-        fit(run, prepared, device=CPU, start=start_model(recipe, from_run=base), watch=watch)
-    return run, prepared
+        callbacks = Callbacks(epoch=lambda row: print(f"{path.name}: {row}", flush=True))
+        task = DigitTask.of(recipe, digit_data, device=CPU)
+        fit(run, task, start_model(recipe, from_run=base), callbacks=callbacks)
+    return run, digit_data
 
 
 def score_file(model: Path, test: Dataset, threads: int | None) -> dict[str, float]:
@@ -93,7 +102,7 @@ def score_probabilities(probabilities: np.ndarray, test: Dataset) -> dict[str, f
 
 def facts(recipe_name: str, model: Path) -> dict[str, float]:
     """What a model of this recipe costs."""
-    architecture = describe(load_recipe(recipe_name).model)
+    architecture = describe(find_recipe(recipe_name).model)
     return {"parameters": architecture.parameters, "macs": architecture.macs, "file_bytes": model.stat().st_size}
 
 
@@ -143,13 +152,13 @@ def main() -> None:
     for name in given.recipes:
         files = files_of(name)
         summary = summarise([score_file(file, test, settings.threads) for file in files])
-        keep(given.output, kept(given.output) | {name: facts(name, files[0]) | summary})
+        save_results(given.output, load_results(given.output) | {name: facts(name, files[0]) | summary})
         show(name, summary)
     if given.ensemble:
         members = (name.partition(":") for name in given.ensemble)
         recipes = {name: files_of(name, int(count or given.seeds)) for name, _, count in members}
         summary = summarise_ensemble(recipes, test, settings.threads)
-        keep(given.output, kept(given.output) | {"ensemble": summary})
+        save_results(given.output, load_results(given.output) | {"ensemble": summary})
         show("ensemble", summary)
 
 

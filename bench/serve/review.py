@@ -1,7 +1,7 @@
 """How fast a person can review by keyboard, as far as the program is concerned: a scripted browser decides 60 items.
 
-    python bench/pages_review.py             # 60 items
-    python bench/pages_review.py --items 200
+    python -m bench.serve.review             # 60 items
+    python -m bench.serve.review --items 200
 
 For each item the script waits until its crop is on the screen, writes or accepts, and presses Enter; every third
 number is typed anew. The clock stops when the server has acknowledged the last decision. Figures are kept in
@@ -10,7 +10,6 @@ bench/results/pages_review.json.
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,14 +18,12 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from bench.results_io import RESULTS, save_results
+from bench.serve.targets import CHROMIUM, MISSING_CHROMIUM
 from handigit.records import Box
 from handigit.store import Store
-from kept import RESULTS, keep
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from browsing import CHROMIUM, MISSING  # type: ignore[import-not-found]
-from serving import running  # type: ignore[import-not-found]
-from store_cases import NO_SAMPLES, PROVENANCE, doubt  # type: ignore[import-not-found]
+from tests.serving import running
+from tests.store_cases import NO_SAMPLES, PROVENANCE, doubt
 
 A4_AT_200_DPI = (2339, 1654)
 LINES = 20
@@ -91,9 +88,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--items", type=int, default=60, help="how many to review (at most 1000)")
     if not CHROMIUM:
-        raise SystemExit(MISSING)
+        raise SystemExit(MISSING_CHROMIUM)
     figures = measure(parser.parse_args().items)
-    keep(RESULTS / "pages_review.json", figures)
+    save_results(RESULTS / "pages_review.json", figures)
     pace, median = figures["items_a_minute"], figures["median_ms"]
     print(f"{pace:.0f} items a minute ({figures['items']} items, median {median:.0f} ms)")
 

@@ -1,7 +1,7 @@
 """How fast the first page answers in a real browser: the pad from the pen's lift, and a page of 100 numbers.
 
-    python bench/pages.py              # both
-    python bench/pages.py pad --times 50
+    python -m bench.serve.pages              # both
+    python -m bench.serve.pages pad --times 50
 
 Both clocks run in the page: from the browser's own event (the pen's lift, the choice of a file) until the answer stands
 in the document. Figures are kept in bench/results/pages.json.
@@ -9,7 +9,6 @@ in the document. Figures are kept in bench/results/pages.json.
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from io import BytesIO
@@ -19,12 +18,10 @@ from typing import Any
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
-from kept import RESULTS, keep, kept
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from browsing import CHROMIUM, MISSING  # type: ignore[import-not-found]
-from drawing import Mouse, strokes_of, strokes_of_number  # type: ignore[import-not-found]
-from serving import running  # type: ignore[import-not-found]
+from bench.results_io import RESULTS, load_results, save_results
+from bench.serve.targets import CHROMIUM, MISSING_CHROMIUM
+from tests.drawing import Mouse, strokes_of, strokes_of_number
+from tests.serving import running
 
 FILE = RESULTS / "pages.json"
 A4_AT_200_DPI = (1654, 2339)
@@ -111,10 +108,10 @@ def main() -> None:
     parser.add_argument("--times", type=int, help="how often")
     asked = parser.parse_args()
     if not CHROMIUM:
-        raise SystemExit(MISSING)
+        raise SystemExit(MISSING_CHROMIUM)
     for name in asked.measure or MEASURES:
         figures = measure(name, asked.times or TIMES[name])
-        keep(FILE, kept(FILE) | {name: figures})
+        save_results(FILE, load_results(FILE) | {name: figures})
         print(name, figures)
 
 

@@ -15,8 +15,8 @@ import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from jaxtyping import Float
 from torch import Tensor, nn, optim
 
-from handigit.train.batches import Samples
-from handigit.train.loop import to_device
+from handigit.train.digit_task import Samples
+from handigit.train.trainer import to_device
 
 MEAN, DEVIATION = 0.1307, 0.3081
 """Of MNIST's training pixels in 0..1."""

@@ -1,6 +1,6 @@
 """How fast the networks themselves are through ONNX Runtime on one core, and whether eight-bit arithmetic pays.
 
-    python bench/model_speed.py --model digit=runs/digit-seed0/model.onnx resnet=runs/resnet-seed0/model.onnx
+    python -m bench.read.model_speed --model digit=runs/digit-seed0/model.onnx resnet=runs/resnet-seed0/model.onnx
 
 Milliseconds a digit at batch 256 and at batch 1, on finished glyphs; all files and all their forms take turns, the
 median of the rounds stands. Eight-bit forms are made here, and kept under --forms only: `int8_static` with ranges
@@ -22,14 +22,14 @@ import onnxruntime as ort
 import torch
 from onnxruntime import quantization
 
+from bench.results_io import RESULTS, load_results, named_file, save_results
+from bench.timing import Work, median_seconds
 from handigit.data import Dataset, load
 from handigit.read import Engine
 from handigit.settings import Settings
-from handigit.train.digit_data import Prepared, prepare
-from handigit.train.export import quantize
+from handigit.train.digit_data import DigitData, load_digit_data
+from handigit.train.export import quantise
 from handigit.train.run import Run
-from kept import RESULTS, keep, kept, named_file
-from timing import Work, median_seconds
 
 FORMS = ("float32", "int8_static", "int8_dynamic")
 BATCHES = {256: 15, 1: 300}
@@ -43,7 +43,7 @@ def quantised(model: Path, form: str, glyphs: np.ndarray, folder: Path) -> Path:
         return model
     target = folder / f"{form}.onnx"
     if form == "int8_static":
-        target.write_bytes(quantize(model.read_bytes(), np.split(glyphs, range(100, len(glyphs), 100))))
+        target.write_bytes(quantise(model.read_bytes(), np.split(glyphs, range(100, len(glyphs), 100))))
         return target
     ready = folder / "prepared.onnx"
     quantization.shape_inference.quant_pre_process(model, ready, skip_symbolic_shape=True)
@@ -76,12 +76,12 @@ def percent_right(model: Path, dataset: Dataset) -> float:
     return 100 * float((answers == dataset.labels).mean())
 
 
-def prepared_by(model: Path, data: Path) -> Prepared | None:
+def prepared_by(model: Path, data: Path) -> DigitData | None:
     """What the run beside the file learnt from and chose by, its non-digits aside; None where there is no run."""
     if not (model.parent / "recipe.toml").is_file():
         return None
     recipe = Run.open(model.parent).recipe.replace(outliers=())
-    return prepare(recipe, folder=data, device=torch.device("cpu"))
+    return load_digit_data(recipe, folder=data, device=torch.device("cpu"))
 
 
 def part_of(dataset: Dataset, whole: Dataset) -> Dataset:
@@ -141,7 +141,7 @@ def main() -> None:
     load_average = round(os.getloadavg()[0], 2)
     for name, forms in scores.items():
         found: dict[str, Any] = {form: forms[form] | times[name][form] for form in forms}
-        keep(given.output, kept(given.output) | {name: found | {"load_average": load_average}})
+        save_results(given.output, load_results(given.output) | {name: found | {"load_average": load_average}})
         for form in forms:
             print(f"{name} {form}: " + "  ".join(f"{key} {value:.4g}" for key, value in found[form].items()))
 

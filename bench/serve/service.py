@@ -1,24 +1,26 @@
-"""How much the service carries, beside LitServe and plain Flask: same machine, same run, same model, same requests.
+"""Throughput of the service beside LitServe and plain Flask: same machine, same run, same model, same requests.
 
-    python bench/serve.py throughput     digits a second at 1, 8 and 64 clients; then as overload
-    python bench/serve.py overload       goodput at five times the capacity, milliseconds until the rest is refused;
-                                         what is left where nginx, if installed (Debian: nginx-light), refuses it
-    python bench/serve.py start          seconds from the command to the first answer
-    python bench/serve.py sigterm        20 times SIGTERM under load: accepted and unanswered, processes left behind
-    python bench/serve.py refusals       milliseconds in which bombs are refused
-    python bench/serve.py memory         resident memory over 100,000 requests
+    python -m bench.serve.service throughput   digits per second at 1, 8 and 64 clients; then overload
+    python -m bench.serve.service overload     goodput at five times the capacity, time until the rest is refused;
+                                               for comparison with nginx refusing (Debian: nginx-light)
+    python -m bench.serve.service start        seconds from the command to the first answer
+    python -m bench.serve.service sigterm      20 times SIGTERM under load: lost answers, leftover processes
+    python -m bench.serve.service refusals     milliseconds until decompression bombs are refused
+    python -m bench.serve.service memory       resident memory over 100,000 requests
 
-Figures are added to bench/results/serve.json. The peers are installed below out/, never into the project.
+Results are added to bench/results/serve.json. The peers are installed below out/, never into the project.
 """
 
 import argparse
 import json
 import os
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,11 +28,9 @@ from typing import Any
 
 import httpx
 
-from kept import RESULTS, keep, kept
-from serve_targets import Target, install_peers, load, ours, peer, refusing  # which also finds what tests/ has
-from serving import Running, end_under_load, picture, running  # type: ignore[import-not-found]
-from store_server import free_port  # type: ignore[import-not-found]
-from test_web_hostile import jpeg_bomb, plain_tiff, png_bomb  # type: ignore[import-not-found]
+from bench.results_io import RESULTS, load_results, save_results
+from bench.serve.targets import Target, free_port, install_peers, load, ours, peer, refusing
+from tests.serving import Running, end_under_load, picture, running
 
 CLIENTS = (1, 8, 64)
 OVERLOAD = 5
@@ -146,9 +146,35 @@ def sigterm(folder: Path, rounds: int) -> dict[str, Any]:
     return {"rounds": rounds, "accepted": accepted, "lost": lost, "orphans": orphans, "exit": sorted(statuses)}
 
 
+def png_bomb(side: int) -> bytes:
+    """A few kilobytes that declare a square picture with this side."""
+    parts = {b"IHDR": struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), b"IDAT": zlib.compress(bytes(1_000_000), 9)}
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (parts | {b"IEND": b""}).items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def jpeg_bomb() -> bytes:
+    """A small JPEG that declares 65535 x 65535 pixels."""
+    content = bytearray(picture(format="JPEG", size=64))
+    offset = content.index(b"\xff\xc0") + 5
+    content[offset : offset + 4] = b"\xff\xff\xff\xff"
+    return bytes(content)
+
+
+def tiff_bomb(side: int) -> bytes:
+    """An uncompressed grey TIFF with far fewer bytes than it declares."""
+    entries = [(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1)]
+    entries += [(278, 4, side), (279, 4, side * side % 2**32)]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + struct.pack("<I", 0)
+
+
 def refusals(folder: Path, rounds: int) -> dict[str, Any]:
     """Milliseconds until a bomb is refused."""
-    bombs = {"png": png_bomb(50_000), "jpeg": jpeg_bomb(), "tiff": plain_tiff(60_000, 60_000)}
+    bombs = {"png": png_bomb(50_000), "jpeg": jpeg_bomb(), "tiff": tiff_bomb(60_000)}
     with running(folder, HANDIGIT_KEEP_READINGS="0") as server, server.client() as client:
         return {name: refusal_ms(client, bomb, rounds) for name, bomb in bombs.items()}
 
@@ -204,7 +230,7 @@ def main() -> None:
         }[given.what]()
     print(json.dumps(figures, indent=2))
     path = RESULTS / "serve.json"
-    keep(path, kept(path) | {given.what: figures})
+    save_results(path, load_results(path) | {given.what: figures})
 
 
 if __name__ == "__main__":

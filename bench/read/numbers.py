@@ -1,6 +1,6 @@
 """How well numbers are read, zero-shot, beside general OCR on the same crops in the same run.
 
-    python bench/read_numbers.py [--model number.onnx] [--peers] [--limit N]
+    python -m bench.read.numbers [--model number.onnx] [--peers] [--limit N]
 
 Sets: MNIST test digits made into strings by a fixed seed, cheque amounts (orand_car_a), tablet numbers of two digits
 and more (unipen), fields of vote-count forms (c1), whole pages of these, and lines that hold no number. A string counts
@@ -25,14 +25,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bench.read.strings import Crop, Field, drawn_nothing, fields, forms, labelled, letters_in_words, mnist_strings
+from bench.results_io import RESULTS, load_results, save_results
+from bench.timing import median_seconds, seconds
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
 from handigit.read.ctc import DIGITS
 from handigit.records import Number, Outcome
 from handigit.settings import Settings
-from kept import RESULTS, keep, kept
-from strings import Crop, Field, drawn_nothing, fields, forms, labelled, letters_in_words, mnist_strings
-from timing import median_seconds, seconds
 
 PEER_CROPS = 300
 PEERS = Path("out/ocr-peers")
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--limit", type=int)
     arguments = parser.parse_args()
-    folder, result = Settings().data, kept(RESULTS / "numbers.json")
+    folder, result = Settings().data, load_results(RESULTS / "numbers.json")
     for name, crops in sets(folder).items():
         some = list(crops())[: arguments.limit]
         found = scored(some, arguments.model)
@@ -88,7 +88,7 @@ def main() -> None:
     result["memory"] = memory(list(labelled(folder, "orand_car_a")), arguments.model)
     print(json.dumps({name: result[name] for name in ("strangers", "c1_pages", "speed", "memory")}))
     if not arguments.limit and not arguments.model:
-        keep(RESULTS / "numbers.json", result)
+        save_results(RESULTS / "numbers.json", result)
 
 
 def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How fast networks are trained: our fast recipes beside other people's, in turn, in one process.
 
-    python bench/train_speed.py                                    # ten seeds each, Keras's five: most of an hour
-    python bench/train_speed.py --only fast train_mnist_fast --seeds 3
+    python -m bench.train.speed                                    # ten seeds each, Keras's five: most of an hour
+    python -m bench.train.speed --only fast train_mnist_fast --seeds 3
 
 Counted is everything from uint8 glyphs and labels in memory to trained weights. All learn from MNIST's 60,000 training
 images (or the first --samples of them), with the same number of threads and the same memory settings; first comes one
@@ -27,14 +27,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.results_io import RESULTS, load_results, save_results
+from bench.train.peers import train_keras_example, train_mnist_fast
 from handigit.data import Dataset, load
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
-from handigit.train.batches import Samples
-from handigit.train.loop import fit_in_memory, pick_device, predict_logits
+from handigit.train.device import pick_device
+from handigit.train.digit_task import DigitTask, Samples, predict_logits
 from handigit.train.optimizer import keep_freed_memory
-from kept import RESULTS, keep, kept
-from peers import train_keras_example, train_mnist_fast
+from handigit.train.trainer import fit_in_memory
 
 OURS = ("fast", "fast-plus")
 RULER = "train_mnist_fast"
@@ -87,7 +88,7 @@ def contestants(*, seeds: int, keras_seeds: int, keras_epochs: int) -> dict[str,
 
 def train_ours(samples: Samples, *, seed: int, recipe: str) -> nn.Module:
     """A recipe of the package, by the package's own loop."""
-    return fit_in_memory(load_recipe(recipe, seed=seed), samples)
+    return fit_in_memory(DigitTask(load_recipe(recipe, seed=seed), samples))
 
 
 def hold(
@@ -130,7 +131,7 @@ def known_rounds(file: Path, name: str, *, conditions: Conditions) -> list[Round
     Raises:
         SystemExit: they were run under other conditions.
     """
-    found = kept(file).get(name)
+    found = load_results(file).get(name)
     if found is None:
         return []
     for condition, value in asdict(conditions).items():
@@ -145,7 +146,7 @@ def known_rounds(file: Path, name: str, *, conditions: Conditions) -> list[Round
 def keep_rounds(file: Path, name: str, *, conditions: Conditions, rounds: list[Round]) -> None:
     """Write a contestant's rounds with their summary, and everyone's ratio anew."""
     mine = summary(rounds) | asdict(conditions) | {"rounds": [asdict(one) for one in rounds]}
-    keep(file, with_ratios(kept(file) | {name: mine}))
+    save_results(file, with_ratios(load_results(file) | {name: mine}))
 
 
 def summary(rounds: list[Round]) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def main() -> None:
     conditions = Conditions(given.threads, len(train), str(pick_device(given.device)), torch.__version__)
     test = load("mnist", folder=data, part="test")
     hold({name: everyone[name] for name in given.only}, conditions, train=train, test=test, file=given.output)
-    for name, one in kept(given.output).items():
+    for name, one in load_results(given.output).items():
         ratios = f"  {one['ratio']:.3f} of {RULER}'s" if "ratio" in one else ""
         print(f"{name:18} {one['seeds']:2} seeds  {one['accuracy']['mean']:.3f} %  {one['seconds']:.2f} s{ratios}")
 

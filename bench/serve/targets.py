@@ -1,12 +1,10 @@
-"""What `serve.py` puts under load: our server, its peers, a server that only refuses; and how load is put on them.
-
-It knows nothing of what is measured. The peers are installed below out/, never into the project.
-"""
+"""Servers under load: ours, its peers, an nginx that only refuses. Peers are installed below out/."""
 
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,11 +16,19 @@ from typing import Any
 
 import httpx
 
-PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT / "tests"))
-from serving import picture, running  # type: ignore[import-not-found]  # noqa: E402
-from store_server import free_port  # type: ignore[import-not-found]  # noqa: E402
+from bench.results_io import PROJECT
+from tests.serving import picture, running
 
+
+def free_port() -> int:
+    """A free port on the loopback interface."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MISSING_CHROMIUM = "no Chromium: apt-get install chromium"
 PEERS = PROJECT / "out" / "serve-peers"
 BOUNDARY = "a-boundary"
 REFUSING = """
@@ -83,7 +89,7 @@ def load(target: Target, **how: Any) -> dict[str, Any]:
     """Put load on a server from a process of its own."""
     kind = f"multipart/form-data; boundary={BOUNDARY}"
     job = {"port": target.port, "path": target.path, "body": form(picture()).hex(), "kind": kind} | how
-    command = [sys.executable, str(PROJECT / "bench" / "load.py")]
+    command = [sys.executable, str(PROJECT / "bench" / "serve" / "load.py")]
     spent = target.cpu_s()
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
     row = dict(json.loads(done.stdout))
@@ -103,7 +109,7 @@ def peer(name: str) -> Iterator[Target]:
     """A peer's server."""
     port = free_port()
     environment = os.environ | {"PYTHONPATH": str(PEERS), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(PROJECT / "bench" / f"serve_{name}.py"), str(port)]
+    command = [sys.executable, str(PROJECT / "bench" / "serve" / f"{name}_app.py"), str(port)]
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         wait_for_health(port)

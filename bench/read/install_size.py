@@ -1,6 +1,6 @@
 """Megabytes of the base install: a fresh virtual environment with the package and what it needs, nothing else.
 
-    python bench/install_size.py
+    python -m bench.read.install_size
 
 Counts what pip put into site-packages, the package itself with its models included, pip's own files not.
 """
@@ -12,7 +12,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 RESULTS = PROJECT / "bench" / "results" / "install_size.json"
 NOT_OURS = ("pip", "setuptools", "_distutils_hack", "pkg_resources")
 

@@ -1,7 +1,7 @@
 """Digits under the conditions of everyday pictures: crops, tables, shadows, slants, edges, paper, compression.
 
-    python bench/conditions.py                      # 1,000 MNIST test digits, all conditions
-    python bench/conditions.py --n 200 --part train --only "tight" "shadow"
+    python -m bench.read.conditions                      # 1,000 MNIST test digits, all conditions
+    python -m bench.read.conditions --n 200 --part train --only "tight" "shadow"
 
 MNIST digits are redrawn large with a clean pen and changed as each row says; the same digits in every row. Per row:
 right (the value is the label, whatever the outcome), read, blank, and wrong among read, as fractions. Results go to
@@ -9,7 +9,6 @@ bench/results/conditions.json.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bench.results_io import RESULTS, save_results
 from handigit import Outcome, Reader
-from handigit.atomic import write_file
 from handigit.data import load
 from handigit.settings import Settings
 
-RESULTS = Path(__file__).with_name("results") / "conditions.json"
+FILE = RESULTS / "conditions.json"
 PAPER, INK, BATCH = 238, 40, 50
 Rng = np.random.Generator
 Picture = np.ndarray
@@ -278,9 +277,8 @@ def main() -> None:
             for i in misread[:24]:
                 cv2.imwrite(str(arguments.show / f"{name.replace(' ', '-')}-{labels[i]}-{i}.png"), pictures[i])
     if not arguments.only and arguments.part == "test":
-        with write_file(RESULTS) as stream:
-            command = f"python bench/conditions.py --n {arguments.n}"
-            stream.write(json.dumps({"command": command, "digits": results}, indent=2).encode() + b"\n")
+        command = f"python -m bench.read.conditions --n {arguments.n}"
+        save_results(FILE, {"command": command, "digits": results})
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What the store withstands: kill -9 while four clients correct, sixteen writers at once; and what a reading costs.
+"""Durability and speed of the store: kill -9 during corrections, sixteen concurrent writers, cost per reading.
 
-    python bench/store.py                                     # 200 kills, 60 s of 16 writers, a queue of 100,000
-    python bench/store.py --kills 5 --seconds 5 --queue 2000
-    python bench/store.py --parts adding                      # this part alone; the others keep their last figures
-    python bench/store.py --url postgresql://user@host/empty  # into a PostgreSQL database that has nothing in it
+    python -m bench.store.durability                   200 kills, 60 s of 16 writers, a queue of 100,000
+    python -m bench.store.durability --kills 5 --seconds 5 --queue 2000
+    python -m bench.store.durability --parts adding    this part only; the others keep their last figures
+    python -m bench.store.durability --url postgresql://user@host/empty    an empty PostgreSQL database
 
-Kills: after each the database is checked as `handigit store check` does; every acknowledged correction must be there
-exactly once, and every one that was tried must be exactly once after it was tried again. Writers: four processes of
-four threads each, three corrections for each new reading; wanted are no error and a p99 of at most 250 ms. Queue: how
-long a reviewer waits for the next item when so many wait and as many are settled. Adding: processor time to keep a
-digit with its picture, one by one and as many together as the service's queue has waiting.
+Kills: after each, the database is checked as by `handigit store check`. Every acknowledged correction must be there
+exactly once, and every attempted one exactly once after it is tried again. Writers: four processes of four threads,
+three corrections per new reading; targets are no error and a p99 of at most 250 ms. Queue: waiting time for the next
+review item with this many waiting and as many finished. Adding: processor time to store a digit with its picture, one
+at a time and in batches of the service's queue.
 
-The figures go to bench/results/store.json.
+Results go to bench/results/store.json.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import func, select
 
-import store_hammer
+from bench.results_io import RESULTS, load_results, save_results
+from bench.store import hammer
+from bench.timing import seconds as seconds_of
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.store import NewPage, Store, Truth
 from handigit.store.integrity import check
 from handigit.store.tables import corrections
-from kept import RESULTS, keep, kept
-from timing import seconds as seconds_of
 
 PROCESSES = 4
 
@@ -45,22 +45,22 @@ PROCESSES = 4
 def kill_often(url: str, files: Path, *, kills: int, seed: int = 0) -> dict[str, Any]:
     """Kill a correcting program again and again; what was lost or doubled, of how much."""
     chance = random.Random(seed)  # noqa: S311 - nobody guesses these
-    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
-        store_hammer.seed_readings(store)
+    with Store.open(url, files=files, policy=hammer.POLICY) as store:
+        hammer.seed_readings(store)
     totals: Counter[str] = Counter(acknowledged=0, in_doubt=0, lost=0, doubled=0, findings=0)
     for number in range(kills):
         after_s = chance.uniform(0, 0.1)
-        killed = store_hammer.correct_and_be_killed(url, files, name=f"kill{number}", after_s=after_s)
-        with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+        killed = hammer.correct_and_be_killed(url, files, name=f"kill{number}", after_s=after_s)
+        with Store.open(url, files=files, policy=hammer.POLICY) as store:
             totals.update(_look(store, killed))
     return {"kills": kills, **totals}
 
 
-def _look(store: Store, killed: store_hammer.Killed) -> dict[str, int]:
+def _look(store: Store, killed: hammer.Killed) -> dict[str, int]:
     found = _copies(store)
     lost = sum(key not in found for key in killed.acknowledged)
     for key in killed.tried:
-        reading, truth = store_hammer.correction_of(key)
+        reading, truth = hammer.correction_of(key)
         store.decide(reading, truth, by="hammer", key=key)
     again = _copies(store)
     return {
@@ -81,9 +81,9 @@ def _copies(store: Store) -> dict[str, int]:
 
 def write_together(url: str, files: Path, *, seconds: float, threads: int = 4) -> dict[str, Any]:
     """Sixteen writers in four processes; how many writes a second, how long they took, what went wrong."""
-    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
-        store_hammer.seed_readings(store)
-    command = [sys.executable, store_hammer.__file__, "write", url, str(files), "--threads", str(threads)]
+    with Store.open(url, files=files, policy=hammer.POLICY) as store:
+        hammer.seed_readings(store)
+    command = [sys.executable, hammer.__file__, "write", url, str(files), "--threads", str(threads)]
     started = [
         subprocess.Popen([*command, "--seconds", str(seconds), "--name", str(i)], stdout=subprocess.PIPE, text=True)
         for i in range(PROCESSES)
@@ -104,10 +104,10 @@ def write_together(url: str, files: Path, *, seconds: float, threads: int = 4) -
 
 def review_long_queue(url: str, files: Path, *, queue: int) -> dict[str, Any]:
     """How long leasing and deciding take with a long queue, and the list and the figures over all of it."""
-    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+    with Store.open(url, files=files, policy=hammer.POLICY) as store:
         for start in range(0, queue, 1000):
             size = min(1000, queue - start)
-            store.add([Number(Outcome.DOUBT, str(i), 0.5 + i / 4000) for i in range(size)], store_hammer.PROVENANCE)
+            store.add([Number(Outcome.DOUBT, str(i), 0.5 + i / 4000) for i in range(size)], hammer.PROVENANCE)
         settled = store.readings(limit=1000).readings
         for reading in settled:
             store.decide(reading.id, Truth("1"), by="bench", key=f"settled{reading.id}")
@@ -127,10 +127,10 @@ def add_together(url: str, files: Path, *, readings: int = 512, sizes: Sequence[
     chance = np.random.default_rng(0)
     digit = Digit(Outcome.READ, 7, 0.9, (0.1,) * 10, Box(4, 4, 24, 24)).as_number()
     taken = {}
-    with Store.open(url, files=files, policy=store_hammer.POLICY) as store:
+    with Store.open(url, files=files, policy=hammer.POLICY) as store:
         for size in sizes:
             pages = chance.integers(0, 256, (readings, 28, 28), dtype=np.uint8)
-            entries = [NewPage([digit], store_hammer.PROVENANCE, page) for page in pages]
+            entries = [NewPage([digit], hammer.PROVENANCE, page) for page in pages]
             began, spent = time.perf_counter(), time.process_time()
             for start in range(0, readings, size):
                 store.add_many(entries[start : start + size])
@@ -161,8 +161,8 @@ def main() -> None:
         for name in asked.parts or parts:
             figures[name] = parts[name](asked.url or f"sqlite:///{files / name}.db")
             print(name, json.dumps(figures[name]))
-    before = kept(RESULTS / "store.json")
-    keep(RESULTS / "store.json", before | {kind: before.get(kind, {}) | figures})
+    before = load_results(RESULTS / "store.json")
+    save_results(RESULTS / "store.json", before | {kind: before.get(kind, {}) | figures})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same reader behind plain Flask with a thread for each connection: `python serve_flask.py PORT`.
+"""The same reader behind plain Flask with a thread for each connection: `python flask_app.py PORT`.
 
 It runs with Flask on PYTHONPATH; that is no dependency of the project.
 """

@@ -1,6 +1,6 @@
 """Run by `bench/read_numbers.py` in an environment of its own: general OCR on crops, for comparison.
 
-    PEER_PYTHON bench/ocr_peers.py rapidocr|tesseract CROPS.npz ANSWERS.json
+    PEER_PYTHON bench/read/ocr_peers.py rapidocr|tesseract CROPS.npz ANSWERS.json
 
 RapidOCR recognises each crop as one line of text, as its users would a field; Tesseract reads it as one line with a
 digit whitelist. Needs the peer (`rapidocr-onnxruntime`; the program `tesseract`), NumPy and Pillow, nothing of ours.

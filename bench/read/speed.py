@@ -1,6 +1,6 @@
 """How fast digits are read, beside the same ONNX file run by plain ONNX Runtime in the same process, in turn.
 
-    python bench/read_speed.py
+    python -m bench.read.speed
 
 Pictures are MNIST's first 10,000 test images as uint8 arrays (drawn by our synthesiser where MNIST is missing). Each
 figure is the median of several rounds; reader and peer take turns, so a busy machine slows both. The peer is handed
@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from bench.results_io import RESULTS, save_results
+from bench.timing import median_seconds, seconds
 from handigit.data import load
 from handigit.errors import DataError
 from handigit.read import Reader
 from handigit.read.reader import EMBEDDED
 from handigit.settings import Settings
-from kept import RESULTS, keep
-from timing import median_seconds, seconds
 
 MODEL = EMBEDDED / "digit.onnx"
 ROUNDS = 7
@@ -99,7 +99,7 @@ def main() -> None:
     result = {"one_by_one_one_core": one_by_one(images), "batched_two_threads": batched(images)}
     result["cold_start"] = cold_start(images[0])
     result["machine"] = {"load_average": os.getloadavg()[0], "cores": float(os.cpu_count() or 0)}
-    keep(RESULTS / "read_speed.json", result)
+    save_results(RESULTS / "read_speed.json", result)
     print(json.dumps(result, indent=2))
 
 
