@@ -1,9 +1,10 @@
 # Every target sets up what it needs, once; a second call does no set-up again.
 #   make run     read the pictures under samples/ with the embedded model
 #   make serve   the service on http://127.0.0.1:8000, with SQLite and the embedded models
-#   make test    run everything that can run here
+#   make test    the tests, without the slow ones (trainings, notebooks, wheels): a few minutes
+#   make test-slow   the slow ones
 #   make system  the Debian packages that some tests drive: Chromium, PostgreSQL (as root)
-#   make check   format, lint, types, import rules
+#   make check   format, lint, types, import rules, wording
 #   make bench   measure speed, size and robustness
 #   make notebooks   open the notebooks
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run serve system test check format bench notebooks clean
+.PHONY: run serve system test test-slow check format bench notebooks clean
 
 run: $(VENV)/.base
 	$(BIN)/handigit read samples/digits samples/blank samples/not_digits --as digit --annotate out/samples
@@ -23,7 +24,10 @@ serve: $(VENV)/.app
 	$(BIN)/handigit serve
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 system:
 	scripts/system_packages.sh
@@ -33,15 +37,16 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_words.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/read_speed.py
-	$(BIN)/python bench/install_size.py
-	$(BIN)/python bench/robustness.py
+	$(BIN)/python -m bench.read.speed
+	$(BIN)/python -m bench.read.install_size
+	$(BIN)/python -m bench.read.robustness
 
 notebooks: $(VENV)/.dev
 	$(PIP) install jupyterlab

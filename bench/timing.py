@@ -1,4 +1,4 @@
-"""How long a piece of work takes, and which of several is faster on a machine that has other things to do."""
+"""Time pieces of work, side by side on a machine that may be busy."""
 
 import statistics
 import time
@@ -9,9 +9,9 @@ Work = Callable[[], object]
 
 def seconds(work: Work) -> float:
     """Wall time of one call."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def median_seconds(works: Mapping[str, Work], *, rounds: int) -> dict[str, float]:

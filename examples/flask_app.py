@@ -1,6 +1,6 @@
 """Handigit inside a Flask application: draw, upload or photograph a number, and see how sure the reader is.
 
-The page needs no network, keeps nothing, and works without its script but for the pad. `README.md` says how to run it.
+The page needs no network and stores nothing; without scripts, all but the pad works. `README.md` says how to run it.
 """
 
 import secrets
@@ -12,16 +12,16 @@ from handigit import HandigitError, Outcome, Reader
 
 WORDS = {
     Outcome.READ: "Read",
-    Outcome.DOUBT: "In doubt: have a person look at it",
-    Outcome.BLANK: "Blank: nothing is written here",
-    Outcome.NOT_A_NUMBER: "This is neither a digit nor a number",
+    Outcome.DOUBT: "Not sure: please check",
+    Outcome.BLANK: "Blank",
+    Outcome.NOT_A_NUMBER: "Not a number",
 }
 
 
 def create_app() -> Flask:
     """The application; `flask run` finds it by this name."""
     app = Flask(__name__)
-    # Asked for under any other name it refuses, so that no page elsewhere can reach it (DNS rebinding): add yours.
+    # Requests for any other host name are refused, against DNS rebinding: add your host's name.
     app.config.update(MAX_CONTENT_LENGTH=10 * 2**20, TRUSTED_HOSTS=["127.0.0.1", "localhost"])
     reader = Reader()  # its models are loaded with the first picture; threads may share it
 
@@ -34,7 +34,7 @@ def create_app() -> Flask:
         kind = "number" if request.form.get("kind") == "number" else "digit"
         picture = next((file for file in request.files.getlist("picture") if file.filename), None)
         if picture is None:
-            return page(400, kind=kind, problem="There is no picture: draw, choose or take one first.")
+            return page(400, kind=kind, problem="No picture: draw, choose or take one first.")
         try:
             digit = reader.digit(picture.read()) if kind == "digit" else None
             number = digit.as_number() if digit else reader.number(picture.read())
@@ -49,17 +49,17 @@ def create_app() -> Flask:
     return app
 
 
-def share(confidence: float) -> str:
+def percent(confidence: float) -> str:
     """A probability in percent, never "100%", because nothing is."""
     return f"{min(confidence, 0.999):.1%}"
 
 
 def page(status: int = 200, **answer: object) -> ResponseReturnValue:
-    """The one page, with an answer or without; only the style and the script that carry its nonce are obeyed."""
+    """The page, with or without a result; only the style and script with its nonce are allowed."""
     nonce = secrets.token_urlsafe()
     policy = f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; form-action 'self'"
     headers = {"Content-Security-Policy": f"default-src 'none'; {policy}; base-uri 'none'; frame-ancestors 'none'"}
-    return render_template_string(PAGE, nonce=nonce, share=share, **answer), status, headers
+    return render_template_string(PAGE, nonce=nonce, percent=percent, **answer), status, headers
 
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Handigit in Flask</title>
@@ -80,12 +80,12 @@ button, input { font: inherit; max-width: 100% } td { padding-right: 1rem } td:n
 <section aria-live="polite">
 {% if name %}<p>{{ name }}</p>{% endif %}{% if problem %}<p role="alert">{{ problem }}</p>{% endif %}
 {% if number %}<output>{{ number.text or "–" }}</output>
-<p>{{ words }}{% if number.text %}, {{ share(number.confidence) }} sure{% endif %}</p>
+<p>{{ words }}{% if number.text %}, {{ percent(number.confidence) }} sure{% endif %}</p>
 {% if number.alternatives %}<p>Or else: {% for text, confidence in number.alternatives %}
-<b>{{ text }}</b> ({{ share(confidence) }}){{ ", " if not loop.last }}{% endfor %}</p>{% endif %}{% endif %}
+<b>{{ text }}</b> ({{ percent(confidence) }}){{ ", " if not loop.last }}{% endfor %}</p>{% endif %}{% endif %}
 {% if digit and digit.glyph is not none %}<table>{% for p in digit.probabilities %}<tr><td>{{ loop.index0 }}</td>
-<td><meter value="{{ p }}" aria-label="{{ loop.index0 }}"></meter></td><td>{{ share(p) }}</td></tr>{% endfor %}</table>
-{% endif %}</section></main><script nonce="{{ nonce }}">
+<td><meter value="{{ p }}" aria-label="{{ loop.index0 }}"></meter></td><td>{{ percent(p) }}</td></tr>
+{% endfor %}</table>{% endif %}</section></main><script nonce="{{ nonce }}">
 const pad = document.querySelector("canvas"), pen = pad.getContext("2d"), answer = document.querySelector("section");
 let asked = 0;
 const wipe = () => { pen.fillStyle = "white"; pen.fillRect(0, 0, pad.width, pad.height); };

@@ -1,6 +1,6 @@
 """Handigit inside a Streamlit application: draw, upload or photograph a number, and see how sure the reader is.
 
-Streamlit runs this file anew with every change on the page. `README.md` says how to run it.
+Streamlit runs this file again after every change on the page. `README.md` says how to run it.
 """
 
 import streamlit as st
@@ -11,9 +11,9 @@ from handigit import Digit, HandigitError, Number, Outcome, Reader
 FORMATS = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp", "pdf"]
 WORDS = {
     Outcome.READ: "Read",
-    Outcome.DOUBT: "In doubt: have a person look at it",
-    Outcome.BLANK: "Blank: nothing is written here",
-    Outcome.NOT_A_NUMBER: "This is neither a digit nor a number",
+    Outcome.DOUBT: "Not sure: please check",
+    Outcome.BLANK: "Blank",
+    Outcome.NOT_A_NUMBER: "Not a number",
 }
 
 
@@ -24,10 +24,10 @@ def reader() -> Reader:
 
 
 def picture() -> bytes | None:
-    """What the visitor gives us, from one source at a time, so that the camera is off until it is wanted."""
+    """The visitor's picture, from one source at a time, so that the camera stays off until it is chosen."""
     source = st.segmented_control("From", ["Pad", "File", "Camera"], default="Pad", required=True)
     if source == "Pad":
-        # Streamlit has no pad of its own. This component is kept: since 0.10 it is of Streamlit's components v2.
+        # Streamlit has no drawing pad; since 0.10 this component uses Streamlit's components v2.
         pad = st_canvas(
             key="pad", width=320, height=240, stroke_width=16, background_color="white", return_image_data=True
         )
@@ -41,15 +41,15 @@ def picture() -> bytes | None:
 
 
 def show(number: Number) -> None:
-    """The answer, how sure it is, and what else it may be."""
-    sure = f", {share(number.confidence)} sure" if number.text else ""
+    """The result, its confidence, and the alternatives."""
+    sure = f", {percent(number.confidence)} sure" if number.text else ""
     st.metric(WORDS[number.outcome] + sure, number.text or "–")
     if number.alternatives:
-        st.text("Or else: " + ", ".join(f"{text} ({share(chance)})" for text, chance in number.alternatives))
+        st.text("Or else: " + ", ".join(f"{text} ({percent(chance)})" for text, chance in number.alternatives))
 
 
-def show_belief(digit: Digit) -> None:
-    """The ten probabilities, and the picture as the model saw it; of a blank there is neither."""
+def show_probabilities(digit: Digit) -> None:
+    """The ten probabilities and the glyph that the model saw; a blank has neither."""
     if digit.glyph is None:
         return
     table = {"digit": [*"0123456789"], "probability": digit.probabilities}
@@ -57,7 +57,7 @@ def show_belief(digit: Digit) -> None:
     st.image(digit.glyph, caption="What the model saw", width=140)
 
 
-def share(confidence: float) -> str:
+def percent(confidence: float) -> str:
     """A probability in percent, never "100%", because nothing is."""
     return f"{min(confidence, 0.999):.1%}"
 
@@ -80,7 +80,7 @@ def main() -> None:
             st.error(str(problem))
             return
         if digit:
-            show_belief(digit)
+            show_probabilities(digit)
 
 
 if __name__ == "__main__":

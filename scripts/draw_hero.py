@@ -1,8 +1,6 @@
-"""Draw the README's first picture: samples as a person brings them, each with its answer and what the model saw.
+"""Draw the README's first picture: samples, each with its result and the glyph that the model saw.
 
-    python scripts/draw_hero.py
-
-Writes docs/pictures/reading.png. All pictures are from samples/, drawn by our own pen.
+python scripts/draw_hero.py        # writes docs/pictures/reading.png
 """
 
 from pathlib import Path
@@ -31,7 +29,7 @@ COLOURS = {
 
 
 def upright(path: Path) -> Image.Image:
-    """The picture as a person sees it, transparency on white."""
+    """The picture upright, transparency on white."""
     with Image.open(path) as picture:
         coloured = ImageOps.exif_transpose(picture).convert("RGBA")
     flat = Image.new("RGBA", coloured.size, "white")
@@ -40,7 +38,7 @@ def upright(path: Path) -> Image.Image:
 
 
 def cell(path: Path, digit: Digit) -> Image.Image:
-    """A sample with its box, above the answer and the glyph."""
+    """A sample with its box, above the result and the glyph."""
     picture = upright(path)
     scale = CELL / max(picture.size)
     shown = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
@@ -73,9 +71,9 @@ def main() -> None:
     rows = -(-len(cells) // COLUMNS)
     size = COLUMNS * (CELL + GAP) + GAP, rows * (CELL + CAPTION + GAP) + GAP
     sheet = Image.new("RGB", size, "white")
-    for index, one in enumerate(cells):
+    for index, picture in enumerate(cells):
         row, column = divmod(index, COLUMNS)
-        sheet.paste(one, (GAP + column * (CELL + GAP), GAP + row * (CELL + CAPTION + GAP)))
+        sheet.paste(picture, (GAP + column * (CELL + GAP), GAP + row * (CELL + CAPTION + GAP)))
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     sheet.quantize(128, dither=Image.Dither.FLOYDSTEINBERG).save(PICTURE, optimize=True)
     print(f"wrote {PICTURE.relative_to(PROJECT)}: {PICTURE.stat().st_size / 1e3:.0f} kB")

@@ -1,9 +1,9 @@
-"""Draws the pictures under samples/numbers and samples/pages: our own handwriting by code, from fixed seeds.
+"""Draw the pictures under samples/numbers and samples/pages: synthetic handwriting from fixed seeds.
 
     python scripts/draw_number_samples.py [FOLDER]
 
-As `draw_samples.py` does for single digits: each folder's `expected.json` says what a reader should make of each file,
-a page's the texts of all its numbers in reading order.
+As in `draw_samples.py`, each folder's `expected.json` holds the expected outcome and texts of each file, a page's in
+reading order.
 """
 
 import json
@@ -20,49 +20,49 @@ from draw_samples import BALLPOINT, BLUE, CREAM, FELT, GREY, PENCIL, PLAIN, SAMP
 from handigit.records import Box
 from handigit.synth import Camera, Paper, Pen, Writer
 from handigit.synth.camera import photograph
-from handigit.synth.draw import cover
-from handigit.synth.grounds import waves
-from handigit.synth.paper import Rgb, lay, sheet
-from handigit.synth.picture import write_text
-from handigit.synth.writing import Manner, write_number
+from handigit.synth.draw import coverage
+from handigit.synth.form_paper import draw_waves
+from handigit.synth.photo import write_text
+from handigit.synth.photo_paper import Rgb, apply_ink, draw_sheet
+from handigit.synth.write_number import LineStyle, write_number
 
-NEAT = Manner(gap=0.16, gap_sd=0.04, drift_sd=0.01, size_sd=0.04, lean=0.08, wide=1.0)
+NEAT = LineStyle(gap=0.16, gap_sd=0.04, drift_sd=0.01, size_sd=0.04, lean=0.08, wide=1.0)
 TOUCHING = replace(NEAT, gap=-0.04, gap_sd=0.02)
 PRINT: Rgb = (90, 100, 120)
 
 
 class Sheet:
-    """A page that is written on, by one person with one pen."""
+    """A page in one person's handwriting."""
 
     def __init__(
         self, seed: int, size_px: tuple[int, int], *, paper: Paper = PLAIN, pen: Pen = BALLPOINT, ink: Rgb = BLUE
     ) -> None:
         """`size_px` is (height, width)."""
         self.rng = np.random.default_rng(seed)
-        self.page = sheet(paper, size_px, digit=Box(20, 20, 40, 60), rng=self.rng)
+        self.page = draw_sheet(paper, size_px, digit=Box(20, 20, 40, 60), rng=self.rng)
         writer = Writer.draw(self.rng)
         calm = replace(writer, slant=writer.slant / 2, aspect=1.05, habit=writer.habit / 2, warp=writer.warp / 2)
-        self.writer, self.pen, self.ink = replace(calm, tremor=writer.tremor / 2, whim=0.0), pen, ink
+        self.writer, self.pen, self.ink = replace(calm, tremor=writer.tremor / 2, variation_rate=0.0), pen, ink
 
-    def write(self, text: str, left: int, foot: int, height: int, *, manner: Manner = NEAT) -> None:
+    def write(self, text: str, left: int, foot: int, height: int, *, style: LineStyle = NEAT) -> None:
         """Write text with its feet at that row."""
-        made = write_number(text, self.rng, height_px=height, manner=manner, by=(self.writer, self.pen))
+        made = write_number(text, self.rng, height_px=height, style=style, author=(self.writer, self.pen))
         amount = np.zeros(self.page.shape[:2], np.uint8)
-        there = amount[foot - round(made.base_px) :, left:]
-        rows, columns = min(there.shape[0], made.cover.shape[0]), min(there.shape[1], made.cover.shape[1])
-        there[:rows, :columns] = made.cover[:rows, :columns]
-        self.page = lay(self.page, amount, pen=self.pen, colour=self.ink, rng=self.rng)
+        region = amount[foot - round(made.base_px) :, left:]
+        rows, columns = min(region.shape[0], made.coverage.shape[0]), min(region.shape[1], made.coverage.shape[1])
+        region[:rows, :columns] = made.coverage[:rows, :columns]
+        self.page = apply_ink(self.page, amount, pen=self.pen, colour=self.ink, rng=self.rng)
 
     def spell(self, text: str, left: int, top: int, height: int) -> None:
         """Write letters."""
         ink = write_text(text, self.writer, self.pen, self.rng)
         corner = ink.extent()[0]
-        placed = ink.smoothed().placed(height, (left - corner[0] * height, top - corner[1] * height))
+        placed = ink.smooth().transformed(height, (left - corner[0] * height, top - corner[1] * height))
         rows, columns = self.page.shape[:2]
-        self.page = lay(self.page, cover(placed, rows, columns), pen=self.pen, colour=self.ink, rng=self.rng)
+        self.page = apply_ink(self.page, coverage(placed, rows, columns), pen=self.pen, colour=self.ink, rng=self.rng)
 
     def print_text(self, text: str, left: int, foot: int, size: float) -> None:
-        """Print words as a form has them."""
+        """Print words."""
         cv2.putText(self.page, text, (left, foot), cv2.FONT_HERSHEY_SIMPLEX, size, PRINT, 1, cv2.LINE_AA)
 
     def box(self, left: int, top: int, right: int, bottom: int, *, cells: int = 1) -> None:
@@ -72,16 +72,16 @@ class Sheet:
         for row in (top, bottom):
             cv2.line(self.page, (left, row), (right, row), PRINT, 1, cv2.LINE_AA)
 
-    def seen(self, camera: Camera = SCANNER) -> np.ndarray:
-        """As a camera sees it."""
+    def capture(self, camera: Camera = SCANNER) -> np.ndarray:
+        """The page as captured by a camera."""
         return photograph(self.page, camera, self.rng)
 
 
 def zip_code() -> np.ndarray:
-    """On an envelope, seen by a telephone."""
+    """A code on an envelope, photographed by a phone."""
     page = Sheet(23, (150, 380), paper=CREAM, pen=FELT)
     page.write("60115", 60, 100, 52)
-    return page.seen(TELEPHONE)
+    return page.capture(TELEPHONE)
 
 
 def cheque() -> np.ndarray:
@@ -89,11 +89,11 @@ def cheque() -> np.ndarray:
     page = Sheet(2, (120, 360))
     height, width = page.page.shape[:2]
     x, y = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
-    pattern = np.maximum(waves(x, y, np.random.default_rng(5)), waves(x, y, np.random.default_rng(9)))
+    pattern = np.maximum(draw_waves(x, y, np.random.default_rng(5)), draw_waves(x, y, np.random.default_rng(9)))
     page.page = (page.page * (1 - 0.22 * pattern[..., None])).astype(np.uint8)
     page.write("15.728.-", 50, 80, 40)
     cv2.line(page.page, (20, 92), (340, 92), PRINT, 1)
-    return page.seen(Camera(blur_px=0.6, noise=2, jpeg=80))
+    return page.capture(Camera(blur_px=0.6, noise=2, jpeg=80))
 
 
 def year() -> np.ndarray:
@@ -102,48 +102,48 @@ def year() -> np.ndarray:
         33, (110, 220), pen=PENCIL, ink=GREY, paper=Paper(ruling="ruled", spacing=1.6, print_colour=(150, 178, 214))
     )
     page.write("1987", 40, 76, 40)
-    return page.seen()
+    return page.capture()
 
 
 def telephone() -> np.ndarray:
     """Ten digits between the teeth of a comb."""
     page = Sheet(4, (110, 560))
-    for place, digit in enumerate("0176442085"):
-        page.write(digit, 34 + 50 * place, 74, 38)
-        cv2.line(page.page, (24 + 50 * place, 66), (24 + 50 * place, 86), PRINT, 1)
+    for index, digit in enumerate("0176442085"):
+        page.write(digit, 34 + 50 * index, 74, 38)
+        cv2.line(page.page, (24 + 50 * index, 66), (24 + 50 * index, 86), PRINT, 1)
     cv2.line(page.page, (24, 86), (524, 86), PRINT, 1)
     cv2.line(page.page, (524, 66), (524, 86), PRINT, 1)
-    return page.seen()
+    return page.capture()
 
 
 def touching() -> np.ndarray:
-    """Digits that run into one another."""
+    """Touching digits."""
     page = Sheet(5, (110, 240), pen=FELT)
-    page.write("35802", 40, 80, 46, manner=TOUCHING)
-    return page.seen()
+    page.write("35802", 40, 80, 46, style=TOUCHING)
+    return page.capture()
 
 
 def crossed_cells() -> np.ndarray:
     """Three cells, the first crossed out."""
     page = Sheet(6, (110, 240))
     page.box(30, 22, 210, 92, cells=3)
-    for place, character in enumerate("x47"):
-        page.write(character, 46 + 60 * place, 78, 40)
-    return page.seen()
+    for index, character in enumerate("x47"):
+        page.write(character, 46 + 60 * index, 78, 40)
+    return page.capture()
 
 
 def blank_box() -> np.ndarray:
-    """A field that nobody wrote into."""
+    """An empty field."""
     page = Sheet(7, (100, 240))
     page.box(30, 20, 210, 80)
-    return page.seen()
+    return page.capture()
 
 
 def word() -> np.ndarray:
-    """Letters where a number is wanted."""
+    """Letters instead of a number."""
     page = Sheet(8, (110, 260))
     page.spell("Kern", 50, 26, 46)
-    return page.seen()
+    return page.capture()
 
 
 def scores() -> np.ndarray:
@@ -152,7 +152,7 @@ def scores() -> np.ndarray:
     page = Sheet(11, (720, 520), paper=squared)
     for row, score in enumerate(SCORES):
         page.write(score, 330 + 4 * (row % 3), 110 + 84 * row, 40)
-    return page.seen(Camera(uneven=0.15, blur_px=0.6, noise=2, jpeg=85))
+    return page.capture(Camera(uneven=0.15, blur_px=0.6, noise=2, jpeg=85))
 
 
 def form() -> np.ndarray:
@@ -162,9 +162,9 @@ def form() -> np.ndarray:
         foot = 110 + 130 * row
         page.print_text(label, 60, foot - 12, 0.9)
         page.box(460, foot - 62, 460 + 64 * len(text), foot + 16, cells=len(text))
-        for place, digit in enumerate(text):
-            page.write(digit, 478 + 64 * place, foot, 42)
-    return page.seen()
+        for index, digit in enumerate(text):
+            page.write(digit, 478 + 64 * index, foot, 42)
+    return page.capture()
 
 
 SCORES = ("87", "92", "45", "100", "73", "68", "9")
@@ -173,7 +173,7 @@ FORM = {"Votes, first list": "248", "Votes, second list": "097", "Invalid": "013
 
 @dataclass(frozen=True)
 class Expected:
-    """A picture and what a reader should make of it."""
+    """A picture's drawing function, acceptable outcomes and texts."""
 
     draw: Callable[[], np.ndarray]
     outcome: tuple[str, ...]
@@ -197,22 +197,22 @@ PAGES = {
 
 
 def main() -> None:
-    """Draw all samples, and say what each should be read as."""
+    """Draw all samples and write the expected results."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES
     for name, samples in (("numbers", NUMBERS), ("pages", PAGES)):
-        place = folder / name
-        place.mkdir(parents=True, exist_ok=True)
+        target = folder / name
+        target.mkdir(parents=True, exist_ok=True)
         for file, sample in samples.items():
             drawn = Image.fromarray(sample.draw())
             if file.endswith(".jpg"):
-                drawn.save(place / file, quality=72)
+                drawn.save(target / file, quality=72)
             else:
-                drawn.quantize(64, dither=Image.Dither.NONE).save(place / file, optimize=True)
+                drawn.quantize(64, dither=Image.Dither.NONE).save(target / file, optimize=True)
         expected = {
             file: {"outcome": list(sample.outcome), "texts": list(sample.texts)} for file, sample in samples.items()
         }
-        (place / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
-        print(f"{place}: {len(samples)} pictures, {sum(p.stat().st_size for p in place.iterdir()) / 1e3:.0f} kB")
+        (target / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+        print(f"{target}: {len(samples)} pictures, {sum(p.stat().st_size for p in target.iterdir()) / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

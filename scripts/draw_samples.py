@@ -1,9 +1,9 @@
-"""Draws the pictures under samples/: every one is our own handwriting by code, from fixed seeds.
+"""Draw the pictures under samples/: synthetic handwriting from fixed seeds.
 
     python scripts/draw_samples.py [FOLDER]
 
-The pictures are documentation, fixture and snapshot test at once: each folder has an `expected.json` that says what a
-reader should make of each file. Run it again after a change of `synth` and look at what it drew.
+The pictures are documentation, fixture and snapshot test at once: each folder's `expected.json` holds the expected
+outcome and text of each file. Run it again after a change of `synth` and look at the results.
 """
 
 import json
@@ -17,11 +17,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from handigit.synth import Camera, Paper, Pen, Scene, Writer, picture
-from handigit.synth.paper import Rgb
+from handigit.synth.photo_paper import Rgb
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 ROTATED_90_CLOCKWISE = 6
-"""The EXIF orientation of a telephone held upright: to be shown, the stored picture is turned a quarter clockwise."""
+"""EXIF orientation of a phone held upright: viewers rotate the stored picture by a quarter turn clockwise."""
 
 BLACK, BLUE, GREY, RED, WHITE = (24, 24, 28), (28, 44, 130), (74, 74, 80), (160, 36, 44), (238, 238, 232)
 PLAIN, CREAM = Paper(texture=1.0), Paper(colour=(244, 238, 222), texture=2.0)
@@ -115,7 +115,7 @@ OTHER_SAMPLES = (
 
 
 def main() -> None:
-    """Draw all samples, and say what each should be read as."""
+    """Draw all samples and write the expected results."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES
     draw(folder / "digits", DIGIT_SAMPLES, lambda sample: {"outcome": sample.outcome, "text": sample.text})
     draw(folder / "blank", BLANK_SAMPLES, lambda _: {"outcome": "blank", "text": ""})
@@ -147,7 +147,7 @@ def pixels(sample: Sample) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def writer_of(sample: Sample) -> Writer:
-    """Somebody legible, who writes the digit by the allograph that the sample names."""
+    """A legible writer who uses the sample's allograph."""
     writer = Writer.draw(np.random.default_rng(sample.seed))
     writer = replace(writer, slant=writer.slant / 2, aspect=1.05, habit=writer.habit / 2, warp=writer.warp / 2)
     writer = replace(writer, tremor=writer.tremor / 2)
@@ -155,7 +155,7 @@ def writer_of(sample: Sample) -> Writer:
 
 
 def save(image: UInt8[np.ndarray, "h w 3"], path: Path, finish: str) -> None:
-    """Write the picture in the format of its name, with what makes it special."""
+    """Write the picture in the format of its name, with the sample's finish."""
     drawn = Image.fromarray(image)
     if finish == "transparent":
         ink = 255 - np.asarray(drawn.convert("L"))

@@ -1,8 +1,8 @@
-"""Photograph every page of the service in a real browser, by light and by dark, for the README and the docs.
+"""Photograph every page of the web app in a real browser, in light and dark mode, for the README and the docs.
 
     python scripts/photograph_pages.py        # into docs/pictures/pages; needs Chromium
 
-What the pages show is drawn by our own synthesiser: the samples, and a few hundred numbers read, some of them reviewed.
+The content is synthetic: the samples, and a few hundred numbers, some of them reviewed.
 """
 
 import sys
@@ -28,8 +28,8 @@ from handigit.store.tables import readings  # noqa: E402
 from handigit.synth.crops import NO_NUMBER, Mix, draw_crop  # noqa: E402
 from serving import Running, encoded, running  # type: ignore[import-not-found]  # noqa: E402
 
-PLACE = PROJECT / "docs" / "pictures" / "pages"
-DESK = ViewportSize(width=1180, height=780)
+FOLDER = PROJECT / "docs" / "pictures" / "pages"
+DESKTOP = ViewportSize(width=1180, height=780)
 NUMBERS = 400
 REVIEWED = 160
 DAYS = 21
@@ -40,7 +40,7 @@ PAGES = ("review", "readings", "insights", "models", "learn")
 
 
 def fill(server: Running) -> None:
-    """Have numbers read and some of them reviewed, so that there is something to see."""
+    """Read a few hundred numbers and review some of them."""
     rng = np.random.default_rng(7)
     truths = {}
     with server.client() as client:
@@ -51,17 +51,21 @@ def fill(server: Running) -> None:
             if answer.status_code == 200:
                 truths[name] = "" if NO_NUMBER in crop.text else "".join(filter(str.isdecimal, crop.text))
         for _ in range(REVIEWED):
-            held = client.post("/v1/review/lease")
-            if held.status_code == 204:
+            response = client.post("/v1/review/lease")
+            if response.status_code == 204:
                 break
-            lease = held.json()
+            lease = response.json()
             text = truths[lease["reading"]["source"]]
-            said = {"reading": lease["reading"]["id"], "text": text, "outcome": "read" if text else "not_a_number"}
-            client.post(f"/v1/review/lease/{lease['id']}/decide", json=said)
+            correction = {
+                "reading": lease["reading"]["id"],
+                "text": text,
+                "outcome": "read" if text else "not_a_number",
+            }
+            client.post(f"/v1/review/lease/{lease['id']}/decide", json=correction)
 
 
 def shots(tab: Page, url: str) -> Iterator[str]:
-    """Each page in turn, ready to be photographed: its name."""
+    """The name of each page in turn, when it is ready to be photographed."""
     tab.goto(url, wait_until="networkidle")
     Mouse(tab).draw(strokes_of(5))
     expect(tab.locator("#outcome")).to_have_text("read")
@@ -78,15 +82,15 @@ def shots(tab: Page, url: str) -> Iterator[str]:
 
 
 def save(tab: Page, name: str, *, whole: bool) -> None:
-    """A photograph in few colours, which such pages do not need more of."""
+    """Write a screenshot in few colours, to keep the files small."""
     picture = Image.open(BytesIO(tab.screenshot(full_page=whole)))
-    PLACE.mkdir(parents=True, exist_ok=True)
-    picture.convert("RGB").quantize(COLOURS).save(PLACE / f"{name}.png", optimize=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    picture.convert("RGB").quantize(COLOURS).save(FOLDER / f"{name}.png", optimize=True)
 
 
 @contextmanager
 def filled_server() -> Iterator[Running]:
-    """A server with something in its store."""
+    """A server with content in its store."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
         fill(server)
         spread(Path(folder))
@@ -94,14 +98,14 @@ def filled_server() -> Iterator[Running]:
 
 
 def spread(folder: Path) -> None:
-    """As if it had been read over three weeks."""
+    """Spread the readings over three weeks."""
     with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures") as store:
-        numbers = [one.id for one in store.all()]
+        ids = [reading.id for reading in store.all()]
         today = datetime.now(UTC)
         with store.database.writing() as connection:
-            for place, number in enumerate(numbers):
-                at = today - timedelta(days=DAYS * place / len(numbers))
-                connection.execute(update(readings).where(readings.c.id == number).values(at=at))
+            for index, reading_id in enumerate(ids):
+                at = today - timedelta(days=DAYS * index / len(ids))
+                connection.execute(update(readings).where(readings.c.id == reading_id).values(at=at))
 
 
 def main() -> None:
@@ -111,7 +115,7 @@ def main() -> None:
     with filled_server() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for scheme in SCHEMES:
-            tab = browser.new_page(viewport=DESK, color_scheme=scheme)
+            tab = browser.new_page(viewport=DESKTOP, color_scheme=scheme)
             for name in shots(tab, server.url):
                 save(tab, f"{name}-{scheme}", whole=name in ("insights", "learn"))
             tab.close()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The programs that some tests drive, as Debian packages: Chromium for the pages, PostgreSQL for the store.
-# Without them, or without the right to install them, those tests say why they are skipped.
+# Debian packages that some tests drive: Chromium for the pages, PostgreSQL for the store.
+# Without them those tests are skipped, with the reason.
 set -euo pipefail
 
 missing=()
@@ -11,7 +11,7 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "not installed: ${missing[*]}; the tests that need them are skipped" >&2
   exit 0
 fi
-# The tests start servers of their own: no cluster is made, none runs afterwards.
+# The tests start their own servers: no cluster is created.
 mkdir -p /etc/postgresql-common
 [ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
 apt-get update -qq

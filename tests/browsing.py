@@ -1,6 +1,6 @@
-"""A real browser on a real server: Chromium, driven by Playwright.
+"""Chromium, driven by Playwright, on a running server.
 
-A page's errors, and whatever the content security policy refuses, fail the test that saw them.
+Script errors and content security policy violations fail the test.
 """
 
 import shutil
@@ -21,7 +21,7 @@ _ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a file: while Playwright runs, this thread has no room for another event loop."""
+    """One Chromium per test file: while Playwright runs, its thread cannot run another event loop."""
     if not CHROMIUM:
         pytest.skip(MISSING)
     with sync_playwright() as playwright:
@@ -32,14 +32,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The service with an empty store, for the tests of one file."""
+    """A server with an empty store, shared by the tests of one file."""
     with running(tmp_path_factory.mktemp("site")) as server:
         yield server
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A window on a desk, with the clipboard and the camera allowed."""
+    """A desktop window with clipboard and camera permissions."""
     opened = browser.new_context(viewport={"width": 1200, "height": 800})
     opened.grant_permissions(["camera", "clipboard-read", "clipboard-write"])
     yield opened
@@ -48,7 +48,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A tab in that window; what goes wrong in it fails the test."""
+    """A tab in that window; errors in it fail the test."""
     tab = context.new_page()
     problems = watched(tab)
     yield tab
@@ -56,7 +56,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 def watched(tab: Page) -> list[str]:
-    """A list to which everything is added that goes wrong in a tab: errors, and what its policy refuses."""
+    """A list that collects a tab's script errors and policy violations."""
     problems: list[str] = []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
@@ -64,21 +64,21 @@ def watched(tab: Page) -> list[str]:
 
 
 def check_accessible(tab: Page) -> None:
-    """Fail on any finding of axe that it calls serious or critical."""
-    found = Axe().run(tab).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    told = [f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in grave]
-    assert not told, "\n".join(told)
+    """Fail on any serious or critical finding of axe."""
+    violations = Axe().run(tab).response["violations"]
+    grave = [rule for rule in violations if rule["impact"] in ("serious", "critical")]
+    report = [f"{rule['id']}: {rule['help']}: {[node['html'][:120] for node in rule['nodes'][:3]]}" for rule in grave]
+    assert not report, "\n".join(report)
 
 
 def check_narrow(tab: Page) -> None:
-    """Fail where the page is wider than a phone of 320 pixels."""
+    """Fail if the page scrolls horizontally at 320 pixels."""
     tab.set_viewport_size({"width": 320, "height": 640})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def photograph(tab: Page, folder: Path, name: str) -> None:
-    """The whole page by light and by dark, to be looked at."""
+    """Full-page screenshots in both colour schemes."""
     for scheme in ("light", "dark"):
         tab.emulate_media(color_scheme=scheme)
         tab.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)

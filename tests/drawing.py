@@ -1,7 +1,4 @@
-"""Hands that draw on a page's pad: with a mouse, or with a finger on a phone.
-
-The shapes are our synthesiser's. Nothing here knows what is read from them.
-"""
+"""Drawing on a page's pad with a mouse or a finger; the shapes are the synthesiser's."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,27 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 from playwright.sync_api import CDPSession, Page
 
-from handigit.synth.allographs import DIGITS
-from handigit.synth.strokes import figure
+from handigit.synth.shapes import DIGITS
+from handigit.synth.strokes import parse_figure
 
 Path = list[tuple[float, float]]
-"""The way of one stroke; x and y in shares of the pad's height."""
-_EVERY = 2
-"""Every second point of a path is enough for a pad that draws smooth lines."""
+"""One stroke; x and y as fractions of the pad's height."""
+_STEP = 2  # every second point is enough: the pad smooths lines
 
 
 def strokes_of(digit: int, *, left: float = 0.3, top: float = 0.2, height: float = 0.6, shape: int = 0) -> list[Path]:
     """A digit's strokes, `height` high, its upper left corner at (`left`, `top`)."""
-    drawn = figure(DIGITS[digit][shape].strokes)
+    drawn = parse_figure(DIGITS[digit][shape].strokes)
     points = (drawn.sharp @ drawn.points) * height + (left, top)
     strokes = np.split(points, drawn.ends[:-1])
-    return [[(float(x), float(y)) for x, y in (*stroke[:-1:_EVERY], stroke[-1])] for stroke in strokes]
+    return [[(float(x), float(y)) for x, y in (*stroke[:-1:_STEP], stroke[-1])] for stroke in strokes]
 
 
 def strokes_of_number(text: str, *, wide: float = 2.0) -> list[Path]:
-    """A number's strokes, beside one another on a pad so many heights wide."""
+    """A number's strokes, on a pad `wide` heights wide."""
     step = wide / (len(text) + 1)
-    places = [(int(digit), step * (place + 0.6)) for place, digit in enumerate(text)]
+    places = [(int(digit), step * (index + 0.6)) for index, digit in enumerate(text)]
     return [stroke for digit, left in places for stroke in strokes_of(digit, left=left, top=0.3, height=0.4)]
 
 
@@ -51,13 +47,13 @@ class Mouse:
 
 @dataclass
 class Finger:
-    """Draws with a finger, by the touches that a phone's screen would report."""
+    """Draws with a finger, through touch events."""
 
     page: Page
     session: CDPSession
 
     def draw(self, strokes: Sequence[Path]) -> None:
-        """One stroke after another; the finger leaves the screen between them."""
+        """One stroke after another, the finger lifted between them."""
         for first, *rest in _on_screen(self.page, strokes):
             self._touch("touchStart", [first])
             for point in rest:
@@ -65,8 +61,8 @@ class Finger:
             self._touch("touchEnd", [])
 
     def _touch(self, kind: str, points: list[tuple[float, float]]) -> None:
-        told = [{"x": x, "y": y} for x, y in points]
-        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+        touches = [{"x": x, "y": y} for x, y in points]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
 
 def _on_screen(page: Page, strokes: Sequence[Path]) -> Iterator[Path]:

@@ -1,9 +1,8 @@
-"""A real HTTP server on this machine that misbehaves as told: what `fetch` must live with.
+"""A real HTTP server on loopback that misbehaves on demand, for tests of downloads.
 
-Each request takes the next behaviour from a list; when the list is used up, requests are answered well.
+Each request takes the next behaviour from a list; when the list is used up, requests are answered correctly.
 """
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,28 +10,24 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Behaviour = Literal[
-    "well", "break_off", "stall", "wrong_byte", "forbidden", "busy", "ignore_range", "odd_range", "endless"
-]
+Behaviour = Literal["correct", "break_off", "stall", "drip", "wrong_byte", "forbidden", "busy", "endless", "redirect"]
 
-
-MOST_BYTES = 50_000_000
-"""What an endless answer ends at, so that a test of it ends too."""
+MAX_ENDLESS_BYTES = 50_000_000
+"""An endless answer stops here, so that a test of it ends too."""
 
 
 @dataclass
 class Request:
-    """What was asked for, how it was answered, and how many bytes of content went out."""
+    """A request: the file's name, the behaviour, and the number of content bytes sent."""
 
     name: str
-    range: str | None
     behaviour: Behaviour
     sent: int = 0
 
 
 @dataclass
 class Mirror:
-    """The server's content by file name, its plan, and what has happened so far."""
+    """The server's content by file name, its planned behaviours, and the requests so far."""
 
     content: dict[str, bytes]
     plan: list[Behaviour]
@@ -66,52 +61,57 @@ def _handler(state: Mirror) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self.close_connection = True
             name = self.path.lstrip("/")
-            behaviour = state.plan.pop(0) if state.plan else "well"
-            # Noted before a byte goes out: the client may be done before this thread is.
-            self.noted = Request(name, self.headers["Range"], behaviour)
-            state.requests.append(self.noted)
-            self.answer(state.content.get(name), behaviour)
+            behaviour = state.plan.pop(0) if state.plan else "correct"
+            # Recorded before a byte goes out: the client may finish before this thread does.
+            self.request_log = Request(name, behaviour)
+            state.requests.append(self.request_log)
+            content = state.content.get(name)
+            if behaviour == "redirect":
+                return self.redirect_in_a_circle()
+            status = {"forbidden": 403, "busy": 503}.get(behaviour, 404 if content is None else 200)
+            if status != 200 or content is None:
+                return self.send_error(status)
+            return self.send_content(content, behaviour)
 
-        def answer(self, content: bytes | None, behaviour: Behaviour) -> None:
-            refusal = {"forbidden": 403, "busy": 503}.get(behaviour, 404 if content is None else 0)
-            if refusal or content is None:
-                return self.send_error(refusal)
-            start = 0 if behaviour == "ignore_range" else self.asked_start()
-            if start and start >= len(content):
-                return self.send_error(416)
-            if behaviour == "odd_range" and start:
-                start //= 2
-            body = content[start:]
+        def redirect_in_a_circle(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            state.plan.append("redirect")
+
+        def send_content(self, content: bytes, behaviour: Behaviour) -> None:
             if behaviour == "wrong_byte":
-                body = body[:-20] + bytes([body[-20] ^ 1]) + body[-19:]
-            self.announce(start, len(body), endless=behaviour == "endless")
-            return self.send_for_ever(body) if behaviour == "endless" else self.send_body(body, behaviour)
-
-        def announce(self, start: int, length: int, *, endless: bool) -> None:
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{start + length - 1}/{start + length}")
-            if not endless:
-                self.send_header("Content-Length", str(length))
+                content = content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
+            self.send_response(200)
+            if behaviour != "endless":
+                self.send_header("Content-Length", str(len(content)))
             self.send_header("Connection", "close")
             self.end_headers()
-
-        def send_body(self, body: bytes, behaviour: Behaviour) -> None:
-            cut = len(body) // 2 if behaviour in ("break_off", "stall") else len(body)
-            self.noted.sent = cut
-            self.wfile.write(body[:cut])
+            if behaviour == "endless":
+                return self.send_endlessly(content)
+            if behaviour == "drip":
+                return self.send_slowly(content)
+            cut = len(content) // 2 if behaviour in ("break_off", "stall") else len(content)
+            self.request_log.sent = cut
+            self.wfile.write(content[:cut])
             self.wfile.flush()
             if behaviour == "stall":
                 state.closing.wait(5)
+            return None
 
-        def send_for_ever(self, body: bytes) -> None:
-            with suppress(OSError):  # the client has had enough, as it should
-                while not state.closing.is_set() and self.noted.sent < MOST_BYTES:
-                    self.noted.sent += self.wfile.write(body)
+        def send_endlessly(self, content: bytes) -> None:
+            with suppress(OSError):  # the client closes the connection, as it should
+                while not state.closing.is_set() and self.request_log.sent < MAX_ENDLESS_BYTES:
+                    self.request_log.sent += self.wfile.write(content)
 
-        def asked_start(self) -> int:
-            asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
-            return int(asked[1]) if asked else 0
+        def send_slowly(self, content: bytes) -> None:
+            with suppress(OSError):
+                for byte in content[:1000]:
+                    self.request_log.sent += self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    if state.closing.wait(0.02):
+                        return
 
         def log_message(self, *args: object) -> None:
             """Stay quiet."""

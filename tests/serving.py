@@ -1,4 +1,4 @@
-"""The service for tests: the application in this process, or the whole server in one of its own."""
+"""The service in tests: settings, a fake number reader, and the whole server as a process."""
 
 import json
 import os
@@ -35,28 +35,25 @@ def picture(digit: int = 7, *, size: int = 28, format: str = "PNG") -> bytes:  #
     return encoded(drawn, format)
 
 
-def encoded(image: Image.Image, format: str = "PNG", **how: Any) -> bytes:  # noqa: A002
+def encoded(image: Image.Image, format: str = "PNG", **kwargs: Any) -> bytes:  # noqa: A002
     """A Pillow image as a file's bytes."""
     content = BytesIO()
-    image.save(content, format, **how)
+    image.save(content, format, **kwargs)
     return content.getvalue()
 
 
 def settings(folder: Path, **changes: Any) -> Settings:
-    """Settings that keep everything below a test's own folder."""
+    """Settings whose files are all in a test's own folder."""
     return Settings().model_copy(update={"state": folder, "threads": 1, "port": 0} | changes)
 
 
 def open_store(folder: Path) -> Store:
-    """A store of a test's own."""
+    """A new store in a folder."""
     return Store.open(f"sqlite:///{folder / 'test.db'}", files=folder / "pictures")
 
 
 class NumberReader(Reader):
-    """Reads a number as the digit it is and doubts it, and a page as its digit twice.
-
-    It stands in for the number model: no test of the service asks how well numbers are read.
-    """
+    """A fake number model: reads a number as one digit with a doubt, and a page as its digit twice."""
 
     @property
     def line_engine(self) -> Any:
@@ -74,54 +71,58 @@ class NumberReader(Reader):
 
 @dataclass
 class Running:
-    """A server in a process of its own, and the lines of its log."""
+    """A server process and the lines of its log."""
 
     process: "subprocess.Popen[str]"
     port: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         return f"{HOST}:{self.port}"
 
-    def client(self, **how: Any) -> httpx.Client:
-        """A client of it."""
-        return httpx.Client(base_url=self.url, timeout=30, **how)
+    def client(self, **kwargs: Any) -> httpx.Client:
+        """A client for it."""
+        return httpx.Client(base_url=self.url, timeout=30, **kwargs)
 
     def memory_mb(self) -> float:
-        """Resident memory now, of the server and of the processes that read for it."""
+        """Resident memory of the server and its child processes."""
         return sum(_status(process, "VmRSS") for process in (self.process.pid, *self.children())) / 1024
 
     def peak_mb(self) -> float:
-        """Resident memory of the server at its highest, without its children."""
+        """Peak resident memory of the server without its children."""
         return _status(self.process.pid, "VmHWM") / 1024
 
-    def forget_peak(self) -> None:
-        """Begin to measure the peak anew."""
+    def reset_peak(self) -> None:
+        """Start measuring the peak again."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def children(self) -> list[int]:
-        """Processes that it has started and that are still there."""
-        found = []
+        """Ids of its running child processes."""
+        pids = []
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
-        return found
+            pids += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+        return pids
 
-    def wait_for(self, event: str, *, seconds: float = 90) -> dict[str, Any]:
-        """The first line of the log with that event."""
-        arrived = threading.Event()
-        for _ in range(int(seconds / 0.02)):
-            if line := next((line for line in self.log if line["event"] == event), None):
-                return line
-            arrived.wait(0.02)
-        raise AssertionError(f"no {event!r} in the log: {self.raw[-5:]}")
+    def wait_for(self, event: str, *, seconds: float = 90, **fields: Any) -> dict[str, Any]:
+        """The first line of the log with that event and those fields."""
+        wanted = {"event": event} | fields
+        with self.changed:
+            assert self.changed.wait_for(lambda: self._line(wanted), seconds), f"no {wanted}: {self.raw[-5:]}"
+        line = self._line(wanted)
+        assert line
+        return line
+
+    def _line(self, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        return next((line for line in self.log if wanted.items() <= line.items()), None)
 
 
 @contextmanager
 def running(folder: Path, *, code: str = "", **environment: str) -> Iterator[Running]:
-    """`handigit serve`, ready; `code` is run before it, to give it faults on purpose."""
+    """`handigit serve`, ready; `code` runs before it, to inject faults."""
     program = f"{code}\n{_PROGRAM}"
     changes = {"HANDIGIT_STATE": str(folder), "HANDIGIT_PORT": "0", "HANDIGIT_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", program]
@@ -145,9 +146,11 @@ def running(folder: Path, *, code: str = "", **environment: str) -> Iterator[Run
 def _follow(server: Running) -> None:
     assert server.process.stderr is not None
     for line in server.process.stderr:
-        server.raw.append(line)
-        if line.startswith("{"):
-            server.log.append(json.loads(line))
+        with server.changed:
+            server.raw.append(line)
+            if line.startswith("{"):
+                server.log.append(json.loads(line))
+            server.changed.notify_all()
 
 
 def _status(pid: int, name: str) -> int:
@@ -155,38 +158,38 @@ def _status(pid: int, name: str) -> int:
     return int(next(line for line in lines if line.startswith(name)).split()[1])
 
 
-def ask_until_closed(url: str, answers: list[int]) -> None:
-    """Ask on one connection after another until nobody listens any longer, and note each status."""
+def post_until_closed(url: str, answers: list[int]) -> None:
+    """Post digits until connections are refused, and collect each status."""
     while True:
         try:
             with httpx.Client(base_url=url, timeout=30) as client:
                 while True:
                     answers.append(client.post("/v1/digit", content=picture()).status_code)
         except httpx.ConnectError:
-            return  # it takes no more connections
+            return  # the server accepts no more connections
         except httpx.TransportError:
-            continue  # the connection was closed before this request was taken from it
+            continue  # the connection was closed before the server took this request from it
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a server ended under load: the statuses that its callers got, and the children that it had then."""
+class Shutdown:
+    """A shutdown under load: the statuses that clients received, and the child processes at that time."""
 
     answers: list[int]
     children: list[int]
 
 
-def end_under_load(server: Running) -> Ended:
-    """SIGTERM while eight callers ask; everybody is waited for."""
+def end_under_load(server: Running) -> Shutdown:
+    """SIGTERM while eight clients send requests."""
     answers: list[int] = []
-    callers = [threading.Thread(target=ask_until_closed, args=(server.url, answers)) for _ in range(8)]
-    for caller in callers:
-        caller.start()
+    clients = [threading.Thread(target=post_until_closed, args=(server.url, answers)) for _ in range(8)]
+    for client in clients:
+        client.start()
     while len(answers) < 20:
         time.sleep(0.01)
     children = server.children()
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(60)
-    for caller in callers:
-        caller.join(60)
-    return Ended(answers, children)
+    for client in clients:
+        client.join(60)
+    return Shutdown(answers, children)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.store import Origin, Policy
+from handigit.store import Provenance, Policy
 
-ORIGIN = Origin("till 7.png", "digit", "d" * 64, request_id="r1")
+PROVENANCE = Provenance("till 7.png", "digit", "d" * 64, request_id="r1")
 EVERY_READ = Policy(control_share=1, second_share=0)
 NO_SAMPLES = Policy(control_share=0, second_share=0)
 

@@ -1,4 +1,4 @@
-"""Augmentation: reproducible, bounded, and doing what each number says."""
+"""Augmentation: reproducible, bounded, and as strong as the recipe says."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from handigit.augment import augment, bend, change_stroke, disturb, erase, rewrite, spoil
-from handigit.augment.bend import affine_matrices
-from handigit.augment.disturb import DISTURBANCES
+from handigit.augment import apply_degradations, augment, change_stroke, degrade, erase, reshape, warp
+from handigit.augment.degradations import DEGRADATIONS
+from handigit.augment.geometry import affine_matrices
 from handigit.recipe import Recipe
 
 STRONG = Recipe(rotation_degrees=20, shear=0.3, scale=0.2, shift_px=3, elastic_px=1.5, stroke=0.5, erase=0.5)
@@ -39,12 +39,12 @@ def test_a_recipe_without_augmentation_changes_nothing() -> None:
     assert torch.equal(augment(bar(), Recipe(), seeded()), bar())
 
 
-def test_bending_by_nothing_is_the_identity() -> None:
-    assert torch.allclose(bend(bar(), Recipe(), seeded()), bar(), atol=1e-5)
+def test_warping_without_strength_is_the_identity() -> None:
+    assert torch.allclose(warp(bar(), Recipe(), seeded()), bar(), atol=1e-5)
 
 
-def test_a_shift_moves_the_ink_no_further_than_asked() -> None:
-    moved = bend(bar(64), Recipe(shift_px=2), seeded())
+def test_a_shift_moves_the_ink_no_further_than_its_limit() -> None:
+    moved = warp(bar(64), Recipe(shift_px=2), seeded())
     columns = (moved.sum((1, 2)) * torch.arange(28)).sum(1) / moved.sum((1, 2, 3))
     assert (columns - 14).abs().max() <= 2.01
     assert (columns - 14).abs().max() > 1
@@ -54,7 +54,7 @@ def test_matrices_agree_with_torchs_own_grid() -> None:
     matrices = affine_matrices(1, STRONG, seeded())
     grid = F.affine_grid(matrices, [1, 1, 28, 28], align_corners=False)
     expected = F.grid_sample(bar(1), grid, align_corners=False)
-    got = bend(bar(1), STRONG.replace(elastic_px=0.0), seeded())
+    got = warp(bar(1), STRONG.replace(elastic_px=0.0), seeded())
     assert torch.allclose(got, expected, atol=1e-4)
 
 
@@ -64,39 +64,39 @@ def test_strokes_become_thicker_and_thinner_and_never_vanish() -> None:
     assert 0.3 < ink.min() < 0.9
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_erasing_touches_the_asked_share_at_most(share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
+def test_erasing_affects_the_given_fraction(fraction: float) -> None:
     full = torch.ones(200, 1, 28, 28)
-    holes = (erase(full, share, seeded()) == 0).flatten(1).sum(1)
-    assert abs((holes > 0).float().mean().item() - share) < 0.12
+    holes = (erase(full, fraction, seeded()) == 0).flatten(1).sum(1)
+    assert abs((holes > 0).float().mean().item() - fraction) < 0.12
     assert holes.max() <= 64
 
 
-def test_far_bends_go_further_than_others() -> None:
-    near, far = (affine_matrices(500, Recipe(shift_px=2, far=share), seeded())[:, :, 2].abs().max() for share in (0, 1))
+def test_far_glyphs_are_moved_further() -> None:
+    near, far = (affine_matrices(500, Recipe(shift_px=2, far=p), seeded())[:, :, 2].abs().max() for p in (0, 1))
     assert near <= 2 * 2 / 28
     assert far > 2 * near
 
 
-@pytest.mark.parametrize("change", DISTURBANCES, ids=lambda change: change.__name__)
-def test_every_disturbance_changes_the_glyph_and_leaves_its_ink_readable(change) -> None:
+@pytest.mark.parametrize("change", DEGRADATIONS, ids=lambda change: change.__name__)
+def test_every_degradation_changes_the_glyph_and_leaves_its_ink_visible(change) -> None:
     changed = change(bar(40), seeded()).clamp(0, 1)
     assert changed.shape == (40, 1, 28, 28)
     assert torch.isfinite(changed).all()
     if change.__name__ != "binary":  # which leaves ink that is full already
         assert (changed - bar(40)).abs().mean() > 0.005
-    # Against its surroundings, in either polarity: the stroke's own rows are not those beside it.
+    # Contrast in either polarity: the stroke differs from the paper beside it.
     stroke, beside = changed[:, 0, 6:22, 13:16], changed[:, 0, 6:22, 18:24]
     assert ((stroke.mean((1, 2)) - beside.mean((1, 2))).abs() > 0.02).float().mean() > 0.7  # a band may end beside it
 
 
-def test_only_the_wanted_share_is_disturbed() -> None:
-    changed = (disturb(bar(1000), 0.3, seeded()) != bar(1000)).any(3).any(2).any(1)
+def test_only_the_given_fraction_is_degraded() -> None:
+    changed = (apply_degradations(bar(1000), 0.3, seeded()) != bar(1000)).any(3).any(2).any(1)
     assert 0.2 < changed.float().mean() < 0.35
-    assert torch.equal(disturb(bar(), 0.0, seeded()), bar())
+    assert torch.equal(apply_degradations(bar(), 0.0, seeded()), bar())
 
 
-def test_augmenting_is_rewriting_then_spoiling() -> None:
+def test_augment_is_reshape_then_degrade() -> None:
     recipe = STRONG.replace(disturb=0.5)
-    ours, halves = seeded(), seeded()
-    assert torch.equal(augment(bar(), recipe, ours), spoil(rewrite(bar(), recipe, halves), recipe, halves))
+    whole, halves = seeded(), seeded()
+    assert torch.equal(augment(bar(), recipe, whole), degrade(reshape(bar(), recipe, halves), recipe, halves))

@@ -1,62 +1,45 @@
-"""The benches' own arithmetic and tables: what stands in the results page, and what is left out of it."""
+"""The benchmarks: their arithmetic, and the results page made from their files."""
 
-import importlib
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from bench.read import model_speed, pictures, readers, robustness
+from bench.report.write import write_page, write_readme
+from bench.results_io import load_results, named_file, save_results
+from bench.timing import median_seconds
+from bench.train import accuracy
 from handigit.data import Dataset
 from handigit.read import Engine
 from handigit.read.reader import EMBEDDED
 from handigit.records import Outcome
 from handigit.synth import Scene, digits, picture
 
-BENCH = Path(__file__).parents[1] / "bench"
+# --- results files
 
 
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch):
-    """A bench's module by its name; the benches are scripts, so they are found by their folder."""
-    monkeypatch.syspath_prepend(BENCH)
-
-    def find(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    yield find
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or ".").parent == BENCH:
-            del sys.modules[name]
-
-
-# --- what is kept
-
-
-def test_what_a_bench_keeps_stays_beside_what_was_there(bench, tmp_path: Path) -> None:
-    kept = bench("kept")
+def test_results_are_added_to_a_file(tmp_path: Path) -> None:
     file = tmp_path / "results" / "speed.json"
-    assert kept.kept(file) == {}
-    kept.keep(file, kept.kept(file) | {"a": 1.5})
-    kept.keep(file, kept.kept(file) | {"b": [2]})
-    assert kept.kept(file) == {"a": 1.5, "b": [2]}
+    assert load_results(file) == {}
+    save_results(file, load_results(file) | {"a": 1.5})
+    save_results(file, load_results(file) | {"b": [2]})
+    assert load_results(file) == {"a": 1.5, "b": [2]}
     assert [path.name for path in file.parent.iterdir()] == ["speed.json"]
 
 
-def test_a_model_is_named_on_the_command_line(bench, tmp_path: Path) -> None:
-    named_file = bench("kept").named_file
+def test_model_is_given_as_name_and_file(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").touch()
     assert named_file(f"mine={tmp_path}/m.onnx") == ("mine", tmp_path / "m.onnx")
     for text in (f"{tmp_path}/m.onnx", f"mine={tmp_path}/none.onnx", f"={tmp_path}/m.onnx"):
-        with pytest.raises(ValueError, match="no NAME=FILE"):
+        with pytest.raises(ValueError, match="is not NAME=FILE"):
             named_file(text)
 
 
-def test_works_take_turns(bench) -> None:
+def test_timed_works_take_turns() -> None:
     done: list[str] = []
-    taken = bench("timing").median_seconds({name: lambda n=name: done.append(n) for name in "ab"}, rounds=3)
+    taken = median_seconds({name: lambda n=name: done.append(n) for name in "ab"}, rounds=3)
     assert done == ["a", "b"] + ["a", "b"] * 3
     assert set(taken) == {"a", "b"}
     assert all(time >= 0 for time in taken.values())
@@ -65,25 +48,24 @@ def test_works_take_turns(bench) -> None:
 # --- accuracy
 
 
-def test_seeds_have_a_mean_and_a_spread_and_one_seed_has_none(bench) -> None:
-    summarise = bench("accuracy").summarise
-    found = summarise([{"accuracy": 99.0}, {"accuracy": 99.2}, {"accuracy": 99.4}])
+def test_summary_has_mean_and_deviation_over_seeds() -> None:
+    found = accuracy.summarise([{"accuracy": 99.0}, {"accuracy": 99.2}, {"accuracy": 99.4}])
     assert found["accuracy"] == {"mean": 99.2, "sd": 0.2}
     assert found["seeds"] == [{"accuracy": 99.0}, {"accuracy": 99.2}, {"accuracy": 99.4}]
-    assert summarise([{"accuracy": 99.0}])["accuracy"] == {"mean": 99.0, "sd": None}
+    assert accuracy.summarise([{"accuracy": 99.0}])["accuracy"] == {"mean": 99.0, "sd": None}
 
 
-def test_members_of_an_ensemble_weigh_alike(bench, tmp_path: Path) -> None:
+def test_ensemble_members_have_equal_weights(tmp_path: Path) -> None:
     engine = Engine(EMBEDDED / "digit.onnx", threads=1)
     glyphs = digits(3, seed=0).glyphs.astype(np.float32) / 255
     always_seven = tmp_path / "seven.onnx"
     always_seven.write_bytes(constant_model(7))
-    found = bench("accuracy").mean_probabilities([EMBEDDED / "digit.onnx", always_seven], glyphs, 1)
+    found = accuracy.mean_probabilities([EMBEDDED / "digit.onnx", always_seven], glyphs, 1)
     assert np.allclose(found, (engine.probabilities(glyphs) + np.eye(10)[[7, 7, 7]]) / 2)
 
 
 def constant_model(digit: int) -> bytes:
-    """An ONNX file that is sure of one digit, whatever it is shown."""
+    """An ONNX file that always answers one digit with certainty."""
     glyphs = helper.make_tensor_value_info("glyphs", TensorProto.FLOAT, ["n", 784])
     shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["n", 10])
     weights = numpy_helper.from_array(np.zeros((784, 10), np.float32), "weights")
@@ -93,11 +75,10 @@ def constant_model(digit: int) -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
 
 
-# --- who reads what
+# --- readers
 
 
-def test_the_tutorials_resize_the_whole_picture(bench) -> None:
-    readers, pictures = bench("readers"), bench("pictures")
+def test_baseline_resizes_the_whole_picture() -> None:
     page = np.full((56, 84, 3), 255, np.uint8)
     page[28:, :42] = 0
     (glyph,) = readers.resized([page], pictures.Pictures("one", [page], True, np.array([1])))
@@ -106,8 +87,7 @@ def test_the_tutorials_resize_the_whole_picture(bench) -> None:
     assert glyph.sum() == 14 * 14
 
 
-def test_answers_of_two_sets_stand_one_after_the_other(bench) -> None:
-    readers = bench("readers")
+def test_answers_of_two_sets_are_concatenated() -> None:
     one = readers.Answers(np.array([3]), np.array([3]), np.array([0.9]), (Outcome.READ,))
     none = readers.Answers(np.array([-1]), np.array([-1]), np.array([0.0]), (Outcome.BLANK,))
     both = one + none
@@ -116,8 +96,7 @@ def test_answers_of_two_sets_stand_one_after_the_other(bench) -> None:
     assert both.called_no_digit.tolist() == [False, True]
 
 
-def test_a_blank_sheet_is_read_as_none_and_a_digit_as_one(bench) -> None:
-    readers, pictures = bench("readers"), bench("pictures")
+def test_blank_sheet_has_no_value_and_a_stroke_is_one() -> None:
     way = readers.ThroughReader(EMBEDDED / "digit.onnx", 1)
     sheet = np.full((60, 60), 250, np.uint8)
     stroke = sheet.copy()
@@ -129,19 +108,18 @@ def test_a_blank_sheet_is_read_as_none_and_a_digit_as_one(bench) -> None:
 
 
 @pytest.mark.parametrize("kind", ["noisy", "ruled", "boxed", "shadowed", "any paper"])
-def test_a_blank_has_nothing_written_on_it(bench, kind: str) -> None:
+def test_blank_scenes_have_no_writing(kind: str) -> None:
     rng = np.random.default_rng(3)
-    scene = bench("pictures").BLANKS[kind](Scene.draw(rng), rng)
+    scene = pictures.BLANKS[kind](Scene.draw(rng), rng)
     assert scene.paper.frame == (kind == "boxed") or kind == "any paper"
     assert (scene.paper.ruling != "plain") == (kind == "ruled") or kind == "any paper"
     assert picture("", seed=3, scene=scene).box is None
 
 
-# --- what is counted
+# --- scores
 
 
-def test_what_is_turned_away_is_counted_under_the_floor_and_by_outcome(bench) -> None:
-    robustness, readers = bench("robustness"), bench("readers")
+def test_rejections_are_counted_by_floor_and_outcome() -> None:
     outcomes = (Outcome.READ, Outcome.DOUBT, Outcome.NOT_A_NUMBER, Outcome.BLANK)
     answers = readers.Answers(
         np.array([1, 2, -1, -1]), np.array([1, 2, 3, -1]), np.array([0.9, 0.6, 0.3, 0.0]), outcomes
@@ -156,19 +134,17 @@ def test_what_is_turned_away_is_counted_under_the_floor_and_by_outcome(bench) ->
     assert (scores["right"], scores["read"], scores["wrong_among_read"]) == (0.25, 0.25, 0.0)
 
 
-def test_a_model_has_learnt_what_its_teachers_have(bench) -> None:
-    learnt_sets = bench("robustness").learnt_sets
+def test_training_sets_include_those_of_the_teachers() -> None:
+    learnt_sets = robustness.learnt_sets
     assert learnt_sets({"data": ["mnist"]}) == {"mnist"}
     assert "semeion" in learnt_sets({"data": ["mnist"], "teachers": ["runs/digit-seed3"]})
 
 
-def test_glyphs_of_another_set_are_found_among_the_held_out(bench) -> None:
+def test_glyphs_of_another_set_are_found_in_the_validation_split() -> None:
     glyphs = np.arange(5 * 784).astype(np.uint8).reshape(5, 28, 28) // 3
     glyphs[:, 0, 0] = np.arange(5)
     labels = np.arange(5)
-    found = bench("model_speed").part_of(
-        Dataset("all", glyphs, labels), Dataset("some", glyphs[[1, 3]], labels[[1, 3]])
-    )
+    found = model_speed.part_of(Dataset("all", glyphs, labels), Dataset("some", glyphs[[1, 3]], labels[[1, 3]]))
     assert found.labels.tolist() == [1, 3]
 
 
@@ -229,45 +205,54 @@ def cells(page: str, name: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_main_table_has_a_row_a_model_and_dashes_for_what_is_unknown(bench, benches) -> None:
-    page = bench("results_models").main_table(benches)
+def test_main_table_has_a_row_per_model_and_dashes_for_missing_figures(benches) -> None:
+    page = write_page(benches)
     ours = cells(page, "**digit** (ships)")
     assert ours[1:8] == ["1,234", "5,678", "0.75", "99.70 ± 0.04", "70.0", "70.0", "fog 50.0"]
     assert ours[8:] == ["98.76", "98.76", "98.76", "98.76*", "98.76", "80.0", "1.23", "–"]
     baseline = cells(page, "tutorial (baseline)")
     assert baseline[1:7] == ["–", "–", "–", "–", "70.0", "–"]
     assert cells(page, "ensemble")[4:6] == ["99.82", "–"]
-    names = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    main = page.split("##")[0]
+    names = [line.split("|")[1].strip() for line in main.splitlines() if line.startswith("| ")]
     assert names == ["model", "tutorial (baseline)", "**digit** (ships)", "ensemble"]
 
 
-def test_a_bench_that_was_not_run_has_no_part_in_the_page(bench, benches) -> None:
-    write_page = bench("results_page").write_page
+def test_benchmark_without_results_has_no_section(benches) -> None:
     page = write_page(benches)
-    assert "python bench/accuracy.py digit --seeds 2" in page
-    assert "python bench/accuracy.py --ensemble digit:1 cnn:1" in page
-    assert "## What is no digit" in page
+    assert "python -m bench.train.accuracy digit --seeds 2" in page
+    assert "python -m bench.train.accuracy --ensemble digit:1 cnn:1" in page
+    assert "## Non-digits" in page
     assert not any(
         title in page for title in ("## Training speed", "## The networks alone", "## Reading speed", "## Size")
     )
     assert "##" not in write_page({})
 
 
-def test_speeds_stand_in_the_page_once_they_are_measured(bench, benches) -> None:
+def test_speed_sections_appear_with_their_results(benches) -> None:
     form = {"bytes": 750_000, "ms_at_256": 0.0941, "ms_at_1": 0.18, "test": 99.63}
     benches["model_speed"] = {
         "digit": {"float32": form, "int8_static": form | {"validation": 99.7}, "load_average": 0.5}
     }
-    benches["train_speed"] = {"ours": {"seconds": {"mean": 1.234, "sd": 0.05}, "seeds": 10}, "threads": 2}
-    page = bench("results_page").write_page(benches)
+    benches["train_speed"] = {
+        "ours": {
+            "accuracy": {"mean": 99.03, "sd": 0.02},
+            "seconds": 1.234,
+            "cpu_seconds": 2.4,
+            "seeds": 10,
+            "threads": 2,
+        }
+        | {"load_average": 0.1}
+    }
+    page = write_page(benches)
     assert cells(page, "**digit** (ships)")[-1] == "0.094"
     assert "| **digit** (ships) | int8, static | 0.75 | 0.094 | 0.180 | 99.70 | 99.63 |" in page
-    assert "| ours | 1.23 ± 0.05 | 10 |" in page
+    assert "| ours | 99.03 ± 0.02 | 1.23 | 2.40 | – | – | 10 | 2 | 0.1 |" in page
 
 
-def test_only_the_table_of_the_readme_changes(bench, benches) -> None:
+def test_readme_changes_only_between_its_marks(benches) -> None:
     text = "# Head\n<!-- results -->\nold\n<!-- end of results -->\ntail\n"
-    found = bench("results_page").write_readme(text, benches)
+    found = write_readme(text, benches)
     assert found.startswith("# Head\n<!-- results -->\n| recipe |")
     assert found.endswith("<!-- end of results -->\ntail\n")
     assert "old" not in found

@@ -1,10 +1,10 @@
-"""Data sets: every source, good and bad, and what holds for any set."""
+"""Data sets: every source, good and bad, and properties of any set."""
 
 import gzip
+import io
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +30,7 @@ from handigit.data import (
     write_submission,
 )
 from handigit.data.idx import read_idx, write_idx
+from handigit.data.strings import load_strings
 from handigit.errors import BadDataFile, DataError
 from handigit.settings import Settings
 
@@ -51,10 +52,10 @@ def bar(*, height: int = 40, width: int = 30, ink: int = 0, paper: int = 255) ->
     return picture
 
 
-# What holds for any set
+# Properties of any set
 
 
-def test_the_fingerprint_is_of_the_content_alone() -> None:
+def test_the_fingerprint_covers_only_the_content() -> None:
     one = dataset()
     assert one.fingerprint == Dataset("another name", one.glyphs.copy(), one.labels, ("x: blank",)).fingerprint
     assert len(one.fingerprint) == 64
@@ -86,7 +87,7 @@ def test_a_split_never_shares_a_glyph_and_loses_only_duplicates(seed: int, valid
     assert (parts.dropped == 0) if repeats == 1 else (parts.dropped >= 0)
 
 
-def test_a_split_keeps_each_label_with_its_glyph_and_depends_on_the_seed_alone() -> None:
+def test_a_split_keeps_labels_with_glyphs_and_depends_only_on_the_seed() -> None:
     whole = dataset(50)
     one, same, other = (split(whole, validation=20, seed=seed) for seed in (3, 3, 4))
     assert one.validation.fingerprint == same.validation.fingerprint != other.validation.fingerprint
@@ -96,7 +97,7 @@ def test_a_split_keeps_each_label_with_its_glyph_and_depends_on_the_seed_alone()
 
 
 def test_a_split_larger_than_the_set_is_refused() -> None:
-    with pytest.raises(DataError, match="cannot cut 20 of its 20 samples"):
+    with pytest.raises(DataError, match="cannot hold out 20 of its 20 samples"):
         split(dataset(20), validation=20, seed=0)
 
 
@@ -109,21 +110,21 @@ def test_duplicates_and_overlap_count_exact_repeats() -> None:
     assert overlap(b, a) == 2
 
 
-def test_concatenate_keeps_order_labels_and_what_was_skipped() -> None:
+def test_concatenate_keeps_order_labels_and_skipped_inputs() -> None:
     a = Dataset("a", glyphs(3), np.array([1, 2, 3]), ("a/x.png: blank",))
     both = concatenate([a, dataset(2, seed=1)], name="a+b")
     assert both.name == "a+b"
     assert both.labels.tolist() == [1, 2, 3, 0, 1]
     assert both.skipped == ("a/x.png: blank",)
-    with pytest.raises(DataError, match="bare has no labels"):
+    with pytest.raises(DataError, match="bare has no labels but others have"):
         concatenate([a, Dataset("bare", glyphs(1), None)], name="a+b")
-    with pytest.raises(DataError, match="no data sets to put together"):
+    with pytest.raises(DataError, match="no data sets to concatenate"):
         concatenate([], name="nothing")
 
 
 @pytest.mark.parametrize("label", [10, -1])
-def test_a_label_outside_0_to_9_is_named_with_its_place(label: int) -> None:
-    with pytest.raises(BadDataFile, match=rf"odd: label {label} at place 1 .* outside 0\.\.9"):
+def test_a_label_outside_0_to_9_is_named_with_its_index(label: int) -> None:
+    with pytest.raises(BadDataFile, match=rf"odd: label {label} at index 1 .* outside 0\.\.9"):
         Dataset("odd", glyphs(3), np.array([0, label, 3]))
 
 
@@ -144,9 +145,7 @@ IDX_TYPES = st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"])
     packed=st.booleans(),
 )
 @settings(max_examples=50, deadline=None)
-def test_idx_gives_back_what_was_written(
-    tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, packed: bool
-) -> None:
+def test_idx_round_trips(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, packed: bool) -> None:
     path = tmp_path_factory.getbasetemp() / ("array.gz" if packed else "array")
     write_idx(path, array)
     back = read_idx(path)
@@ -186,9 +185,39 @@ def test_a_folder_of_idx_pairs_has_two_parts(tmp_path: Path) -> None:
         write_idx(tmp_path / f"{stem}-labels-idx1-ubyte", np.zeros(count, np.uint8))
     assert len(load(str(tmp_path), folder=tmp_path)) == 4
     assert len(load(str(tmp_path), folder=tmp_path, part="test")) == 2
+    (tmp_path / "emnist-digits-test-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="has no test images"):
+        load(str(tmp_path), folder=tmp_path, part="test")
 
 
-def spoil_magic(content: bytes) -> bytes:
+def transposed_ones(count: int = 12) -> np.ndarray:
+    """Upright 1s, rows and columns swapped: they lie on their side."""
+    pictures = np.zeros((count, 28, 28), np.uint8)
+    pictures[:, 12:15, 4:24] = 255
+    return pictures
+
+
+def test_emnists_transposed_images_are_turned_upright(tmp_path: Path) -> None:
+    write_idx(tmp_path / "emnist-digits-train-images-idx3-ubyte.gz", transposed_ones())
+    write_idx(tmp_path / "emnist-digits-train-labels-idx1-ubyte.gz", np.ones(12, np.uint8))
+    read = load(str(tmp_path), folder=tmp_path)
+    assert np.array_equal(read.glyphs, transposed_ones().transpose(0, 2, 1))
+
+
+def test_upright_images_under_emnists_name_are_left_alone(tmp_path: Path) -> None:
+    upright = np.ascontiguousarray(transposed_ones().transpose(0, 2, 1))
+    write_idx(tmp_path / "emnist-digits-train-images-idx3-ubyte", upright)
+    write_idx(tmp_path / "emnist-digits-train-labels-idx1-ubyte", np.ones(12, np.uint8))
+    assert np.array_equal(load(str(tmp_path), folder=tmp_path).glyphs, upright)
+
+
+def test_sideways_images_of_another_name_are_refused(tmp_path: Path) -> None:
+    path = idx_pair(tmp_path, images=transposed_ones(), labels=np.ones(12))
+    with pytest.raises(BadDataFile, match="its 1s lie on their side, so its images are rotated or transposed"):
+        load(str(path), folder=tmp_path)
+
+
+def corrupt_magic(content: bytes) -> bytes:
     return b"\x89PNG" + content[4:]
 
 
@@ -208,7 +237,7 @@ def lengthen(content: bytes) -> bytes:
     return content + b"\0"
 
 
-def promise_terabytes(content: bytes) -> bytes:
+def claim_terabytes(content: bytes) -> bytes:
     return content[:4] + b"\xff\xff\xff\xff" + content[8:]
 
 
@@ -216,7 +245,7 @@ def cut_packed(content: bytes) -> bytes:
     return gzip.compress(content)[:-12]
 
 
-def spoil_packed(content: bytes) -> bytes:
+def corrupt_packed(content: bytes) -> bytes:
     packed = bytearray(gzip.compress(content))
     packed[len(packed) // 2] ^= 0xFF
     return bytes(packed)
@@ -225,17 +254,17 @@ def spoil_packed(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_magic, "not an IDX file: it starts with 89504e47"),
+        (corrupt_magic, "not an IDX file: it starts with 89504e47"),
         (empty, "not an IDX file: it starts with nothing"),
-        (cut, "cut short: 3919 of 3920 bytes after the header"),
-        (cut_in_header, "cut short within its header"),
-        (lengthen, "goes on after the 3920 bytes its header promises"),
-        (promise_terabytes, "cut short: 3920 of 3367254359280 bytes"),
+        (cut, "truncated: 3919 of 3920 bytes after the header"),
+        (cut_in_header, "truncated within its header"),
+        (lengthen, "continues after the 3920 bytes in its header"),
+        (claim_terabytes, "its header claims 3367254359280 bytes"),
         (cut_packed, "cannot be read: .* copy it again"),
-        (spoil_packed, "cannot be read: .* copy it again"),
+        (corrupt_packed, "cannot be read: .* copy it again"),
     ],
 )
-def test_a_bad_idx_file_is_named_with_what_is_wrong(
+def test_a_bad_idx_file_is_named_with_the_problem(
     tmp_path: Path, spoil: Callable[[bytes], bytes], message: str
 ) -> None:
     path = idx_pair(tmp_path, images=glyphs(5), labels=np.arange(5))
@@ -244,28 +273,28 @@ def test_a_bad_idx_file_is_named_with_what_is_wrong(
         load(str(path), folder=tmp_path)
 
 
-def test_an_idx_pair_that_does_not_belong_together_is_refused(tmp_path: Path) -> None:
+def test_a_mismatched_idx_pair_is_refused(tmp_path: Path) -> None:
     path = idx_pair(tmp_path, images=glyphs(5), labels=np.arange(4))
     with pytest.raises(BadDataFile, match="my-labels-idx1-ubyte: 5 images but 4 labels"):
         load(str(path), folder=tmp_path)
     path = idx_pair(tmp_path, images=glyphs(3), labels=np.array([1, 2, 11]))
-    with pytest.raises(BadDataFile, match="my-labels-idx1-ubyte: label 11 at place 2"):
+    with pytest.raises(BadDataFile, match="my-labels-idx1-ubyte: label 11 at index 2"):
         load(str(path), folder=tmp_path)
     write_idx(path, np.zeros((3, 2), np.uint8))
-    with pytest.raises(BadDataFile, match=r"holds uint8 of shape \(3, 2\), not pictures"):
+    with pytest.raises(BadDataFile, match=r"holds uint8 of shape \(3, 2\), not 8-bit images"):
         load(str(path), folder=tmp_path)
     write_idx(path, glyphs(3))
     write_idx(path.with_name("my-labels-idx1-ubyte"), np.zeros(3, np.float32))
     with pytest.raises(BadDataFile, match="my-labels-idx1-ubyte: holds float32"):
         load(str(path), folder=tmp_path)
     path.with_name("my-labels-idx1-ubyte").unlink()
-    with pytest.raises(BadDataFile, match="no labels beside it"):
+    with pytest.raises(BadDataFile, match="its labels' file is missing"):
         load(str(path), folder=tmp_path)
 
 
 @given(place=st.integers(0, 40), byte=st.integers(0, 255), end=st.integers(0, 60))
 @settings(max_examples=200, deadline=None)
-def test_whatever_is_in_an_idx_file_the_error_is_ours(
+def test_any_damage_to_an_idx_file_gives_our_own_error(
     tmp_path_factory: pytest.TempPathFactory, place: int, byte: int, end: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzzed"
@@ -312,17 +341,69 @@ def test_a_table_as_spreadsheets_write_it(tmp_path: Path) -> None:
     assert np.array_equal(load(str(path), folder=tmp_path).glyphs, glyphs(2))
 
 
+def corners_empty(count: int) -> np.ndarray:
+    """Glyphs whose first and last pixel are 0, as in every real set."""
+    images = glyphs(count)
+    images[:, 0, 0] = images[:, -1, -1] = 0
+    return images
+
+
+def write_rows(path: Path, rows: list[list[object]], *, header: list[str] | None = None, separator: str = ",") -> Path:
+    lines = [*([header] if header else []), *rows]
+    path.write_text("".join(separator.join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("label_first", [True, False])
+@pytest.mark.parametrize("header", [None, "Label", "class"])
+def test_tables_without_a_header_or_with_the_label_last(tmp_path: Path, header: str | None, label_first: bool) -> None:
+    pixels = [image.ravel().tolist() for image in corners_empty(12)]
+    table_rows = [[i % 10, *row] if label_first else [*row, i % 10] for i, row in enumerate(pixels)]
+    names = [f"pixel{i}" for i in range(1, 785)]
+    top = None if header is None else [header, *names] if label_first else [*names, header]
+    read = load(str(write_rows(tmp_path / "any.csv", table_rows, header=top)), folder=tmp_path)
+    assert read.labels.tolist() == [i % 10 for i in range(12)]
+    assert np.array_equal(read.glyphs, corners_empty(12))
+
+
+def test_a_table_of_bare_pixels_has_no_labels(tmp_path: Path) -> None:
+    read = load(str(write_rows(tmp_path / "t.csv", [corners_empty(1)[0].ravel().tolist()])), folder=tmp_path)
+    assert read.labels is None
+    assert np.array_equal(read.glyphs, corners_empty(1))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_in_excels_encodings_and_separators(tmp_path: Path, encoding: str, separator: str) -> None:
+    path = table(tmp_path / "excel.csv", rows(3))
+    path.write_bytes(path.read_text().replace(",", separator).replace("\n", "\r\n").encode(encoding))
+    assert np.array_equal(load(str(path), folder=tmp_path).glyphs, glyphs(3))
+
+
+def test_strings_tables_in_utf_16_and_cp1252_are_read_and_checked_at_once(tmp_path: Path) -> None:
+    Image.fromarray(bar()).save(tmp_path / "Größe.png")
+    for encoding in ("utf-16", "cp1252"):
+        (tmp_path / "t.csv").write_bytes("File;Text\r\nGröße.png;1234\r\n".encode(encoding))
+        assert [string.text for string in load_strings(tmp_path / "t.csv")] == ["1234"]
+    (tmp_path / "t.csv").write_bytes(b"file,text\nnone.png,1\n")
+    with pytest.raises(DataError, match=r"none\.png: not found"):
+        load_strings(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(BadDataFile, match="cannot be read as a table of text"):
+        load_strings(tmp_path / "t.csv")
+
+
 @pytest.mark.parametrize(
     ("row", "column", "cell", "message"),
     [
-        (2, 8, "ink", r"row 3 \(line 4\), column 'pixel7': 'ink' is not a whole number from 0 to 255"),
+        (2, 8, "ink", r"row 3 \(line 4\), column 'pixel7': 'ink' is not an integer from 0 to 255"),
         (0, 1, 256, r"row 1 \(line 2\), column 'pixel0': '256' is not"),
         (1, 784, -3, r"row 2 \(line 3\), column 'pixel783': '-3' is not"),
         (1, 5, "1.5", r"row 2 \(line 3\), column 'pixel4': '1.5' is not"),
         (1, 5, "", r"row 2 \(line 3\), column 'pixel4': '' is not"),
         (1, 5, 70000, r"row 2 \(line 3\), column 'pixel4': '70000' is not"),
-        (2, 0, 10, r"row 3 \(line 4\), column 'label': '10' is not a whole number from 0 to 9"),
-        (2, 0, "7,7", r"row 3 \(line 4\) has 786 cells where the header names 785 columns"),
+        (2, 0, 10, r"row 3 \(line 4\), column 'label': '10' is not an integer from 0 to 9"),
+        (2, 0, "7,7", r"row 3 \(line 4\) has 786 cells; expected 785"),
     ],
 )
 def test_a_bad_cell_is_named_by_row_and_column(
@@ -339,7 +420,7 @@ def test_a_bad_cell_is_named_by_row_and_column(
     ("header", "message"),
     [
         ([*HEADER[:6], *HEADER[7:]], "column 'pixel5' is missing; the first line must name"),
-        ([str(i) for i in range(785)], r"column 'pixel0' is missing \(as are 783 more\)"),
+        ([f"p{i}" for i in range(785)], r"column 'pixel0' is missing \(as are 783 more\)"),
         ([*HEADER[:1], *HEADER[:0:-1]], "columns are not pixel0 to pixel783 in order"),
     ],
 )
@@ -348,7 +429,7 @@ def test_a_bad_header_is_named(tmp_path: Path, header: list[str], message: str) 
         load(str(table(tmp_path / "train.csv", rows(1), header=header)), folder=tmp_path)
 
 
-def test_tables_that_are_none(tmp_path: Path) -> None:
+def test_unusable_tables_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b"")
     with pytest.raises(BadDataFile, match="column 'pixel0' is missing"):
         load(str(tmp_path / "empty.csv"), folder=tmp_path)
@@ -367,16 +448,14 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_42_000_rows_of_kaggles_table_take_less_than_5_s(tmp_path: Path) -> None:
+def test_all_42_000_rows_of_kaggles_table_load(tmp_path: Path) -> None:
     path = table(tmp_path / "train.csv", rows(100))
     with path.open("a") as out:
         out.write(path.read_text().partition("\n")[2] * 419)
-    started = time.process_time()
     assert len(load(str(path), folder=tmp_path)) == 42_000
-    assert time.process_time() - started < 5
 
 
-def test_a_submission_is_as_kaggle_wants_it(tmp_path: Path) -> None:
+def test_a_submission_has_kaggles_format(tmp_path: Path) -> None:
     write_submission(tmp_path / "new" / "submission.csv", np.array([7, 0, 9]))
     assert (tmp_path / "new" / "submission.csv").read_bytes() == b"ImageId,Label\n1,7\n2,0\n3,9\n"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["submission.csv"]
@@ -387,7 +466,7 @@ def test_a_submission_is_as_kaggle_wants_it(tmp_path: Path) -> None:
 # NumPy archives
 
 
-def test_a_saved_set_comes_back_equal(tmp_path: Path) -> None:
+def test_a_saved_set_loads_equal(tmp_path: Path) -> None:
     one = Dataset("mine", glyphs(4), np.array([4, 3, 2, 1]), ("7/a.png: blank", "ß: cut short"))
     save_npz(one, tmp_path / "file.npz")
     back = load(str(tmp_path / "file.npz"), folder=tmp_path)
@@ -410,7 +489,7 @@ def test_foreign_images_of_either_polarity_become_the_same_glyph(tmp_path: Path,
     assert read.glyphs[0][:, :8].max() == 0, "bright ink in the middle, on 0"
 
 
-def test_is_test_tells_the_parts_and_without_it_both_are_the_whole(tmp_path: Path) -> None:
+def test_is_test_separates_the_parts_and_without_it_both_are_the_whole(tmp_path: Path) -> None:
     images, labels = np.stack([bar()] * 5), np.array([0, 1, 2, 3, 4])
     np.savez(tmp_path / "parted.npz", images=images, labels=labels, is_test=np.array([0, 1, 0, 1, 1]))
     np.savez(tmp_path / "whole.npz", images=images, labels=labels)
@@ -420,22 +499,22 @@ def test_is_test_tells_the_parts_and_without_it_both_are_the_whole(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("held", "message"),
+    ("content", "message"),
     [
-        ({"x_train": glyphs(2)}, r"needs images, .* it holds x_train uint8\(2, 28, 28\)"),
+        ({"x": glyphs(2)}, r"needs images, .* it holds x uint8\(2, 28, 28\)"),
         ({"images": glyphs(2).astype(np.float32)}, r"needs images, uint8 .* it holds images float32\(2, 28, 28\)"),
-        ({"images": glyphs(2), "labels": np.array([1, 12])}, "label 12 at place 1"),
+        ({"images": glyphs(2), "labels": np.array([1, 12])}, "label 12 at index 1"),
         ({"images": glyphs(2), "labels": np.array([1])}, "2 images but 1 labels"),
-        ({"images": glyphs(2), "labels": np.array(["1", "2"])}, "labels must be whole numbers"),
+        ({"images": glyphs(2), "labels": np.array(["1", "2"])}, "labels must be integers"),
         ({"images": glyphs(2), "is_test": np.array([1])}, "is_test has shape"),
-        ({"images": np.full((2, 20, 20), 255, np.uint8)}, "none of its 2 images can be used: .*blank"),
+        ({"images": np.full((2, 20, 20), 255, np.uint8)}, "none of its 2 images is usable: .*blank"),
         ({"images": glyphs(0)}, "holds no images"),
         ({"glyphs": np.zeros((2, 5, 5), np.uint8)}, r"glyphs must be uint8 \(count, 28, 28\)"),
         ({"images": np.array([{"a": 1}], dtype=object)}, "not a .npz of plain arrays"),
     ],
 )
-def test_a_bad_archive_is_named_with_what_is_wrong(tmp_path: Path, held: dict[str, np.ndarray], message: str) -> None:
-    np.savez(tmp_path / "bad.npz", **held)
+def test_a_bad_archive_is_named_with_the_problem(tmp_path: Path, content: dict[str, np.ndarray], message: str) -> None:
+    np.savez(tmp_path / "bad.npz", **content)
     with pytest.raises(BadDataFile, match=message):
         load(str(tmp_path / "bad.npz"), folder=tmp_path)
 
@@ -454,6 +533,67 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
         load(str(tmp_path / "bad.npz"), folder=tmp_path)
 
 
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("floats", [False, True])
+def test_keras_names_flat_images_floats_and_column_labels(tmp_path: Path, flat: bool, floats: bool) -> None:
+    images, labels = glyphs(40), np.arange(40) % 10
+    x = images.reshape(40, 784) if flat else images
+    x = (x / 255).astype(np.float32) if floats else x
+    y = labels.reshape(-1, 1) if flat else labels.astype(np.float64) if floats else labels
+    np.savez(tmp_path / "mnist-keras.npz", x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:])
+    train, test = (load("mnist-keras", folder=tmp_path, part=part) for part in ("train", "test"))
+    assert np.array_equal(train.glyphs, images[:30])
+    assert test.labels.tolist() == labels[30:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_train": np.zeros((3, 32, 32), np.uint8)}, r"x_train must be \(count, 28, 28\) or \(count, 784\)"),
+        ({"x_train": np.full((3, 28, 28), 300.0)}, "values from 300 to 300"),
+        ({"x_train": np.full((3, 28, 28), -1.0)}, "values from -1 to -1"),
+        ({"x_train": np.full((3, 28, 28), np.nan)}, "values from nan to nan"),
+        ({"y_train": np.zeros((3, 10))}, r"labels must be integers \(count,\)"),
+        ({"y_train": np.array([0.5, 1, 2])}, "labels must be integers"),
+        ({"y_train": np.array([1, 2])}, "3 images but 2 labels"),
+    ],
+)
+def test_bad_keras_arrays_are_named(tmp_path: Path, change: dict[str, np.ndarray], message: str) -> None:
+    np.savez(tmp_path / "k.npz", **{"x_train": glyphs(3), "y_train": np.arange(3)} | change)
+    with pytest.raises(BadDataFile, match=message):
+        load("k", folder=tmp_path)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 28,)})
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("images.npy", "w") as entry,
+    ):
+        entry.write(header.getvalue())
+        for _ in range(256):
+            entry.write(bytes(1 << 20))
+    assert (tmp_path / "bomb.npz").stat().st_size < 300_000
+    with pytest.raises(BadDataFile, match=r"bomb\.npz: would unpack to 268 MB from 0\.3 MB"):
+        load("bomb", folder=tmp_path)
+
+
+def test_an_array_header_that_claims_more_than_the_archive_holds_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 44,)})
+    with zipfile.ZipFile(tmp_path / "claim.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(100))
+    with pytest.raises(BadDataFile, match=r"claim\.npz: not a \.npz of plain arrays"):
+        load("claim", folder=tmp_path)
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "pickled.npz", images=np.array([{"a": 1}, None], dtype=object))
+    with pytest.raises(BadDataFile, match=r"pickled\.npz: not a \.npz of plain arrays"):
+        load("pickled", folder=tmp_path)
+
+
 # Folders of images by class
 
 
@@ -465,7 +605,7 @@ def class_folder(root: Path) -> Path:
     return root
 
 
-def test_a_folder_by_class_names_skips_and_counts_what_it_cannot_use(tmp_path: Path) -> None:
+def test_a_folder_by_class_lists_unusable_pictures_as_skipped(tmp_path: Path) -> None:
     root = class_folder(tmp_path / "mine")
     (root / "1" / "broken.png").write_bytes((root / "1" / "a.png").read_bytes()[:60])
     (root / "7" / "note.txt").write_text("not a picture")
@@ -492,27 +632,27 @@ def test_a_folder_with_train_and_test_has_two_parts(tmp_path: Path) -> None:
     assert load("mine", folder=tmp_path, part="test").labels.tolist() == [3]
 
 
-def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+def test_unusable_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(BadDataFile, match="has no class folders; put the images into folders named 0, 1"):
         load("none", folder=tmp_path)
     (tmp_path / "odd" / "seven").mkdir(parents=True)
-    with pytest.raises(BadDataFile, match="folder 'seven' is no class; name the class folders 0, 1"):
+    with pytest.raises(BadDataFile, match="folder 'seven' is not a class; name the class folders 0, 1"):
         load("odd", folder=tmp_path)
     (tmp_path / "bad" / "3").mkdir(parents=True)
     with pytest.raises(BadDataFile, match="bad: holds no images"):
         load("bad", folder=tmp_path)
     (tmp_path / "bad" / "3" / "x.png").write_bytes(b"no picture")
-    with pytest.raises(BadDataFile, match=r"bad: none of its 1 images can be used: 3/x\.png"):
+    with pytest.raises(BadDataFile, match=r"bad: none of its 1 images is usable: 3/x\.png"):
         load("bad", folder=tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_named(tmp_path: Path) -> None:
     root = class_folder(tmp_path / "mine")
     (root / "7").chmod(0)
     try:
-        with pytest.raises(BadDataFile, match="mine: cannot be looked into: Permission denied"):
+        with pytest.raises(BadDataFile, match="mine: cannot be opened: Permission denied"):
             load(str(root), folder=tmp_path)
     finally:
         (root / "7").chmod(0o700)
@@ -531,12 +671,12 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
         load("usbs", folder=tmp_path)
 
 
-def test_mnist_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_mnist_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte is not in .*run `handigit data fetch`"):
         load("mnist", folder=tmp_path)
 
 
-def test_a_set_that_is_not_mnist_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_other_files_are_not_accepted_as_mnist(tmp_path: Path) -> None:
     write_idx(tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz", glyphs(3))
     write_idx(tmp_path / "mnist" / "t10k-labels-idx1-ubyte", np.zeros(3, np.uint8))
     with pytest.raises(BadDataFile, match=r"holds \(3, 28, 28\), not MNIST's 10000 images"):
@@ -544,7 +684,8 @@ def test_a_set_that_is_not_mnist_is_not_taken_for_it(tmp_path: Path) -> None:
 
 
 def test_loading_data_needs_no_http_client_and_no_torch() -> None:
-    code = "import sys, handigit.data; print([m for m in ('httpx', 'torch', 'rich', 'matplotlib') if m in sys.modules])"
+    heavy = ("httpx", "pooch", "torch", "rich", "matplotlib")
+    code = f"import sys, handigit.data; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -556,7 +697,7 @@ def test_loading_data_needs_no_http_client_and_no_torch() -> None:
 def real() -> Path:
     folder = Settings().data
     if not (folder / "mnist").is_dir():
-        pytest.skip("the real data is not here; set HANDIGIT_DATA")
+        pytest.skip("the real data is missing; set HANDIGIT_DATA")
     return folder
 
 
@@ -575,7 +716,7 @@ def test_mnist_has_no_test_image_among_its_training_images(mnist: dict[str, Data
 
 
 @pytest.mark.data
-def test_mnists_sums_hold_for_a_folder_at_hand(real: Path, tmp_path: Path) -> None:
+def test_local_mnist_files_have_the_known_digests(real: Path, tmp_path: Path) -> None:
     arrivals = fetch_mnist(tmp_path, origin=real)
     assert [arrival.origin for arrival in arrivals] == [str(real)] * 4
     assert [arrival.origin for arrival in fetch_mnist(tmp_path, mirrors=[])] == ["already there"] * 4
@@ -598,7 +739,7 @@ def test_a_split_of_mnist_drops_nothing(mnist: dict[str, Dataset]) -> None:
         pytest.param("semeion", 1593, 1593, marks=pytest.mark.slow),
     ],
 )
-def test_the_other_sets_come_through_whole(real: Path, name: str, train: int, test: int) -> None:
+def test_the_other_sets_load_completely(real: Path, name: str, train: int, test: int) -> None:
     for part, count in (("train", train), ("test", test)):
         read = load(name, folder=real, part=part)
         assert len(read) == count

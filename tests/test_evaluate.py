@@ -24,7 +24,6 @@ from handigit.evaluate import (
     calibration_error,
     clopper_pearson,
     floor_at_loss,
-    galleries,
     plots,
     read_rate,
     read_rate_at,
@@ -33,11 +32,9 @@ from handigit.evaluate import (
     score,
     wilson,
 )
-from handigit.evaluate.canvas import luminance, png, text_on
 from handigit.evaluate.compare import RunSummary, compare, differing, lines, write_comparison
-from handigit.evaluate.console import describe_scores
-from handigit.evaluate.report import Evaluation, write_data_report, write_report
-from handigit.evaluate.theme import DARK, LIGHT, THEMES
+from handigit.evaluate.plots import DARK, LIGHT, THEMES, luminance, png, text_on
+from handigit.evaluate.report import Evaluation, describe_scores, write_data_report, write_report
 
 # --- intervals
 
@@ -339,7 +336,7 @@ def test_text_is_legible_on_every_shade_of_the_theme(theme: plots.Theme) -> None
 
 
 def test_galleries_caption_what_was_misread() -> None:
-    figure = galleries.misclassified(glyphs_of(2), np.array([3, 8]), answers([5, 1], [0.6, 0.9]), LIGHT)
+    figure = plots.misclassified(glyphs_of(2), np.array([3, 8]), answers([5, 1], [0.6, 0.9]), LIGHT)
     assert [text.get_text() for text in figure.axes[0].texts] == ["3 as 5, 60%", "8 as 1, 90%"]
 
 

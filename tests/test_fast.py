@@ -1,24 +1,24 @@
-"""Fast training: a network with a given first layer, parts of epochs, memory that is kept, and the bench."""
+"""Fast training: the fixed first layer, partial epochs, memory reuse, and the training-speed bench."""
 
-import importlib
 import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from bench.results_io import load_results
+from bench.train import peers, speed
 from handigit.data import Dataset, load, split
 from handigit.models import describe
 from handigit.models.fast import Fast, oriented_filters
 from handigit.recipe import Recipe, load_recipe
-from handigit.train.batches import Samples, count_batches, draw_batches
-from handigit.train.fit import Watch, fit_in_memory, predict_logits, start_model
-from handigit.train.memory import keep_freed_memory
+from handigit.train.digit_task import DigitTask, Samples, predict_logits
+from handigit.train.optimizer import keep_freed_memory
+from handigit.train.trainer import Callbacks, fit_in_memory, start_model
 from test_train import SMALL, quadrants, train_small
 
 CPU = torch.device("cpu")
@@ -28,20 +28,20 @@ FEW = Recipe(model="fast", epochs=1, batch_size=32, learning_rate=1e-2)
 # --- the network
 
 
-def test_fixed_filters_are_blind_to_even_paper_and_of_equal_strength() -> None:
+def test_fixed_filters_have_zero_sum_and_unit_norm() -> None:
     filters = oriented_filters(8, side=7, sigma=1.3)
     assert filters.shape == (16, 1, 7, 7)
     assert torch.allclose(filters.sum((1, 2, 3)), torch.zeros(16), atol=1e-5)
     assert torch.allclose(filters.square().sum((1, 2, 3)), torch.ones(16), atol=1e-5)
 
 
-def test_every_filter_has_its_negative() -> None:
+def test_every_filter_has_a_negative() -> None:
     edges, lines = oriented_filters(8, side=7, sigma=1.3).flatten(1).chunk(2)
     assert torch.allclose(edges[:4], -edges[4:], atol=1e-5)
     assert torch.allclose(lines[:4], -lines[4:], atol=1e-5)
 
 
-def test_each_filter_answers_most_to_its_own_edge_or_line() -> None:
+def test_each_filter_responds_most_to_its_own_edge_or_line() -> None:
     filters = oriented_filters(8, side=7, sigma=1.3)[:, 0]
     bright_right, upright = torch.zeros(7, 7), torch.zeros(7, 7)
     bright_right[:, 4:], upright[:, 3] = 1, 1
@@ -52,50 +52,49 @@ def test_each_filter_answers_most_to_its_own_edge_or_line() -> None:
     assert int((lines * upright.T).sum((1, 2)).argmax()) == 2
 
 
-def test_training_leaves_the_first_layer_as_it_was_given_and_moves_all_others() -> None:
-    before, after = start_model(FEW), fit_in_memory(FEW, Samples.of(quadrants(64), CPU))
+def test_training_changes_all_but_the_first_layer() -> None:
+    before, after = start_model(FEW), fit_in_memory(DigitTask(FEW, Samples.of(quadrants(64), CPU)))
     pairs = zip(before.named_parameters(), after.parameters(), strict=True)
     still = [name for (name, old), new in pairs if torch.equal(old, new)]
     assert still == ["layers.0.weight"]
 
 
-def test_its_cost_counts_the_fixed_filters_too() -> None:
+def test_cost_includes_the_fixed_filters() -> None:
     assert describe("fast").macs == 144 * 49 * 16 + 36 * 9 * 16 * 32 + 1152 * 128 + 128 * 10
 
 
 # --- the loop
 
 
-def test_an_epoch_may_take_a_part_of_the_data_and_each_takes_another() -> None:
+def test_partial_epochs_use_different_samples() -> None:
     samples = Samples.of(quadrants(400), CPU)
     recipe = SMALL.replace(epoch_share=0.5, batch_size=40, shift_px=0.0)
-    first, second = (
-        torch.cat([batch.glyphs for batch in draw_batches(samples, recipe, torch.Generator().manual_seed(seed))])
-        for seed in (1, 2)
-    )
-    assert count_batches(samples, recipe) == 5
+    task = DigitTask(recipe, samples)
+    first, second = (torch.cat([batch.inputs for batch in task.batches(epoch)]) for epoch in (0, 1))
+    assert task.steps(0) == 5
     assert len(first) == len(second) == 200
     seen = {glyph.numpy().tobytes() for glyph in first}
     assert len(seen) == 200
     assert 0 < sum(glyph.numpy().tobytes() in seen for glyph in second) < 200
 
 
-def test_the_schedule_ends_with_the_parts() -> None:
+def test_schedule_covers_the_partial_epochs() -> None:
     steps: list[tuple[int, int]] = []
     recipe = FEW.replace(epochs=3, epoch_share=0.5)
-    fit_in_memory(recipe, Samples.of(quadrants(128), CPU), watch=Watch(step=lambda *at: steps.append(at)))
+    task = DigitTask(recipe, Samples.of(quadrants(128), CPU))
+    fit_in_memory(task, callbacks=Callbacks(step=lambda *step: steps.append(step)))
     assert steps == [(done, 6) for done in range(1, 7)]
 
 
-def test_without_a_run_the_weights_are_those_of_a_run(tmp_path) -> None:
+def test_training_in_memory_equals_training_with_a_run(tmp_path) -> None:
     run = train_small(tmp_path / "run")
     parts = split(quadrants(), validation=SMALL.validation, seed=SMALL.seed)
-    weights = fit_in_memory(SMALL, Samples.of(parts.train, CPU)).state_dict()
+    weights = fit_in_memory(DigitTask(SMALL, Samples.of(parts.train, CPU))).state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in run.weights().items())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library's memory is set on Linux alone")
-def test_freed_memory_is_there_for_the_next_step() -> None:
+def test_freed_memory_is_reused() -> None:
     if not keep_freed_memory():
         pytest.skip("no glibc here")
 
@@ -110,9 +109,9 @@ def test_freed_memory_is_there_for_the_next_step() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_the_fast_recipe_reads_what_it_has_not_seen(data_folder: Path) -> None:
+def test_fast_recipe_generalises(data_folder: Path) -> None:
     parts = split(load("mnist", folder=data_folder, part="train"), validation=10_000, seed=0)
-    network = fit_in_memory(load_recipe("fast", validation=10_000), Samples.of(parts.train, CPU))
+    network = fit_in_memory(DigitTask(load_recipe("fast", validation=10_000), Samples.of(parts.train, CPU)))
     held_out = Samples.of(parts.validation, CPU)
     assert (predict_logits(network, held_out).argmax(1) == held_out.labels).double().mean() > 0.985
 
@@ -120,32 +119,17 @@ def test_the_fast_recipe_reads_what_it_has_not_seen(data_folder: Path) -> None:
 # --- the bench
 
 
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch):
-    """A bench's module by its name; the benches are scripts, so they are found by their folder."""
-    folder = Path(__file__).parents[1] / "bench"
-    monkeypatch.syspath_prepend(folder)
-
-    def find(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    yield find
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or ".").parent == folder:
-            del sys.modules[name]
-
-
 @pytest.mark.parametrize(("network", "weights"), [("MnistFast", 215_194), ("KerasExample", 34_826)])
-def test_the_peers_networks_have_as_many_weights_as_the_originals(bench, network: str, weights: int) -> None:
-    made = getattr(bench("peers"), network)()
+def test_peers_networks_have_the_original_weight_counts(network: str, weights: int) -> None:
+    made = getattr(peers, network)()
     assert sum(one.numel() for one in made.parameters()) == weights
     assert made.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(("peer", "given"), [("train_mnist_fast", {}), ("train_keras_example", {"epochs": 2})])
-def test_the_peers_learn(bench, peer: str, given: dict[str, int]) -> None:
+def test_peers_learn(peer: str, given: dict[str, int]) -> None:
     samples = Samples.of(quadrants(2000), CPU)
-    network = getattr(bench("peers"), peer)(samples, seed=0, **given)
+    network = getattr(peers, peer)(samples, seed=0, **given)
     assert (predict_logits(network, samples).argmax(1) == samples.labels).double().mean() > 0.5
 
 
@@ -157,8 +141,7 @@ class AlwaysOne(nn.Module):
         return torch.eye(10)[torch.ones(len(glyphs), dtype=torch.int64)]
 
 
-def test_an_interrupted_bench_goes_on_where_it_stopped(bench, tmp_path) -> None:
-    speed = bench("train_speed")
+def test_interrupted_bench_continues(tmp_path) -> None:
     conditions, file = speed.Conditions(threads=1, samples=20, device="cpu", torch="any"), tmp_path / "speed.json"
     trained: list[tuple[int, int]] = []
 
@@ -174,14 +157,14 @@ def test_an_interrupted_bench_goes_on_where_it_stopped(bench, tmp_path) -> None:
         speed.hold(contestant, conditions, train=quadrants(20), test=test, file=file)
     speed.hold(contestant, conditions, train=quadrants(20), test=test, file=file)
     assert [seed for _, seed in trained] == [0, 0, 1, 2, 0, 2]  # each call warms up with seed 0
-    found = bench("kept").kept(file)[speed.RULER]
+    found = load_results(file)[speed.RULER]
     assert found["accuracy"] == {"mean": 75.0, "sd": 0.0}
     assert (found["seeds"], found["ratio"]) == (3, 1.0)
     with pytest.raises(SystemExit, match="with threads = 1, not 2; give another --output"):
         speed.hold(contestant, replace(conditions, threads=2), train=quadrants(20), test=test, file=file)
 
 
-def test_ours_take_part_by_the_packages_own_loop(bench) -> None:
-    everyone = bench("train_speed").contestants(seeds=2, keras_seeds=1, keras_epochs=1)
+def test_our_recipes_run_in_the_packages_trainer() -> None:
+    everyone = speed.contestants(seeds=2, keras_seeds=1, keras_epochs=1)
     assert list(everyone) == ["fast", "fast-plus", "train_mnist_fast", "keras_example"]
     assert isinstance(everyone["fast"].train(Samples.of(quadrants(600), CPU), seed=0), Fast)

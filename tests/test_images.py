@@ -1,8 +1,7 @@
-"""The room `images`: bytes to pages to glyphs. Every picture is drawn here."""
+"""Pictures: bytes to pages to glyphs. Every picture is drawn here."""
 
 import contextlib
 import io
-import time
 import warnings
 from pathlib import Path
 
@@ -23,7 +22,7 @@ TWO = [(0.1, 0.3), (0.3, 0.05), (0.7, 0.05), (0.9, 0.3), (0.1, 0.95), (0.95, 0.9
 
 
 def drawn(strokes=TWO, *, size=(200, 160), box=(40, 30, 80, 130), pen=9, ink=30, paper=255):
-    """A stroke on plain paper; `box` is left, top, width, height of the unit square it is given in."""
+    """A stroke on plain paper; `box` is its left, top, width and height in units of the page."""
     page = np.full(size, paper, np.uint8)
     left, top, width, height = box
     points = np.array([(left + x * width, top + y * height) for x, y in strokes]).astype(np.int32)
@@ -63,7 +62,7 @@ def test_each_format_gives_the_same_page(form):
     assert np.abs(got.astype(int) - page).mean() < 2
 
 
-def test_path_bytes_stream_image_and_array_are_one(tmp_path):
+def test_path_bytes_stream_image_and_array_agree(tmp_path):
     page = drawn()
     data = encoded(page)
     path = tmp_path / "seven.wrong-suffix"
@@ -72,7 +71,7 @@ def test_path_bytes_stream_image_and_array_are_one(tmp_path):
         assert np.array_equal(page_of(source), page)
 
 
-def test_a_stream_that_cannot_seek():
+def test_unseekable_stream():
     class Pipe(io.RawIOBase):
         def __init__(self, data):
             self._inner = io.BytesIO(data)
@@ -121,7 +120,7 @@ def test_exif_orientation_is_undone(orientation, form):
 
 
 @pytest.mark.parametrize("stroke", [0, 255])
-def test_a_transparent_drawing_in_black_or_white(stroke):
+def test_transparent_drawing_in_black_or_white(stroke):
     alpha = 255 - drawn(ink=0)
     colour = np.full(alpha.shape, stroke, np.uint8)
     picture = np.dstack([colour, colour, colour, alpha])
@@ -129,7 +128,7 @@ def test_a_transparent_drawing_in_black_or_white(stroke):
         assert alike(glyph_of(source), glyph_of(drawn(ink=0))) > 0.98
 
 
-def test_a_tiff_gives_each_page():
+def test_tiff_yields_each_page():
     pages = [drawn(TWO), drawn(SEVEN), drawn(SEVEN, size=(90, 120), box=(30, 20, 40, 50))]
     rest = [Image.fromarray(page) for page in pages[1:]]
     data = encoded(pages[0], "TIFF", save_all=True, append_images=rest)
@@ -138,7 +137,7 @@ def test_a_tiff_gives_each_page():
     assert all(np.array_equal(one, other) for one, other in zip(got, pages, strict=True))
 
 
-def test_an_animation_gives_its_first_frame():
+def test_animation_yields_its_first_frame():
     frames = [Image.fromarray(drawn(TWO)), Image.fromarray(drawn(SEVEN))]
     data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
     assert len(list(open_pages(data))) == 1
@@ -154,14 +153,14 @@ def test_an_animation_gives_its_first_frame():
         np.zeros(16, np.uint8),
     ],
 )
-def test_an_array_of_another_kind_says_what_is_accepted(pixels):
+def test_error_for_other_arrays_names_accepted_ones(pixels):
     with pytest.raises(ImageError, match=r"uint8 of shape \(H, W\), \(H, W, 3\) RGB or \(H, W, 4\)"):
         page_of(pixels)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.8])
-def test_a_truncated_file_is_named(tmp_path, form, share):
+def test_error_names_a_truncated_file(tmp_path, form, share):
     data = encoded(np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8), form)
     path = tmp_path / "scan"
     path.write_bytes(data[: int(share * len(data))])
@@ -171,7 +170,7 @@ def test_a_truncated_file_is_named(tmp_path, form, share):
 
 @given(st.binary(max_size=200), st.sampled_from(FORMATS), st.integers(0, 400))
 @settings(max_examples=60, deadline=None)
-def test_damage_is_always_an_error_of_ours(noise, form, place):
+def test_damaged_files_always_raise_image_errors(noise, form, place):
     data = bytearray(encoded(drawn(size=(40, 40), box=(10, 8, 18, 24)), form))
     data[place : place + len(noise)] = noise
     with contextlib.suppress(ImageError):
@@ -180,12 +179,12 @@ def test_damage_is_always_an_error_of_ours(noise, form, place):
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7 hello", b"GIF89a" + bytes(20), b"\0" * 50])
-def test_what_is_no_picture_says_what_to_give(data):
+def test_error_for_other_files_names_supported_formats(data):
     with pytest.raises(UnreadableImage, match="PNG, JPEG, TIFF, WebP or BMP"):
         page_of(data)
 
 
-def test_a_missing_file_and_a_folder(tmp_path):
+def test_missing_file_and_a_folder(tmp_path):
     with pytest.raises(UnreadableImage, match=r"nowhere\.png"):
         page_of(tmp_path / "nowhere.png")
     with pytest.raises(UnreadableImage, match="directory"):
@@ -193,24 +192,20 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])
-def test_a_bomb_is_refused_in_milliseconds(form):
+def test_decompression_bomb_is_rejected_before_decoding(form):
     options = {"compression": "tiff_deflate"} if form == "TIFF" else {}
     data = encoded(Image.new("1", (12_000, 12_000)), form, **options)
-    start = time.perf_counter()
-    with pytest.raises(ImageTooLarge, match=r"12000 x 12000 = 144\.0 Mpx .* 100 Mpx .*HANDIGIT_MAX_GREY_MPX"):
+    with pytest.raises(ImageTooLarge, match=r"12000 x 12000 = 144\.0 Mpx .* 100 Mpx .*max_grey_mpx"):
         page_of(data)
-    assert time.perf_counter() - start < 0.1
 
 
-def test_a_large_webp_is_refused_before_it_is_decoded():
+def test_large_webp_is_rejected_before_decoding():
     data = encoded(Image.new("RGB", (2000, 1500)), "WEBP", method=0)
-    start = time.perf_counter()
-    with pytest.raises(ImageTooLarge, match=r"2000 x 1500 = 3\.0 Mpx .* 2 Mpx .*HANDIGIT_MAX_COLOUR_MPX"):
+    with pytest.raises(ImageTooLarge, match=r"2000 x 1500 = 3\.0 Mpx .* 2 Mpx .*max_colour_mpx"):
         page_of(data, limits=Limits(max_colour_mpx=2))
-    assert time.perf_counter() - start < 0.1
 
 
-def test_the_limits_are_ours_and_pillow_keeps_its_own(monkeypatch):
+def test_limits_are_ours_and_pillows_stay_unchanged(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # as another user of Pillow in the process may do
     data = {form: encoded(drawn(), form) for form in FORMATS}
     with warnings.catch_warnings():
@@ -229,13 +224,13 @@ def test_the_limits_are_ours_and_pillow_keeps_its_own(monkeypatch):
 
 @pytest.mark.parametrize("strokes", [TWO, SEVEN])
 @pytest.mark.parametrize("pen", [3, 9, 30])
-def test_ink_ends_up_dark(strokes, pen):
+def test_ink_becomes_dark(strokes, pen):
     page = drawn(strokes, pen=pen, ink=20, paper=230)
     assert np.array_equal(page_of(page), page)
     assert np.array_equal(page_of(255 - page), page)
 
 
-def test_paper_on_a_dark_table_is_still_paper():
+def test_polarity_of_paper_on_a_dark_table():
     photo = np.full((300, 400), 50, np.uint8)
     photo[30:280, 40:370] = drawn(size=(250, 330), box=(100, 50, 80, 130), paper=220)
     assert np.array_equal(page_of(photo), photo)
@@ -250,7 +245,7 @@ def test_paper_on_a_dark_table_is_still_paper():
 
 @given(st.integers(-35, 35), st.integers(-25, 25), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_the_glyph_forgets_place_and_polarity(right, down, inverted):
+def test_glyph_is_independent_of_position_and_polarity(right, down, inverted):
     still = drawn()
     moved = drawn(box=(40 + right, 30 + down, 80, 130))
     assert np.array_equal(glyph_of(255 - moved if inverted else moved), glyph_of(still))
@@ -258,7 +253,7 @@ def test_the_glyph_forgets_place_and_polarity(right, down, inverted):
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
 @settings(max_examples=25, deadline=None)
-def test_the_glyph_forgets_margins_and_the_box_follows(left, top, right, bottom):
+def test_glyph_is_independent_of_margins_and_box_follows(left, top, right, bottom):
     page = drawn()
     padded = cv2.copyMakeBorder(page, top, bottom, left, right, cv2.BORDER_CONSTANT, value=255)
     found, before = find_digit(padded), find_digit(page)
@@ -268,7 +263,7 @@ def test_the_glyph_forgets_margins_and_the_box_follows(left, top, right, bottom)
 
 @given(st.integers(16, 700), st.integers(16, 700), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
-def test_the_box_lies_within_the_page_and_the_glyph_within_0_to_1(height, width, seed):
+def test_box_is_inside_the_page_and_glyph_in_0_to_1(height, width, seed):
     random = np.random.default_rng(seed)
     page = random.integers(150, 256, (height, width), np.uint8)
     points = (random.random((5, 2)) * (width, height)).astype(np.int32)
@@ -282,13 +277,13 @@ def test_the_box_lies_within_the_page_and_the_glyph_within_0_to_1(height, width,
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 2, 6, 20])
-def test_the_glyph_forgets_size(scale):
+def test_glyph_is_independent_of_size(scale):
     page = drawn(pen=17)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     assert alike(glyph_of(cv2.resize(page, None, fx=scale, fy=scale, interpolation=how)), glyph_of(page)) > 0.94
 
 
-def test_a_glyph_is_normalised_as_mnist_is():
+def test_glyph_is_normalised_as_in_mnist():
     glyph = glyph_of(drawn())
     rows, columns = np.nonzero(glyph > 0.1)
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21)
@@ -300,7 +295,7 @@ def test_a_glyph_is_normalised_as_mnist_is():
 
 
 @pytest.mark.parametrize("pen", [1, 2, 4, 8])
-def test_a_thin_pen_leaves_strokes_as_wide_and_dark_as_mnist_has_them(pen):
+def test_thin_pen_strokes_become_as_wide_and_dark_as_in_mnist(pen):
     glyph = glyph_of(drawn(SEVEN, pen=pen))
     across = glyph[18:23].sum(axis=1)  # the stem
     assert across.min() > 1.2
@@ -308,7 +303,7 @@ def test_a_thin_pen_leaves_strokes_as_wide_and_dark_as_mnist_has_them(pen):
     assert glyph[18:23].max(axis=1).min() > 0.6
 
 
-def test_a_bitmap_whose_strokes_touch_all_edges():
+def test_bitmap_whose_strokes_touch_all_edges():
     bitmap = np.zeros((16, 16), np.uint8)
     bitmap[:, 6:10] = 255
     bitmap[0:2], bitmap[14:16] = 255, 255
@@ -318,7 +313,7 @@ def test_a_bitmap_whose_strokes_touch_all_edges():
         assert glyph[14, 6:10].max() < 0.1
 
 
-# ---- what surrounds a digit
+# ---- surroundings of a digit
 
 
 def lit(page, strength):
@@ -359,7 +354,7 @@ def speckled(page):
 
 
 @pytest.mark.parametrize("thick", [2, 4, 8])
-def test_a_box_around_a_digit_cut_out_of_a_form(thick):
+def test_box_around_a_digit_cut_out_of_a_form(thick):
     page = drawn()
     cv2.rectangle(page, (22, 14), (138, 182), 30, thick)
     assert alike(glyph_of(page[8:188, 16:144]), glyph_of(drawn())) > 0.9
@@ -371,7 +366,7 @@ NAMES = ["gradient", "shadow", "grain", "ruling", "frame", "specks"]
 
 @pytest.mark.parametrize("around", SURROUNDINGS, ids=NAMES)
 @pytest.mark.parametrize("inverted", [False, True])
-def test_what_surrounds_a_digit_is_not_seen(around, inverted):
+def test_surroundings_of_a_digit_are_ignored(around, inverted):
     plain, seen = drawn(), around(drawn())
     glyph = glyph_of(255 - seen if inverted else seen)
     assert alike(glyph, glyph_of(plain)) > 0.85
@@ -379,17 +374,17 @@ def test_what_surrounds_a_digit_is_not_seen(around, inverted):
 
 @pytest.mark.parametrize("around", SURROUNDINGS, ids=NAMES)
 @pytest.mark.parametrize("size", [(200, 160), (480, 640)])
-def test_a_sheet_without_ink_is_blank(around, size):
+def test_sheet_without_ink_is_blank(around, size):
     assert find_digit(page_of(around(np.full(size, 235, np.uint8)))) is None
 
 
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
 @pytest.mark.parametrize("size", [(1, 1), (28, 28), (300, 5), (600, 800)])
-def test_one_single_shade_is_blank(level, size):
+def test_uniform_picture_is_blank(level, size):
     assert find_digit(page_of(np.full(size, level, np.uint8))) is None
 
 
-def test_a_bar_that_floats_high_above_a_five_is_part_of_it():
+def test_floating_bar_of_a_five_belongs_to_it():
     crop = np.full((48, 48), 255, np.uint8)
     cv2.polylines(crop, [np.array([(14, 28), (24, 26), (28, 34), (22, 42), (14, 42)])], False, 0, 3, cv2.LINE_AA)
     below = find_digit(crop)
@@ -400,7 +395,7 @@ def test_a_bar_that_floats_high_above_a_five_is_part_of_it():
     assert (whole.box.top, whole.box.bottom) == (pytest.approx(9, abs=1), below.box.bottom)
 
 
-def test_a_forty_megapixel_photo_is_read_like_a_small_one():
+def test_forty_megapixel_photo_is_read_like_a_small_one():
     page = np.full((5000, 8000), 220, np.uint8)
     page[2000:2200, 3000:3160] = drawn(paper=220)
     found = find_digit(page)
@@ -413,18 +408,18 @@ def test_a_forty_megapixel_photo_is_read_like_a_small_one():
 
 
 def framed_as_mnist(strokes=TWO):
-    """A picture that is a glyph already: 28x28, ink dark, the digit 20 px tall in its middle."""
+    """A picture of a glyph's size: 28x28, dark ink, the digit 20 px tall in its middle."""
     return drawn(strokes, size=(28, 28), box=(8, 4, 11, 19), pen=2, ink=0)
 
 
 def striped(page):
-    """Both sides inverted, as MNIST-C has it."""
+    """Inverted at both sides, as in MNIST-C."""
     sides = np.ones(page.shape, bool)
     sides[:, 7:21] = False
     return np.where(sides, 255 - page, page)
 
 
-def test_only_a_page_as_large_as_a_glyph_has_another_view():
+def test_only_a_picture_of_glyph_size_has_another_view():
     (frame,) = views_of(framed_as_mnist()).others()
     assert np.allclose(frame, 1 - framed_as_mnist() / 255, atol=1e-6)
     for size in [(28, 29), (27, 28), (56, 56), (16, 16), (200, 160)]:
@@ -433,7 +428,7 @@ def test_only_a_page_as_large_as_a_glyph_has_another_view():
 
 @given(st.integers(0, 200), st.integers(20, 255))
 @settings(max_examples=25, deadline=None)
-def test_a_frame_forgets_brightness_and_contrast(darkest, contrast):
+def test_frame_is_independent_of_brightness_and_contrast(darkest, contrast):
     page = framed_as_mnist().astype(np.float32) / 255
     dim = np.rint(darkest + page * min(contrast, 255 - darkest)).astype(np.uint8)
     (plain,), (dimmed,) = views_of(framed_as_mnist()).others(), views_of(dim).others()
@@ -441,14 +436,14 @@ def test_a_frame_forgets_brightness_and_contrast(darkest, contrast):
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_an_empty_frame_has_no_view(level):
+def test_empty_frame_has_no_view(level):
     views = views_of(np.full((28, 28), level, np.uint8))
-    assert (views.found, views.others(), views.odd) == (None, (), False)
+    assert (views.found, views.others(), views.oversized) == (None, (), False)
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("strokes", [TWO, SEVEN])
-def test_inverted_bands_leave_the_polarity_in_doubt(strokes, inverted):
+def test_inverted_bands_make_polarity_doubtful(strokes, inverted):
     seen = striped(framed_as_mnist(strokes))
     frames = views_of(page_of(255 - seen if inverted else seen)).others()
     true = 1 - seen / 255
@@ -458,16 +453,16 @@ def test_inverted_bands_leave_the_polarity_in_doubt(strokes, inverted):
 
 
 @pytest.mark.parametrize("mark", [[(1, 20), (9, 16), (18, 20), (26, 16)], [(0, 3), (27, 22)]])
-def test_what_crosses_a_frame_makes_its_digit_odd(mark):
+def test_stroke_across_a_frame_makes_its_digit_oversized(mark):
     clean, crossed = framed_as_mnist(), framed_as_mnist()
     cv2.polylines(crossed, [np.array(mark)], False, 0, 1, cv2.LINE_AA)
-    assert not views_of(clean).odd
-    assert views_of(crossed).odd
+    assert not views_of(clean).oversized
+    assert views_of(crossed).oversized
 
 
-def test_a_large_page_is_never_odd():
+def test_large_page_is_never_oversized():
     found = FoundDigit(np.zeros((28, 28), np.float32), Box(0, 0, 100, 150))
-    assert not Views(found, None).odd
+    assert not Views(found, None).oversized
 
 
 def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""From a crop to a line: what is written found whatever lies around it, and places in the line mapped back."""
+"""Crops to lines: writing found in its surroundings, positions mapped back."""
 
 import cv2
 import numpy as np
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from handigit.images.crop_rules import remove_crop_rules, trim_dark_cells
 from handigit.images.line import INK_PX, LINE_PX, LONGEST_PX, find_line
-from handigit.images.printed import inside_cells, without_print
-from handigit.images.runs import runs_both_ways
+from handigit.images.straight_lines import find_segments
 from handigit.records import Box
 
 
@@ -26,12 +26,12 @@ def write(
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of two lines, as far as both go."""
+    """Correlation of two lines over their common width."""
     width = min(one.shape[1], other.shape[1])
     return float(np.corrcoef(one[:, :width].ravel(), other[:, :width].ravel())[0, 1])
 
 
-def test_a_line_is_32_high_and_its_ink_20() -> None:
+def test_line_is_32_px_high_and_its_ink_20() -> None:
     line = find_line(write(crop()))
     assert line is not None
     assert line.pixels.shape[0] == LINE_PX
@@ -45,13 +45,13 @@ def test_bare_paper_has_no_line(shade) -> None:
     assert find_line(crop(paper=shade)) is None
 
 
-def test_noise_alone_is_found_faint_or_not_at_all() -> None:
+def test_noise_gives_a_faint_line_or_none() -> None:
     noise = np.random.default_rng(0).normal(200, 2, (60, 160)).astype(np.uint8)
     assert find_line(noise) is None
 
 
 @pytest.mark.parametrize("scale", [0.75, 2.0, 5.0])
-def test_size_does_not_matter(scale) -> None:
+def test_line_is_independent_of_size(scale) -> None:
     small = find_line(write(crop()))
     large = find_line(cv2.resize(write(crop()), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     assert small is not None
@@ -59,7 +59,7 @@ def test_size_does_not_matter(scale) -> None:
     assert likeness(small.pixels, large.pixels) > 0.75
 
 
-def test_a_rule_under_the_number_does_not_shift_it() -> None:
+def test_rule_under_the_number_does_not_shift_it() -> None:
     plain, ruled = find_line(write(crop())), write(crop())
     cv2.line(ruled, (0, 54), (159, 54), 60, 1)
     line = find_line(ruled)
@@ -68,7 +68,7 @@ def test_a_rule_under_the_number_does_not_shift_it() -> None:
     assert likeness(plain.pixels, line.pixels) > 0.9
 
 
-def test_cells_around_digits_are_taken_out() -> None:
+def test_cells_around_digits_are_removed() -> None:
     page = crop()
     for place, digit in enumerate("305"):
         write(page, digit, left=22 + 40 * place, foot=42)
@@ -89,7 +89,7 @@ def in_cells() -> np.ndarray:
     return page
 
 
-def test_a_1_beside_the_border_of_its_cell_stays() -> None:
+def test_1_beside_the_border_of_its_cell_stays() -> None:
     page = write(in_cells(), "28", left=16, foot=46, size=0.6)
     with_one = page.copy()
     cv2.line(with_one, (9, 35), (9, 45), 60, 2)
@@ -100,14 +100,14 @@ def test_a_1_beside_the_border_of_its_cell_stays() -> None:
 
 
 @pytest.mark.parametrize("top", [0, 35, 70])
-def test_a_rule_is_no_thicker_at_the_edge_of_the_crop(top) -> None:
+def test_rule_is_not_thicker_at_the_edge_of_the_crop(top) -> None:
     mask = np.zeros((74, 124), np.uint8)
     mask[top : top + 4, 3:120] = 1
-    across, _ = runs_both_ways(mask, thickest_px=5)
+    across, _ = find_segments(mask, max_thickness_px=5)
     assert [box.width > 100 for box in across.boxes] == [True]
 
 
-def test_leaning_digits_are_set_upright() -> None:
+def test_slanted_digits_are_deslanted() -> None:
     upright = write(crop(width=220), "1171", left=60)
     lean = cv2.warpAffine(upright, np.array([[1, -0.5, 20], [0, 1, 0]]), (220, 60), borderValue=230)
     line, straight = find_line(lean), find_line(upright)
@@ -117,7 +117,7 @@ def test_leaning_digits_are_set_upright() -> None:
 
 
 @pytest.mark.parametrize("degrees", [-6, 6])
-def test_a_rising_line_is_levelled(degrees) -> None:
+def test_rising_line_is_levelled(degrees) -> None:
     page = write(crop(height=100, width=260), "7250931", left=40, foot=60)
     turn = cv2.getRotationMatrix2D((130, 50), degrees, 1)
     line = find_line(cv2.warpAffine(page, turn, (260, 100), borderValue=230))
@@ -126,21 +126,21 @@ def test_a_rising_line_is_levelled(degrees) -> None:
     assert rows[4:28].sum() > 0.9 * rows.sum()
 
 
-def test_a_part_of_the_line_is_mapped_back_to_the_crop() -> None:
+def test_part_of_a_line_maps_back_to_the_crop() -> None:
     page = write(crop(), "8", left=70, foot=45)
     line = find_line(page)
     assert line is not None
     columns = np.flatnonzero((line.pixels > 0.5).any(axis=0))
-    box = line.box_of((float(columns[0]), 6.0, float(columns[-1] + 1), 26.0), within=(60, 160))
+    box = line.box_of((float(columns[0]), 6.0, float(columns[-1] + 1), 26.0), size=(60, 160))
     ink = cv2.boundingRect((page < 128).astype(np.uint8))
     for found, true in zip(box.as_list(), Box(ink[0], ink[1], ink[0] + ink[2], ink[1] + ink[3]).as_list(), strict=True):
         assert abs(found - true) <= 4
 
 
-def test_a_dark_cell_beside_the_number_is_left_out() -> None:
+def test_dark_cell_beside_the_number_is_trimmed() -> None:
     page = write(crop())
     page[:, :20] = 60
-    first, last = inside_cells(page)
+    first, last = trim_dark_cells(page)
     assert 18 <= first <= 24
     assert last == 160
     line, plain = find_line(page), find_line(write(crop()))
@@ -150,20 +150,20 @@ def test_a_dark_cell_beside_the_number_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_digits_in_the_shade_are_no_cell(side) -> None:
+def test_shadow_over_digits_is_not_a_cell(side) -> None:
     page = write(crop(width=240), "21000", left=14)
-    shade = np.clip(np.linspace(0.45, 1.6, 240), 0, 1)[::side]  # dark at one side, and lighter little by little
-    assert inside_cells((page * shade).astype(np.uint8)) == (0, 240)
+    shade = np.clip(np.linspace(0.45, 1.6, 240), 0, 1)[::side]  # dark at one side, fading
+    assert trim_dark_cells((page * shade).astype(np.uint8)) == (0, 240)
 
 
-def test_print_is_not_looked_for_in_ones() -> None:
+def test_ones_are_not_taken_for_rules() -> None:
     mask = np.zeros((40, 60), np.uint8)
     for x in (10, 30, 50):
         mask[2:38, x : x + 3] = 1
-    assert without_print(mask).mask is mask
+    assert remove_crop_rules(mask).mask is mask
 
 
-def test_a_long_crop_becomes_a_line_of_bounded_width() -> None:
+def test_long_crop_becomes_a_line_of_bounded_width() -> None:
     page = np.full((20, 4000), 255, np.uint8)
     for left in range(10, 3900, 60):
         write(page, "7", left=left, foot=17, size=0.5)

@@ -17,18 +17,18 @@ MACS = {
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_it_answers_any_batch_with_ten_logits(name: str) -> None:
+def test_any_batch_gives_ten_logits(name: str) -> None:
     model = build(name).eval()
     assert model(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
     assert model(torch.rand(3, 1, 28, 28)).shape == (3, 10)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_docstring_counts_its_weights_right(name: str) -> None:
-    module = sys.modules[type(build(name)).__module__]
-    said = re.search(r"([\d,]+) weights", str(module.__doc__))
-    assert said, f"{name} does not say how many weights it has"
-    assert int(said[1].replace(",", "")) == describe(name).parameters
+def test_the_docstring_has_the_number_of_weights(name: str) -> None:
+    network = type(build(name))
+    stated = re.search(r"([\d,]+) weights", f"{network.__doc__} {sys.modules[network.__module__].__doc__}")
+    assert stated, f"{name}: the number of weights is missing"
+    assert int(stated[1].replace(",", "")) == describe(name).parameters
 
 
 @pytest.mark.parametrize("name", MACS)
@@ -40,6 +40,6 @@ def test_every_architecture_names_its_source() -> None:
     assert all(describe(name).paper for name in ARCHITECTURES)
 
 
-def test_an_unknown_name_is_told_which_there_are() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match="no model named 'lenett'; there are: dense, convdense, lenet5"):
         build("lenett")

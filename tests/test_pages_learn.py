@@ -1,4 +1,4 @@
-"""The page Learn: each step of a drawn 7, of a blank sheet, of broken pictures; and all of it in a browser."""
+"""The Learn page: steps of a digit, a blank sheet and broken pictures; and the page in a browser."""
 
 import base64
 import hashlib
@@ -22,12 +22,12 @@ from handigit.read.reader import EMBEDDED
 from handigit.records import Outcome
 from handigit.synth.sets import digits
 from handigit.web import create_app
-from handigit.web.pages.evidence import evidence
-from handigit.web.pages.features import LAYERS, Inside, NothingInside
-from handigit.web.pages.neighbours import BANK, Neighbours
-from handigit.web.pages.steps import NEAREST, TILES, steps
-from handigit.web.pages.telling import sentences
-from handigit.web.pages.words import sentence
+from handigit.web.explain.activations import LAYERS, Activations, NotInspectable
+from handigit.web.explain.neighbours import BANK_SIZE, Neighbours
+from handigit.web.explain.occlusion import occlusion_map
+from handigit.web.explain.sentences import sentences
+from handigit.web.explain.steps import MAX_MAPS, NEAREST, steps
+from handigit.web.wording import answer_sentence
 from serving import HOST, Running, encoded, picture, settings
 from test_web import wait_until_ready
 
@@ -43,8 +43,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="module")
-def inside() -> Inside:
-    return Inside((EMBEDDED / "digit.onnx").read_bytes())
+def activations() -> Activations:
+    return Activations((EMBEDDED / "digit.onnx").read_bytes())
 
 
 def pixels(address: str) -> np.ndarray:
@@ -58,56 +58,56 @@ def test_a_drawn_seven_is_followed_to_its_answer(client: TestClient) -> None:
     answer = client.post("/learn/steps", content=SEVEN)
     assert answer.status_code == 200
     assert len(answer.content) < 60_000
-    told = answer.json()
-    assert told["picture"] == {"width": 280, "height": 280, "reversed": False}
-    left, top, right, bottom = told["ink"]["box"]
+    result = answer.json()
+    assert result["picture"] == {"width": 280, "height": 280, "reversed": False}
+    left, top, right, bottom = result["ink"]["box"]
     assert 0.2 < left < right < 0.8
     assert 0.1 < top < bottom < 0.9
     read = client.post("/v1/digit", content=SEVEN).json()["readings"][0]
-    assert told["answer"]["text"] == read["text"] == "7"
-    assert told["answer"]["confidence"] == pytest.approx(read["confidence"], abs=1e-6)
-    assert sum(told["answer"]["probabilities"]) == pytest.approx(1, abs=1e-6)
-    assert [one["value"] for one in told["nearest"]].count(7) >= 6
-    assert told["evidence"]["value"] == 7
-    assert told["says"]["picture-says"].endswith("280 by 280 pixels.")
-    assert told["says"]["words"].startswith("This is 7, ")
-    assert told["says"]["threshold-says"].startswith("To be wrong at most once in ")
+    assert result["answer"]["text"] == read["text"] == "7"
+    assert result["answer"]["confidence"] == pytest.approx(read["confidence"], abs=1e-6)
+    assert sum(result["answer"]["probabilities"]) == pytest.approx(1, abs=1e-6)
+    assert [one["value"] for one in result["nearest"]].count(7) >= 6
+    assert result["evidence"]["value"] == 7
+    assert result["says"]["picture-says"].endswith("280 by 280 pixels.")
+    assert result["says"]["words"].startswith("7 (")
+    assert result["says"]["threshold-says"].startswith("To be wrong at most once in ")
 
 
 def test_each_picture_is_what_its_step_says() -> None:
-    told = steps(Reader(threads=1), SEVEN)
-    glyph = pixels(told["glyph"]["image"])
+    result = steps(Reader(threads=1), SEVEN)
+    glyph = pixels(result["glyph"]["image"])
     assert np.array_equal(glyph, (Reader(threads=1).digit(SEVEN).glyph * 255).astype(np.uint8))  # type: ignore[operator]
-    assert told["glyph"]["centre"] == pytest.approx([14, 14], abs=0.6)
-    ink = pixels(told["ink"]["image"]).astype(int)
+    assert result["glyph"]["centre"] == pytest.approx([14, 14], abs=0.6)
+    ink = pixels(result["ink"]["image"]).astype(int)
     blue = ink[..., 2] - ink[..., 0] > 60
     rows, columns = np.nonzero(blue)
-    left, top, right, bottom = (side * 280 for side in told["ink"]["box"])
+    left, top, right, bottom = (side * 280 for side in result["ink"]["box"])
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == pytest.approx(
         (left, top, right, bottom), abs=2
     )
-    assert [layer["size"] for layer in told["layers"]] == [28, 14, 7]
-    assert all(pixels(image).shape == (14, 14) for image in told["layers"][1]["images"])
-    assert len(told["layers"][2]["images"]) == TILES
-    assert len(told["nearest"]) == NEAREST
-    distances = [one["distance"] for one in told["nearest"]]
+    assert [layer["size"] for layer in result["layers"]] == [28, 14, 7]
+    assert all(pixels(image).shape == (14, 14) for image in result["layers"][1]["images"])
+    assert len(result["layers"][2]["images"]) == MAX_MAPS
+    assert len(result["nearest"]) == NEAREST
+    distances = [one["distance"] for one in result["nearest"]]
     assert distances == sorted(distances)
 
 
 def test_a_blackboard_is_said_to_be_reversed() -> None:
     chalk = ImageOps.invert(Image.open(BytesIO(SEVEN)))
-    told = steps(Reader(threads=1), encoded(chalk))
-    assert told["picture"]["reversed"]
-    assert "as on a blackboard" in sentences(told)["ink-says"]
-    assert told["answer"]["text"] == "7"
+    result = steps(Reader(threads=1), encoded(chalk))
+    assert result["picture"]["reversed"]
+    assert "as on a blackboard" in sentences(result)["ink-says"]
+    assert result["answer"]["text"] == "7"
 
 
 def test_a_blank_sheet_ends_after_the_ink() -> None:
-    told = steps(Reader(threads=1), encoded(Image.new("L", (100, 100), 240)))
-    assert told["ink"] is told["glyph"] is told["layers"] is told["nearest"] is told["evidence"] is None
-    assert told["answer"]["outcome"] == "blank"
-    assert sentences(told)["words"] == "Nothing is written here."
-    assert sentences(told).keys() == {"text", "words", "outcome", "answer-says", "picture-says", "ink-says"}
+    result = steps(Reader(threads=1), encoded(Image.new("L", (100, 100), 240)))
+    assert result["ink"] is result["glyph"] is result["layers"] is result["nearest"] is result["evidence"] is None
+    assert result["answer"]["outcome"] == "blank"
+    assert sentences(result)["words"] == "Nothing is written here."
+    assert sentences(result).keys() == {"text", "words", "outcome", "answer-says", "picture-says", "ink-says"}
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_samples_are_digits_that_are_read(client: TestClient) -> None:
     assert sum(value == n for n, value in enumerate(read)) >= 9
 
 
-def test_the_last_layer_computes_the_answer(inside: Inside) -> None:
+def test_the_last_layer_computes_the_answer(activations: Activations) -> None:
     glyphs = digits(40, seed=1).glyphs.astype(np.float32) / 255
-    seen = inside.see(glyphs)
+    seen = activations.compute(glyphs)
     assert len(seen.maps) == LAYERS
     assert all(len(maps) == 40 and maps.min() >= 0 for maps in seen.maps)
-    assert np.array_equal(seen.features, inside.features(glyphs))
+    assert np.array_equal(seen.features, activations.features(glyphs))
     logits = Engine(EMBEDDED / "digit.onnx", threads=1).logits(glyphs)
     ones = np.c_[seen.features, np.ones(40)]
     fitted = ones @ np.linalg.lstsq(ones, logits, rcond=None)[0]
@@ -169,22 +169,22 @@ def dense(*widths: int) -> bytes:
 
 def test_a_dense_model_has_features_but_no_maps(tmp_path: Path) -> None:
     (tmp_path / "digit.onnx").write_bytes(dense(64, 32))
-    told = steps(Reader(tmp_path, threads=1), SEVEN)
-    assert told["layers"] == []
-    assert "no layers of pictures" in sentences(told)["layers-says"]
-    assert len(told["nearest"]) == NEAREST
-    assert told["evidence"]["image"]
+    result = steps(Reader(tmp_path, threads=1), SEVEN)
+    assert result["layers"] == []
+    assert "no feature maps" in sentences(result)["layers-says"]
+    assert len(result["nearest"]) == NEAREST
+    assert result["evidence"]["image"]
 
 
 def test_without_anything_inside_pixels_are_compared(tmp_path: Path) -> None:
     content = dense()
-    with pytest.raises(NothingInside):
-        Inside(content)
-    with pytest.raises(NothingInside):
-        Inside(b"nonsense")
+    with pytest.raises(NotInspectable):
+        Activations(content)
+    with pytest.raises(NotInspectable):
+        Activations(b"nonsense")
     (tmp_path / "digit.onnx").write_bytes(content)
     assert steps(Reader(tmp_path, threads=1), SEVEN)["layers"] == []
-    drawn = digits(BANK, seed=6)
+    drawn = digits(BANK_SIZE, seed=6)
     nearest = Neighbours(None).nearest(drawn.glyphs[3].astype(np.float32) / 255, count=2)
     assert nearest[0].distance == pytest.approx(0, abs=1e-6)
     assert nearest[0].label == drawn.labels[3]
@@ -194,7 +194,7 @@ def test_evidence_lies_where_the_ink_is() -> None:
     engine = Engine(EMBEDDED / "digit.onnx", threads=1)
     glyph = Reader(threads=1).digit(SEVEN).glyph
     assert glyph is not None
-    speaks = evidence(engine, glyph, value=7)
+    speaks = occlusion_map(engine, glyph, value=7)
     assert speaks[glyph > 0.5].mean() > 5 * abs(speaks[glyph == 0].mean())
     hidden = glyph.copy()
     y, x = np.unravel_index(int(speaks.argmax()), speaks.shape)
@@ -203,31 +203,31 @@ def test_evidence_lies_where_the_ink_is() -> None:
     assert shares[1] < shares[0]
 
 
-def test_evidence_is_told_in_odds() -> None:
-    told = steps(Reader(threads=1), SEVEN)
-    told["evidence"] |= {"most": 8.0, "least": -1.0}
-    assert "more than a thousand times worse. Where it is blue" in sentences(told)["evidence-says"]
-    told["evidence"] |= {"most": 1.0, "least": 0.0}
-    assert "2.7 times worse. Hardly anything" in sentences(told)["evidence-says"]
+def test_evidence_is_result_in_odds() -> None:
+    result = steps(Reader(threads=1), SEVEN)
+    result["evidence"] |= {"most": 8.0, "least": -1.0}
+    assert "more than a thousand times worse. Where it is blue" in sentences(result)["evidence-says"]
+    result["evidence"] |= {"most": 1.0, "least": 0.0}
+    assert "2.7 times worse. Hardly any ink" in sentences(result)["evidence-says"]
 
 
 def test_an_answer_is_a_sentence() -> None:
-    assert sentence(Outcome.READ, "7", 0.9999, what="digit") == "This is 7, >99.9% sure."
-    assert sentence(Outcome.DOUBT, "07", 0.5, what="number") == "Perhaps 07, but only 50.0% sure: look at it."
-    assert sentence(Outcome.DOUBT, "", 0.5, what="number") == "Too unsure to say."
-    assert sentence(Outcome.NOT_A_NUMBER, "", 0.9, what="digit") == "This is not a digit."
+    assert answer_sentence(Outcome.READ, "7", 0.9999, expected="digit") == "7 (>99.9% sure)"
+    assert answer_sentence(Outcome.DOUBT, "07", 0.5, expected="number") == "Probably 07 (50.0%). Please check."
+    assert answer_sentence(Outcome.DOUBT, "", 0.5, expected="number") == "Too unsure to say."
+    assert answer_sentence(Outcome.NOT_A_NUMBER, "", 0.9, expected="digit") == "This is not a digit."
 
 
-def test_looking_inside_changes_no_answer(inside: Inside) -> None:
+def test_looking_inside_changes_no_answer(activations: Activations) -> None:
     before = hashlib.sha256((EMBEDDED / "digit.onnx").read_bytes()).hexdigest()
-    inside.features(np.zeros((1, 28, 28), np.float32))
+    activations.features(np.zeros((1, 28, 28), np.float32))
     assert hashlib.sha256((EMBEDDED / "digit.onnx").read_bytes()).hexdigest() == before
 
 
 def test_the_steps_need_nothing_of_the_learning_half() -> None:
     program = (
         "import sys; from serving import picture; from handigit.read import Reader; import handigit.web;"
-        "from handigit.web.pages.steps import steps; assert steps(Reader(threads=1), picture())['layers'];"
+        "from handigit.web.explain.steps import steps; assert steps(Reader(threads=1), picture())['layers'];"
         "print([name for name in ('torch', 'onnx', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run(
@@ -276,8 +276,8 @@ def test_another_photo_is_followed_and_silence_is_said(context: BrowserContext, 
     tab.goto(f"{site.url}/learn")
     expect(tab.locator("#steps")).to_be_visible(timeout=30_000)
     first = tab.locator("#glyph").get_attribute("src")
-    tab.get_by_role("button", name="Take a photo of ours").click()
+    tab.get_by_role("button", name="Use a sample photo").click()
     expect(tab.locator("#glyph")).not_to_have_attribute("src", first or "")
     tab.route("**/learn/steps", lambda route: route.abort())
     draw_seven(tab)
-    expect(tab.locator("#words")).to_contain_text("The server does not answer")
+    expect(tab.locator("#words")).to_contain_text("Can't reach the server")

@@ -12,8 +12,8 @@ from handigit.card import Card
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box
 from handigit.store import Role, Store
-from handigit.store.insights import Crop
-from handigit.web.pages.models import _part, _view
+from handigit.store.statistics import Crop
+from handigit.web.pages.models import part_of, view_box
 from serving import Running, picture, running
 
 NANO = Path(__file__).parents[1] / "published" / "digit-nano.onnx"
@@ -48,7 +48,7 @@ def active(server: Running) -> str:
 def test_cards_are_shown(page: Page, two_models: Running) -> None:
     page.goto(f"{two_models.url}/models", wait_until="networkidle")
     default = page.get_by_role("article", name="default")
-    assert default.get_by_text("reads now").is_visible()
+    assert default.get_by_text("Active").is_visible()
     assert default.get_by_role("heading", name="Reads single digits").is_visible()
     assert default.get_by_role("heading", name="Reads whole numbers").is_visible()
     default.get_by_text("Thresholds").first.click()
@@ -62,7 +62,7 @@ def test_cards_are_shown(page: Page, two_models: Running) -> None:
 def test_mistakes_are_shown_and_lead_to_their_reading(page: Page, two_models: Running) -> None:
     page.goto(f"{two_models.url}/models", wait_until="networkidle")
     default = page.get_by_role("article", name="default")
-    assert default.get_by_text("Nothing yet, as far as people have checked").is_visible()
+    assert default.get_by_text("None found yet").is_visible()
     reading = correct(two_models, "1")
     page.reload(wait_until="networkidle")
     mistake = default.locator(f".mistakes a[href='/readings/{reading}']")
@@ -74,18 +74,18 @@ def test_mistakes_are_shown_and_lead_to_their_reading(page: Page, two_models: Ru
 
 def test_a_model_is_switched_and_rolled_back(page: Page, two_models: Running) -> None:
     page.goto(f"{two_models.url}/models", wait_until="networkidle")
-    page.get_by_role("button", name="Read with this one").click()
-    assert "it must read a picture of a 7 right" in page.get_by_role("dialog").inner_text()
+    page.get_by_role("button", name="Use this model").click()
+    assert "read a test picture of a 7 correctly" in page.get_by_role("dialog").inner_text()
     check_accessible(page)
-    page.get_by_role("button", name="Leave it").click()
+    page.get_by_role("button", name="Cancel").click()
     assert active(two_models) == "default"
-    page.get_by_role("button", name="Read with this one").click()
-    page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_role("article", name="nano").get_by_text("reads now")).to_be_visible()
+    page.get_by_role("button", name="Use this model").click()
+    page.get_by_role("button", name="Switch", exact=True).click()
+    expect(page.get_by_role("article", name="nano").get_by_text("Active")).to_be_visible()
     assert active(two_models) == "nano"
-    page.get_by_role("button", name="Back to the model before").click()
-    page.get_by_role("button", name="Do it").click()
-    expect(page.get_by_role("article", name="default").get_by_text("reads now")).to_be_visible()
+    page.get_by_role("button", name="Switch back").click()
+    page.get_by_role("button", name="Switch", exact=True).click()
+    expect(page.get_by_role("article", name="default").get_by_text("Active")).to_be_visible()
     assert active(two_models) == "default"
 
 
@@ -93,8 +93,8 @@ def test_a_refusal_says_why(context, two_models: Running) -> None:
     tab = context.new_page()  # the console shows the refused request
     tab.goto(f"{two_models.url}/models", wait_until="networkidle")
     tab.route("**/v1/models/switch", lambda route: route.continue_(post_data={"name": "nano", "sha256": "0" * 64}))
-    tab.get_by_role("button", name="Read with this one").click()
-    tab.get_by_role("button", name="Do it").click()
+    tab.get_by_role("button", name="Use this model").click()
+    tab.get_by_role("button", name="Switch", exact=True).click()
     expect(tab.get_by_role("alert")).to_contain_text("its SHA-256 is")
     assert active(two_models) == "default"
 
@@ -109,15 +109,15 @@ def test_a_reader_may_look_but_not_switch(page: Page, tmp_path: Path) -> None:
         page.get_by_label("Password").fill("a long password")
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/models")
-        assert page.get_by_role("button", name="Back to the model before").count() == 0
+        assert page.get_by_role("button", name="Switch back").count() == 0
 
 
 def test_a_crop_is_shown_with_what_is_around_it() -> None:
-    assert _view(Crop("a" * 64, 100, 50, Box(10, 20, 30, 40))) == "7 17 26 26"
-    assert _view(Crop("a" * 64, 100, 50, Box(0, 0, 100, 50))) == "0 0 100 50"
+    assert view_box(Crop("a" * 64, 100, 50, Box(10, 20, 30, 40))) == "7 17 26 26"
+    assert view_box(Crop("a" * 64, 100, 50, Box(0, 0, 100, 50))) == "0 0 100 50"
 
 
 def test_a_foreign_model_has_a_card_too() -> None:
-    part = _part("0" * 64, Card(name="theirs", architecture="unknown", licence="unknown").model_dump(mode="json"))
+    part = part_of("0" * 64, Card(name="theirs", architecture="unknown", licence="unknown").model_dump(mode="json"))
     assert dict(part.facts)["weights"] == "unknown"
     assert part.scores == ()

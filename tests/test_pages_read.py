@@ -1,4 +1,4 @@
-"""The first page in a real browser: drawn on, given files, corrected, exported."""
+"""The first page in a browser: drawing, files, corrections, exports."""
 
 import base64
 import json
@@ -17,17 +17,16 @@ from pydantic import SecretStr
 from browsing import PHONE, check_accessible, check_narrow, watched
 from drawing import Finger, Mouse, strokes_of, strokes_of_number
 from handigit.web.app import create_app
-from handigit.web.pages.frame import STATIC
 from serving import Running, encoded, picture, running, settings
 
 pytestmark = pytest.mark.browser
-SAMPLES = STATIC / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples"
 SCORES = ["87", "92", "45", "100", "73", "68", "9"]
 
 
 @pytest.fixture
-def desk(page: Page, site: Running) -> Page:
-    """The first page in a window on a desk."""
+def desktop(page: Page, site: Running) -> Page:
+    """The first page in a desktop window."""
     page.goto(site.url)
     return page
 
@@ -49,43 +48,43 @@ def finger(tab: Page) -> Finger:
 
 
 def upload(tab: Page, *files: tuple[str, str, bytes]) -> None:
-    """Choose files of these names, types and bytes, and wait until all are read."""
+    """Upload files (name, type, content) and wait until all are read."""
     payloads = [{"name": name, "mimeType": kind, "buffer": content} for name, kind, content in files]
     tab.locator("#files").set_input_files(payloads)  # type: ignore[arg-type]
     expect(tab.locator("#work")).to_be_hidden(timeout=20_000)
 
 
 def numbers(tab: Page) -> Locator:
-    """What the list says was read."""
+    """The values in the list of results."""
     return tab.locator("#list .reading b")
 
 
 def scores() -> tuple[str, str, bytes]:
-    return "scores.jpg", "image/jpeg", (SAMPLES / "scores-on-squared-paper.jpg").read_bytes()
+    return "scores.jpg", "image/jpeg", (SAMPLES / "pages" / "scores-on-squared-paper.jpg").read_bytes()
 
 
 def document(pages: int) -> bytes:
-    """A TIFF of the page of scores, several times."""
-    scan = Image.open(SAMPLES / "scores-on-squared-paper.jpg").convert("L")
+    """A TIFF that repeats the page of scores."""
+    scan = Image.open(SAMPLES / "pages" / "scores-on-squared-paper.jpg").convert("L")
     return encoded(scan, "TIFF", save_all=True, append_images=[scan] * (pages - 1))
 
 
 @pytest.mark.parametrize("hand", ["mouse", "finger"])
-def test_all_ten_digits_are_read_as_they_are_drawn(desk: Page, phone: Page, hand: str) -> None:
-    tab, pen = (desk, Mouse(desk)) if hand == "mouse" else (phone, finger(phone))
+def test_all_ten_digits_are_read_as_they_are_drawn(desktop: Page, phone: Page, hand: str) -> None:
+    tab, pen = (desktop, Mouse(desktop)) if hand == "mouse" else (phone, finger(phone))
     for digit in range(10):
         pen.draw(strokes_of(digit))
         expect(tab.locator("#text")).to_have_text(str(digit))
-        expect(tab.locator("#heard")).to_contain_text(f"{digit}, ")
+        expect(tab.locator("#announcement")).to_contain_text(f"{digit} (")
         expect(tab.locator("#bars .best .figures")).to_have_text(str(digit))
-        expect(tab.locator("#seen")).to_have_attribute("src", _begins("data:image/png;base64,"))
+        expect(tab.locator("#model-input")).to_have_attribute("src", _begins("data:image/png;base64,"))
         tab.locator("#clear").click()
     assert tab.evaluate("scrollY") == 0 or hand == "mouse"
 
 
 @pytest.mark.parametrize("hand", ["mouse", "finger"])
-def test_a_number_is_read_as_it_is_drawn(desk: Page, phone: Page, hand: str) -> None:
-    tab, pen = (desk, Mouse(desk)) if hand == "mouse" else (phone, finger(phone))
+def test_a_number_is_read_as_it_is_drawn(desktop: Page, phone: Page, hand: str) -> None:
+    tab, pen = (desktop, Mouse(desktop)) if hand == "mouse" else (phone, finger(phone))
     tab.get_by_label("Number", exact=True).check()
     expect(tab.locator("h1")).to_have_text("Draw a number")
     pen.draw(strokes_of_number("0327"))
@@ -93,41 +92,41 @@ def test_a_number_is_read_as_it_is_drawn(desk: Page, phone: Page, hand: str) -> 
     assert tab.locator("#bars .figures").all_text_contents() == [*"0327"]
 
 
-def test_there_is_an_answer_before_the_pen_is_lifted(desk: Page) -> None:
-    box = desk.locator("#pad").bounding_box()
+def test_there_is_an_answer_before_the_pen_is_lifted(desktop: Page) -> None:
+    box = desktop.locator("#pad").bounding_box()
     assert box is not None
-    desk.mouse.move(box["x"] + 200, box["y"] + 80)
-    desk.mouse.down()
-    desk.mouse.move(box["x"] + 200, box["y"] + 320, steps=12)
-    expect(desk.locator("#text")).to_have_text("1")
-    expect(desk.locator("#heard")).to_be_empty()  # whoever hears the page is told only what is finished
-    desk.mouse.up()
-    expect(desk.locator("#heard")).to_contain_text("1")
+    desktop.mouse.move(box["x"] + 200, box["y"] + 80)
+    desktop.mouse.down()
+    desktop.mouse.move(box["x"] + 200, box["y"] + 320, steps=12)
+    expect(desktop.locator("#text")).to_have_text("1")
+    expect(desktop.locator("#announcement")).to_be_empty()  # screen readers hear only final answers
+    desktop.mouse.up()
+    expect(desktop.locator("#announcement")).to_contain_text("1")
 
 
-def test_strokes_are_taken_back_one_by_one_or_all_at_once(desk: Page) -> None:
-    expect(desk.locator("#undo")).to_be_disabled()
-    Mouse(desk).draw([*strokes_of(1, left=0.25), *strokes_of(0, left=0.5, height=0.5)])
-    desk.locator("#undo").click()
-    expect(desk.locator("#text")).to_have_text("1")
-    desk.keyboard.press("Control+z")
-    expect(desk.locator("#words")).to_contain_text("Nothing is written here")
-    expect(desk.locator("#invite")).to_be_visible()
-    Mouse(desk).draw(strokes_of(3))
-    desk.locator("#clear").click()
-    expect(desk.locator("#words")).to_contain_text("Nothing is written here")
-    expect(desk.locator("#clear")).to_be_disabled()
+def test_strokes_are_taken_back_one_by_one_or_all_at_once(desktop: Page) -> None:
+    expect(desktop.locator("#undo")).to_be_disabled()
+    Mouse(desktop).draw([*strokes_of(1, left=0.25), *strokes_of(0, left=0.5, height=0.5)])
+    desktop.locator("#undo").click()
+    expect(desktop.locator("#text")).to_have_text("1")
+    desktop.keyboard.press("Control+z")
+    expect(desktop.locator("#words")).to_contain_text("It is read as you draw")
+    expect(desktop.locator("#placeholder")).to_be_visible()
+    Mouse(desktop).draw(strokes_of(3))
+    desktop.locator("#clear").click()
+    expect(desktop.locator("#words")).to_contain_text("It is read as you draw")
+    expect(desktop.locator("#clear")).to_be_disabled()
 
 
-def test_what_is_no_digit_is_said_to_be_none(desk: Page) -> None:
+def test_a_scribble_is_not_a_digit(desktop: Page) -> None:
     zigzag = [(0.15 + 0.7 * (step % 2), 0.15 + step * 0.05) for step in range(15)]
-    Mouse(desk).draw([zigzag, [(y, x) for x, y in zigzag]])
-    expect(desk.locator("#words")).to_have_text("This is not a digit.")
-    expect(desk.locator("#seen")).to_be_visible()
-    expect(desk.locator("#bars .share").nth(9)).to_contain_text("%")
+    Mouse(desktop).draw([zigzag, [(y, x) for x, y in zigzag]])
+    expect(desktop.locator("#words")).to_have_text("This is not a digit.")
+    expect(desktop.locator("#model-input")).to_be_visible()
+    expect(desktop.locator("#bars .share").nth(9)).to_contain_text("%")
 
 
-def test_the_pad_says_what_was_read_and_keeps_nothing(site: Running) -> None:
+def test_the_pad_stores_nothing(site: Running) -> None:
     with site.client() as client:
         before = client.get("/v1/readings").json()
         seven = client.post("/pad?as=digit", content=picture(7, size=140)).json()
@@ -152,34 +151,34 @@ def test_the_pad_says_what_was_read_and_keeps_nothing(site: Running) -> None:
         ("/pad?as=digit", b"", 400),
     ],
 )
-def test_the_pad_refuses_what_nobody_drew(site: Running, address: str, content: bytes, status: int) -> None:
+def test_the_pad_refuses_bad_requests(site: Running, address: str, content: bytes, status: int) -> None:
     with site.client() as client:
         assert client.post(address, content=content).status_code == status
-        stranger = {"Origin": "http://elsewhere.example"}
+        stranger = {"Provenance": "http://elsewhere.example"}
         assert client.post(address, content=content, headers=stranger).status_code == 403
 
 
-def test_the_pad_asks_who_draws(tmp_path: Path) -> None:
+def test_the_pad_requires_sign_in(tmp_path: Path) -> None:
     locked = create_app(settings(tmp_path, token=SecretStr("a token of sixteen")))
     asked = TestClient(locked, base_url="http://127.0.0.1").post("/pad?as=digit", content=picture())
     assert asked.status_code == 401
 
 
-def test_a_page_is_shown_with_a_box_for_each_number(desk: Page) -> None:
-    upload(desk, scores())
-    assert numbers(desk).all_text_contents() == SCORES
-    expect(desk.locator("#view .box text")).to_have_text(SCORES)
-    before = _width(desk)
-    desk.get_by_label("Larger").click()
-    assert _width(desk) == pytest.approx(1.5 * before, rel=0.01)
-    desk.locator(".viewer").hover()
-    desk.keyboard.down("Control")
-    desk.mouse.wheel(0, 400)
-    desk.keyboard.up("Control")
-    expect(desk.locator(".sheet")).to_have_css("width", f"{before:g}px")
+def test_a_page_is_shown_with_a_box_for_each_number(desktop: Page) -> None:
+    upload(desktop, scores())
+    assert numbers(desktop).all_text_contents() == SCORES
+    expect(desktop.locator("#view .box text")).to_have_text(SCORES)
+    before = _width(desktop)
+    desktop.get_by_label("Larger").click()
+    assert _width(desktop) == pytest.approx(1.5 * before, rel=0.01)
+    desktop.locator(".viewer").hover()
+    desktop.keyboard.down("Control")
+    desktop.mouse.wheel(0, 400)
+    desktop.keyboard.up("Control")
+    expect(desktop.locator(".sheet")).to_have_css("width", f"{before:g}px")
 
 
-def test_boxes_keep_the_order_of_reading_though_their_picture_comes_late(page: Page, site: Running) -> None:
+def test_boxes_keep_reading_order_when_the_picture_loads_late(page: Page, site: Running) -> None:
     page.add_init_script(_LATE_PICTURES + _LINE_BY_LINE)
     page.goto(site.url)
     upload(page, scores())
@@ -210,54 +209,54 @@ window.fetch = async (address, ...more) => {
 """
 
 
-def test_a_document_shows_each_page_as_it_was_kept(desk: Page) -> None:
-    upload(desk, ("scan.tiff", "image/tiff", document(2)))
-    assert numbers(desk).all_text_contents() == SCORES * 2
-    expect(desk.locator("#list h3")).to_have_text(["scan.tiff, page 1", "scan.tiff, page 2"])
-    expect(desk.locator(".sheet img")).to_have_attribute("src", _begins("/v1/pictures/"))
-    desk.get_by_role("button", name="scan.tiff, page 2").click()
-    expect(desk.locator(".sheet img")).to_have_attribute("alt", "scan.tiff, page 2")
-    expect(desk.locator("#view .box")).to_have_count(len(SCORES))
+def test_a_document_shows_each_stored_page(desktop: Page) -> None:
+    upload(desktop, ("scan.tiff", "image/tiff", document(2)))
+    assert numbers(desktop).all_text_contents() == SCORES * 2
+    expect(desktop.locator("#list h3")).to_have_text(["scan.tiff, page 1", "scan.tiff, page 2"])
+    expect(desktop.locator(".sheet img")).to_have_attribute("src", _begins("/v1/pictures/"))
+    desktop.get_by_role("button", name="scan.tiff, page 2").click()
+    expect(desktop.locator(".sheet img")).to_have_attribute("alt", "scan.tiff, page 2")
+    expect(desktop.locator("#view .box")).to_have_count(len(SCORES))
 
 
-def test_samples_are_one_click_away(desk: Page) -> None:
+def test_samples_are_one_click_away(desktop: Page) -> None:
     for name, found in (("ZIP code", "60115"), ("Blank box", "–")):
-        desk.get_by_role("button", name=name).click()
-        expect(numbers(desk).last).to_have_text(found)
-    expect(desk.locator("#told")).to_have_text("2 answers.")
+        desktop.get_by_role("button", name=name).click()
+        expect(numbers(desktop).last).to_have_text(found)
+    expect(desktop.locator("#status")).to_have_text("2 numbers found")
 
 
-def test_a_box_is_corrected_where_it_stands_and_the_correction_taken_back(desk: Page, site: Running) -> None:
-    upload(desk, scores())
-    desk.locator("#view .box .reach").nth(2).click()
-    desk.locator(".sheet .correct input").fill("0046")
-    desk.keyboard.press("Enter")
-    expect(desk.locator("#view .box text").nth(2)).to_have_text("0046")
-    expect(numbers(desk).nth(2)).to_have_text("0046")
+def test_a_box_is_corrected_in_place_and_the_correction_undone(desktop: Page, site: Running) -> None:
+    upload(desktop, scores())
+    desktop.locator("#view .box .hit-area").nth(2).click()
+    desktop.locator(".sheet .correct input").fill("0046")
+    desktop.keyboard.press("Enter")
+    expect(desktop.locator("#view .box text").nth(2)).to_have_text("0046")
+    expect(numbers(desktop).nth(2)).to_have_text("0046")
     with site.client() as client:
         kept = client.get("/v1/readings?contains=0046").json()["readings"]
         assert [(one["text"], one["truth"]["text"]) for one in kept] == [("45", "0046")]
-        desk.get_by_role("button", name="Undo").last.click()
-        expect(numbers(desk).nth(2)).to_have_text("45")
+        desktop.get_by_role("button", name="Undo").last.click()
+        expect(numbers(desktop).nth(2)).to_have_text("45")
         assert client.get(f"/v1/readings/{kept[0]['id']}").json()["truth"] is None
 
 
-def test_everything_can_be_corrected_by_keyboard(desk: Page) -> None:
-    upload(desk, scores())
-    desk.locator("#view .box").first.focus()
+def test_everything_can_be_corrected_by_keyboard(desktop: Page) -> None:
+    upload(desktop, scores())
+    desktop.locator("#view .box").first.focus()
     for key in ("ArrowDown", "ArrowDown", "Enter"):
-        desk.keyboard.press(key)
-    expect(desk.locator(".sheet .correct input")).to_have_value("45")
-    desk.keyboard.press("Escape")
-    expect(desk.locator("#view .box").nth(2)).to_be_focused()
-    desk.locator("#list .reading").nth(1).focus()
-    desk.keyboard.press("Enter")
-    desk.keyboard.type("word")
-    desk.keyboard.press("Enter")
-    expect(desk.locator("#list .correct input:invalid")).to_be_focused()
-    desk.locator("#list .correct").get_by_role("button", name="No number").click()
-    expect(desk.locator("#list .reading").nth(1)).to_contain_text("by you")
-    expect(desk.locator("#list .reading").nth(1)).to_be_focused()
+        desktop.keyboard.press(key)
+    expect(desktop.locator(".sheet .correct input")).to_have_value("45")
+    desktop.keyboard.press("Escape")
+    expect(desktop.locator("#view .box").nth(2)).to_be_focused()
+    desktop.locator("#list .reading").nth(1).focus()
+    desktop.keyboard.press("Enter")
+    desktop.keyboard.type("word")
+    desktop.keyboard.press("Enter")
+    expect(desktop.locator("#list .correct input:invalid")).to_be_focused()
+    desktop.locator("#list .correct").get_by_role("button", name="Not a number").click()
+    expect(desktop.locator("#list .reading").nth(1)).to_contain_text("corrected")
+    expect(desktop.locator("#list .reading").nth(1)).to_be_focused()
 
 
 _HAND_OVER = """([kind, content]) => {
@@ -270,95 +269,95 @@ _HAND_OVER = """([kind, content]) => {
 }"""
 
 
-def test_files_are_taken_that_are_dropped_or_pasted(desk: Page) -> None:
-    desk.get_by_label("a digit", exact=True).check()
+def test_files_can_be_dropped_or_pasted(desktop: Page) -> None:
+    desktop.get_by_label("one digit", exact=True).check()
     for kind, digit in (("drop", 7), ("paste", 1)):
-        desk.evaluate(_HAND_OVER, [kind, base64.b64encode(picture(digit, size=56)).decode()])
-        expect(numbers(desk).last).to_have_text(str(digit))
-    expect(desk.locator("#list h3")).to_have_text(["drop.png", "paste.png"])
+        desktop.evaluate(_HAND_OVER, [kind, base64.b64encode(picture(digit, size=56)).decode()])
+        expect(numbers(desktop).last).to_have_text(str(digit))
+    expect(desktop.locator("#list h3")).to_have_text(["drop.png", "paste.png"])
 
 
-def test_a_photo_is_taken_and_read(desk: Page) -> None:
-    desk.locator("#photograph").click()
-    expect(desk.locator("dialog video")).to_have_js_property("readyState", 4)
-    desk.get_by_role("button", name="Take").click()
-    expect(desk.locator("dialog")).to_be_hidden()
-    expect(desk.locator("#results")).to_contain_text("photo-")
+def test_a_photo_is_taken_and_read(desktop: Page) -> None:
+    desktop.locator("#photograph").click()
+    expect(desktop.locator("dialog video")).to_have_js_property("readyState", 4)
+    desktop.get_by_role("button", name="Take photo").click()
+    expect(desktop.locator("dialog")).to_be_hidden()
+    expect(desktop.locator("#results")).to_contain_text("photo-")
 
 
-def test_without_a_camera_the_reason_is_said_and_a_photo_is_asked_for(desk: Page) -> None:
-    desk.get_by_label("a digit", exact=True).check()
-    desk.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")  # as over plain http
-    desk.locator("#photograph").click()
-    expect(desk.locator("#no-camera")).to_contain_text("only to pages over https")
-    with desk.expect_file_chooser() as chooser:
-        desk.get_by_role("button", name="Choose a photo").click()
+def test_without_a_camera_the_reason_is_shown_and_a_photo_chosen(desktop: Page) -> None:
+    desktop.get_by_label("one digit", exact=True).check()
+    desktop.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")  # as over plain http
+    desktop.locator("#photograph").click()
+    expect(desktop.locator("#no-camera")).to_contain_text("only over https")
+    with desktop.expect_file_chooser() as chooser:
+        desktop.get_by_role("button", name="Choose a photo").click()
     chooser.value.set_files([{"name": "seven.png", "mimeType": "image/png", "buffer": picture(7)}])
-    expect(numbers(desk)).to_have_text("7")
+    expect(numbers(desktop)).to_have_text("7")
 
 
-def test_what_was_read_is_exported_safely(desk: Page) -> None:
-    desk.get_by_label("a digit", exact=True).check()
-    upload(desk, ("=cmd|'/C calc'!A0.png", "image/png", picture(7)), ("b.png", "image/png", picture(1)))
-    desk.locator("#list .reading").nth(1).click()
-    desk.locator(".correct input").fill("07")
-    desk.keyboard.press("Enter")
-    expect(numbers(desk).nth(1)).to_have_text("07")
-    csv = _downloaded(desk, "#csv")
+def test_results_are_exported_without_formulas(desktop: Page) -> None:
+    desktop.get_by_label("one digit", exact=True).check()
+    upload(desktop, ("=cmd|'/C calc'!A0.png", "image/png", picture(7)), ("b.png", "image/png", picture(1)))
+    desktop.locator("#list .reading").nth(1).click()
+    desktop.locator(".correct input").fill("07")
+    desktop.keyboard.press("Enter")
+    expect(numbers(desktop).nth(1)).to_have_text("07")
+    csv = _downloaded(desktop, "#csv")
     header, first, second = csv.decode().splitlines()
     assert header.split(",")[2:7] == ["source", "page", "outcome", "text", "confidence"]
     assert first.split(",")[2:6] == ["'=cmd|'/C calc'!A0.png", "0", "read", "7"]
     assert second.split(",")[7:9] == ["read", "07"]
-    lines = [json.loads(line) for line in _downloaded(desk, "#jsonl").splitlines()]
+    lines = [json.loads(line) for line in _downloaded(desktop, "#jsonl").splitlines()]
     assert [line["text"] for line in lines] == ["7", "1"]
     assert lines[1]["truth"] == {"text": "07", "outcome": "read"}
 
 
-def test_a_hostile_name_is_shown_as_text(desk: Page) -> None:
+def test_a_hostile_name_is_shown_as_text(desktop: Page) -> None:
     hostile = "<img src=x onerror=alert(1)>.png"
-    desk.get_by_label("a digit", exact=True).check()
-    upload(desk, (hostile, "image/png", picture(7)))
-    expect(desk.locator("#list h3")).to_have_text(hostile)
-    expect(desk.locator(".sheet img")).to_have_attribute("alt", hostile)
+    desktop.get_by_label("one digit", exact=True).check()
+    upload(desktop, (hostile, "image/png", picture(7)))
+    expect(desktop.locator("#list h3")).to_have_text(hostile)
+    expect(desktop.locator(".sheet img")).to_have_attribute("alt", hostile)
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_read(browser: Browser, site: Running) -> None:
+def test_unreadable_files_are_reported_and_the_rest_is_read(browser: Browser, site: Running) -> None:
     with browser.new_page() as tab:
         tab.goto(site.url)
         bare = encoded(Image.new("L", (300, 200), 255))
         upload(tab, ("cut.png", "image/png", bare[:60]), ("bare.png", "image/png", bare), scores())
-        told = tab.locator("#refusals .refusal")
-        expect(told.nth(0)).to_contain_text("cut.png: is truncated or damaged")
-        expect(told.nth(1)).to_have_text("bare.png: no number was found on it.")
+        errors = tab.locator("#errors .error")
+        expect(errors.nth(0)).to_contain_text("cut.png: is truncated or damaged")
+        expect(errors.nth(1)).to_have_text("bare.png: No number found. Is the whole page in view and well lit?")
         assert numbers(tab).all_text_contents() == SCORES
 
 
-def test_a_long_work_is_cancelled_and_what_was_read_stands(desk: Page) -> None:
-    desk.locator("#files").set_input_files(
+def test_reading_can_be_cancelled_and_results_are_kept(desktop: Page) -> None:
+    desktop.locator("#files").set_input_files(
         [{"name": "long.tiff", "mimeType": "image/tiff", "buffer": document(12)}]  # type: ignore[list-item]
     )
-    expect(numbers(desk)).not_to_have_count(0)
-    expect(desk.locator("#progress")).to_be_visible()
-    desk.locator("#cancel").click()
-    expect(desk.locator("#work")).to_be_hidden()
-    expect(desk.locator("#refusals")).to_contain_text("long.tiff: cancelled")
-    assert 0 < numbers(desk).count() < 12 * len(SCORES)
-    desk.locator("#forget").click()
-    expect(desk.locator("#results")).to_be_hidden()
+    expect(numbers(desktop)).not_to_have_count(0)
+    expect(desktop.locator("#progress")).to_be_visible()
+    desktop.locator("#cancel").click()
+    expect(desktop.locator("#work")).to_be_hidden()
+    expect(desktop.locator("#errors")).to_contain_text("long.tiff: cancelled")
+    assert 0 < numbers(desktop).count() < 12 * len(SCORES)
+    desktop.locator("#clear-results").click()
+    expect(desktop.locator("#results")).to_be_hidden()
 
 
-def test_everybody_can_use_it_with_an_answer_and_readings_on_it(desk: Page) -> None:
-    Mouse(desk).draw(strokes_of(4))
-    expect(desk.locator("#text")).to_have_text("4")
-    upload(desk, scores())
-    desk.locator("#view .box .reach").first.click()
+def test_the_page_is_accessible_with_an_answer_and_results(desktop: Page) -> None:
+    Mouse(desktop).draw(strokes_of(4))
+    expect(desktop.locator("#text")).to_have_text("4")
+    upload(desktop, scores())
+    desktop.locator("#view .box .hit-area").first.click()
     for scheme in ("light", "dark"):
-        desk.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        check_accessible(desk)
-    check_narrow(desk)
+        desktop.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        check_accessible(desktop)
+    check_narrow(desktop)
 
 
-def test_where_nothing_is_kept_nothing_can_be_corrected(browser: Browser, tmp_path: Path) -> None:
+def test_without_a_store_nothing_can_be_corrected(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path, HANDIGIT_KEEP_READINGS="false") as server, browser.new_page() as tab:
         tab.goto(server.url)
         upload(tab, ("scan.tiff", "image/tiff", document(1)))
@@ -366,15 +365,15 @@ def test_where_nothing_is_kept_nothing_can_be_corrected(browser: Browser, tmp_pa
         expect(tab.locator("#view")).to_be_hidden()  # browsers cannot show a TIFF
         tab.locator("#list .reading").first.click()
         expect(tab.locator(".correct")).to_have_count(0)
-        expect(tab.locator("#csv")).to_be_hidden()  # only the server makes cells safe
+        expect(tab.locator("#csv")).to_be_hidden()  # only the server escapes formulas
         lines = [json.loads(line) for line in _downloaded(tab, "#jsonl").splitlines()]
         assert [line["text"] for line in lines] == SCORES
 
 
-# The scripts' logic, module by module, in the browser that runs it.
+# Script modules, tested in the browser.
 
 
-def test_many_readings_are_exported_piece_by_piece_in_their_order(desk: Page) -> None:
+def test_many_readings_are_exported_in_chunks_and_in_order(desktop: Page) -> None:
     asked: list[int] = []
 
     def answer(route: Route) -> None:
@@ -382,12 +381,12 @@ def test_many_readings_are_exported_piece_by_piece_in_their_order(desk: Page) ->
         asked.append(len(route.request.url))
         route.fulfill(body="".join(f"{one}\r\n" for one in ["id", *reversed(numbers)]))
 
-    desk.route("**/v1/readings/export?*", answer)
-    with desk.expect_download() as download:
-        desk.evaluate(
+    desktop.route("**/v1/readings/export?*", answer)
+    with desktop.expect_download() as download:
+        desktop.evaluate(
             """async () => {
-              const { save } = await import("/static/export.js");
-              await save(Array.from({ length: 1000 }, (_, i) => ({ id: 10_000_000 + i })), "csv");
+              const { download } = await import("/static/export.js");
+              await download(Array.from({ length: 1000 }, (_, i) => ({ id: 10_000_000 + i })), "csv");
             }"""
         )
     numbers = [str(10_000_000 + i) for i in range(1000)]
@@ -396,14 +395,14 @@ def test_many_readings_are_exported_piece_by_piece_in_their_order(desk: Page) ->
     assert max(asked) < 8_000
 
 
-def test_only_the_newest_answer_counts(desk: Page) -> None:
-    found = desk.evaluate(
+def test_only_the_newest_answer_counts(desktop: Page) -> None:
+    found = desktop.evaluate(
         """async () => {
-          const { Latest } = await import("/static/latest.js");
-          const [waiting, told] = [[], []];
+          const { LatestRequest } = await import("/static/latest_request.js");
+          const [waiting, shown] = [[], []];
           const ask = (signal) => new Promise((done) => waiting.push({ done, signal }));
-          const tell = (one) => told.push(one);
-          const latest = new Latest(ask, { onAnswer: tell, onRefusal: tell, pauseMs: 1 });
+          const tell = (one) => shown.push(one);
+          const latest = new LatestRequest(ask, { onAnswer: tell, onError: tell, pauseMs: 1 });
           const first = latest.now();
           const second = latest.now();
           waiting[1].done("new");
@@ -411,16 +410,16 @@ def test_only_the_newest_answer_counts(desk: Page) -> None:
           await Promise.all([first, second]);
           latest.now();
           latest.stop();
-          return { told, aborted: waiting.map(({ signal }) => signal.aborted) };
+          return { shown, aborted: waiting.map(({ signal }) => signal.aborted) };
         }"""
     )
-    assert found == {"told": ["new"], "aborted": [True, False, True]}
+    assert found == {"shown": ["new"], "aborted": [True, False, True]}
 
 
-def test_a_line_goes_through_both_its_ends_and_swells_with_pressure(desk: Page) -> None:
-    found = desk.evaluate(
+def test_a_line_goes_through_both_its_ends_and_swells_with_pressure(desktop: Page) -> None:
+    found = desktop.evaluate(
         """async () => {
-          const { pieces, swell, Strokes } = await import("/static/strokes.js");
+          const { quadraticCurves, pressureFactor, Strokes } = await import("/static/strokes.js");
           const strokes = new Strokes();
           strokes.begin(0.1, [0, 0, null]);
           for (const x of [0.5, 0.5, 1]) strokes.add([x, 0, null]);
@@ -430,25 +429,25 @@ def test_a_line_goes_through_both_its_ends_and_swells_with_pressure(desk: Page) 
           for (const deed of ["beginPath", "arc", "fill", "moveTo", "stroke"]) context[deed] = () => {};
           strokes.paint(context, 1, "black");
           const undone = [strokes.undo(), strokes.undo()];
-          const bent = pieces([[0, 0, 1], [2, 2, 2], [4, 0, 3]]);
-          return { pieces: bent, swell: [null, 0, 0.5, 1].map(swell), curves: curves.length, undone };
+          const bent = quadraticCurves([[0, 0, 1], [2, 2, 2], [4, 0, 3]]);
+          return { pieces: bent, swell: [null, 0, 0.5, 1].map(pressureFactor), curves: curves.length, undone };
         }"""
     )
     assert found["pieces"] == [
-        {"from": [0, 0], "over": [2, 2], "to": [3, 1], "width": 2},
-        {"from": [3, 1], "over": [4, 0], "to": [4, 0], "width": 3},
+        {"from": [0, 0], "control": [2, 2], "to": [3, 1], "width": 2},
+        {"from": [3, 1], "control": [4, 0], "to": [4, 0], "width": 3},
     ]
     assert found["swell"] == [1, 0.5, 1, 1.5]
     assert found["curves"] == 2  # over three points: one came twice
     assert found["undone"] == [True, False]
 
 
-def test_boxes_keep_what_is_under_the_pointer_and_small_pictures_small(desk: Page) -> None:
-    found = desk.evaluate(
+def test_zoom_keeps_the_point_under_the_pointer(desktop: Page) -> None:
+    found = desktop.evaluate(
         """async () => {
-          const { scrolled, fittingWidth, labelPlace } = await import("/static/boxes.js");
-          return [scrolled(100, 50, 2), fittingWidth(100, 700), fittingWidth(4000, 700),
-            labelPlace([10, 40, 50, 60], 1), labelPlace([10, 4, 50, 60], 1)];
+          const { scrollAfterZoom, initialWidth, labelPosition } = await import("/static/boxes.js");
+          return [scrollAfterZoom(100, 50, 2), initialWidth(100, 700), initialWidth(4000, 700),
+            labelPosition([10, 40, 50, 60], 1), labelPosition([10, 4, 50, 60], 1)];
         }"""
     )
     assert found == [250, 300, 700, [10, 35], [10, 77]]

@@ -1,4 +1,4 @@
-"""Review in a real browser: by keyboard, by thumb, by two people at once, and when something goes wrong."""
+"""The review page in a browser: keyboard, touch, two reviewers at once, failures."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browsing import PHONE, check_accessible, check_narrow
-from desks import Open, emptied
 from handigit.records import Box, Number, Outcome
-from handigit.store import Filter, Origin, Policy, Role, Store, Truth
+from handigit.store import Filter, Policy, Provenance, Role, Store, Truth
+from signing_in import Open, emptied
 from store_cases import NO_SAMPLES, doubt, number
 
 pytestmark = pytest.mark.browser
@@ -19,21 +19,21 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def sessions(desk_store: Store) -> dict[str, str]:
-    """A session of each reviewer; with accounts the server asks who it is that comes."""
+def sessions(server_store: Store) -> dict[str, str]:
+    """A session per reviewer; with accounts the server requires sign-in."""
     for name in ("ann", "bob", "cem"):
-        desk_store.accounts.add_user(name, "a password", Role.REVIEWER)
-    return {name: desk_store.accounts.sign_in(name, "a password") or "" for name in ("ann", "bob", "cem")}
+        server_store.accounts.add_user(name, "a password", Role.REVIEWER)
+    return {name: server_store.accounts.sign_in(name, "a password") or "" for name in ("ann", "bob", "cem")}
 
 
 @pytest.fixture
-def store(desk_store: Store) -> Store:
-    return emptied(desk_store)
+def store(server_store: Store) -> Store:
+    return emptied(server_store)
 
 
 @pytest.fixture
 def visit(open_tab: Open, sessions: dict[str, str]) -> Visit:
-    """What opens the page as a reviewer."""
+    """Open the page as a reviewer."""
 
     def as_reviewer(name: str = "ann", **how: object) -> Page:
         tab = open_tab("/review", sessions[name], **how)
@@ -44,15 +44,15 @@ def visit(open_tab: Open, sessions: dict[str, str]) -> Visit:
 
 
 def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy = NO_SAMPLES) -> tuple[int, ...]:
-    """Numbers on one page, each on a line of its own."""
+    """Store numbers on one page, one per line."""
     page = np.full((LINE_HEIGHT * max(4, len(numbers)), 200), 240, np.uint8)
     placed = []
     for row, one in enumerate(numbers):
         top = LINE_HEIGHT * row + 10
         page[top : top + 20 : 3, 40:100] = row
-        placed.append(one.placed(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
+        placed.append(one.map_boxes(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
     before, store.policy = store.policy, policy
-    ids = store.add(placed, Origin(source, "number-1", "d" * 64), page=page)
+    ids = store.add(placed, Provenance(source, "number-1", "d" * 64), page=page)
     store.policy = before
     return ids
 
@@ -62,7 +62,7 @@ def item_on(tab: Page) -> int:
 
 
 def press(tab: Page, *keys: str) -> None:
-    """Press keys for one item, and wait until another is there."""
+    """Press keys for one item, and wait for the next."""
     before = item_on(tab)
     for key in keys:
         tab.keyboard.press(key)
@@ -81,7 +81,7 @@ def landed(tab: Page) -> None:
 
 
 def holds(tab: Page, store: Store, items: int) -> None:
-    """Wait until so many items are held: the one that is shown, and the next."""
+    """Wait until that many items are leased: the current one, and the next."""
     for _ in range(500):
         if store.waiting().held == items:
             return
@@ -89,7 +89,7 @@ def holds(tab: Page, store: Store, items: int) -> None:
     raise AssertionError(f"{store.waiting().held} items are held, not {items}")
 
 
-def test_an_item_held_for_too_long_is_shown_once(visit: Visit, store: Store) -> None:
+def test_an_expired_item_is_shown_once(visit: Visit, store: Store) -> None:
     first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
     tab = visit()
     holds(tab, store, 2)
@@ -121,11 +121,11 @@ def test_a_reviewer_decides_by_keyboard_alone(visit: Visit, store: Store) -> Non
     assert store.history(ids[0])[0].by == "ann"
 
 
-def test_what_is_skipped_comes_back_with_what_was_written(visit: Visit, store: Store) -> None:
+def test_a_skipped_item_returns_with_its_text(visit: Visit, store: Store) -> None:
     first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
     tab = visit()
     tab.keyboard.type("16")
-    tab.keyboard.press("ArrowLeft")  # somebody writes: the arrow moves within what they write
+    tab.keyboard.press("ArrowLeft")  # while typing, the arrow moves the cursor
     assert item_on(tab) == first
     tab.click("#skip")
     tab.wait_for_selector(f"#item[data-reading='{second}']")
@@ -137,7 +137,7 @@ def test_what_is_skipped_comes_back_with_what_was_written(visit: Visit, store: S
     assert (said_of(store, first), said_of(store, second)) == (Truth("16"), Truth("27"))
 
 
-def test_undo_takes_the_last_decision_back_and_shows_its_item(visit: Visit, store: Store) -> None:
+def test_undo_reverts_the_last_decision_and_shows_its_item(visit: Visit, store: Store) -> None:
     first, _ = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
     tab = visit()
     press(tab, "b")
@@ -178,31 +178,31 @@ def test_two_reviewers_never_hold_the_same_item(visit: Visit, store: Store) -> N
     assert {len(store.history(one)) for one in ids} == {1}
 
 
-def test_a_disagreement_asks_for_a_third_look(visit: Visit, store: Store) -> None:
+def test_a_disagreement_needs_a_third_reviewer(visit: Visit, store: Store) -> None:
     (reading,) = put(store, doubt("15"))
     for by, text in (("ann", "16"), ("bob", "18")):
         store.decide(reading, Truth(text), by=by, key="k")
     ann, cem = visit("ann"), visit("cem")
-    expect(ann.locator("#empty")).to_contain_text("another reviewer")
+    expect(ann.locator("#empty")).to_contain_text("different reviewer")
     expect(cem.locator("#third")).to_be_visible()
     cem.keyboard.type("16")
     press(cem, "Enter")
     landed(cem)
     assert (said_of(store, reading), store.reading(reading).disputed) == (Truth("16"), False)
-    expect(cem.locator("#recent")).to_contain_text("third look")
+    expect(cem.locator("#recent")).to_contain_text("third opinion")
 
 
-def test_the_control_sample_is_not_told_apart_until_it_is_decided(visit: Visit, store: Store) -> None:
+def test_a_spot_check_is_revealed_only_after_the_decision(visit: Visit, store: Store) -> None:
     (reading,) = put(store, number("15"), policy=Policy(control_share=1, second_share=0))
     tab = visit()
-    assert "control" not in tab.locator("main").inner_text()
+    assert "spot check" not in tab.locator("main").inner_text()
     press(tab, "Enter")
     landed(tab)
-    expect(tab.locator("#recent")).to_contain_text("control sample")
+    expect(tab.locator("#recent")).to_contain_text("spot check")
     assert store.history(reading)[0].purpose == "control"
 
 
-def test_a_lost_lease_is_said_and_the_next_item_is_there(visit: Visit, store: Store) -> None:
+def test_a_lost_lease_is_reported_and_the_next_item_shown(visit: Visit, store: Store) -> None:
     first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
     tab = visit()
     holds(tab, store, 2)
@@ -211,7 +211,7 @@ def test_a_lost_lease_is_said_and_the_next_item_is_there(visit: Visit, store: St
     assert store.lease("bob")
     press(tab, "Enter")
     assert item_on(tab) == second
-    expect(tab.locator("#says")).to_contain_text("another reviewer has it")
+    expect(tab.locator("#toast")).to_contain_text("another reviewer has it")
     expect(tab.locator("#done")).to_have_text("0")
     assert said_of(store, first) is None
 
@@ -235,7 +235,7 @@ def test_a_decision_survives_a_server_that_is_away(visit: Visit, store: Store) -
     assert said_of(store, first) == Truth("42")
 
 
-def test_who_leaves_gives_back_what_they_hold(visit: Visit, store: Store) -> None:
+def test_leaving_releases_the_leases(visit: Visit, store: Store) -> None:
     put(store, *(doubt(str(i)) for i in range(3)))
     tab = visit()
     holds(tab, store, 2)
@@ -243,19 +243,19 @@ def test_who_leaves_gives_back_what_they_hold(visit: Visit, store: Store) -> Non
     holds(tab, store, 0)
 
 
-def test_an_empty_queue_says_what_to_do(visit: Visit, store: Store) -> None:
+def test_an_empty_queue_shows_what_to_do(visit: Visit, store: Store) -> None:
     tab = visit()
-    expect(tab.locator("#empty")).to_contain_text("Nothing waits for you")
+    expect(tab.locator("#empty")).to_contain_text("Nothing to review")
     check_accessible(tab)
     put(store, doubt("15"))
-    tab.click("#again")
+    tab.click("#refresh")
     expect(tab.locator("#crop > svg")).to_be_visible()
     check_narrow(tab)
 
 
-def test_hostile_names_are_text_and_everybody_can_use_the_page(visit: Visit, store: Store) -> None:
+def test_hostile_names_are_text_and_the_page_is_accessible(visit: Visit, store: Store) -> None:
     put(store, doubt("15"), source=HOSTILE)
-    store.add([number("", outcome=Outcome.DOUBT, confidence=0.5)], Origin(HOSTILE, HOSTILE, "d" * 64))
+    store.add([number("", outcome=Outcome.DOUBT, confidence=0.5)], Provenance(HOSTILE, HOSTILE, "d" * 64))
     tab = visit()
     texts = []
     for _ in range(2):

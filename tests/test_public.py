@@ -22,14 +22,14 @@ def imported_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in output.split()}
 
 
-def test_every_public_name_is_there_and_is_what_its_home_says() -> None:
+def test_public_names_are_those_of_their_modules() -> None:
     for name in handigit.__all__:
         assert getattr(handigit, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Raeder'"):
         _ = handigit.Raeder
 
 
-def test_every_error_of_the_tree_is_public_and_drawn_in_its_docstring() -> None:
+def test_every_error_is_public_and_in_the_docstring_tree() -> None:
     raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
     for name in raised:
         assert getattr(handigit, name) is getattr(errors, name)
@@ -37,15 +37,15 @@ def test_every_error_of_the_tree_is_public_and_drawn_in_its_docstring() -> None:
 
 
 @pytest.mark.parametrize("code", ["import handigit.cli", "import handigit.read, handigit.images", "import handigit"])
-def test_importing_loads_nothing_heavy(code: str) -> None:
+def test_import_loads_no_heavy_package(code: str) -> None:
     assert not imported_by(code) & HEAVY
 
 
-def test_importing_the_package_is_nearly_free() -> None:
+def test_importing_the_package_loads_no_submodule() -> None:
     assert not imported_by("import handigit") & {"numpy", "cv2", "onnxruntime", "PIL", "pydantic"}
 
 
-def test_a_digit_is_a_number_of_one_digit() -> None:
+def test_digit_as_number() -> None:
     digit = Digit(
         outcome=Outcome.READ,
         value=7,
@@ -67,7 +67,7 @@ def test_a_digit_is_a_number_of_one_digit() -> None:
     }
 
 
-def test_a_blank_has_no_text_and_no_digits() -> None:
+def test_blank_has_no_text_and_no_digits() -> None:
     blank = Digit(outcome=Outcome.BLANK, value=None, confidence=1.0, probabilities=(0.1,) * 10, box=None)
     answer = blank.as_number().as_dict(source="a.png", model="m")
     assert (answer["text"], answer["digits"], answer["alternatives"], answer["box"]) == ("", [], [], None)
@@ -80,7 +80,7 @@ def test_settings_come_from_the_environment(monkeypatch, tmp_path: Path) -> None
     assert (settings.data, settings.max_grey_mpx) == (tmp_path, 12.5)
 
 
-def test_a_setting_that_makes_no_sense_is_named(monkeypatch) -> None:
+def test_error_names_an_invalid_setting(monkeypatch) -> None:
     monkeypatch.setenv("HANDIGIT_THREADS", "0")
     with pytest.raises(ValidationError, match="threads"):
         Settings()

@@ -1,4 +1,4 @@
-"""The room `read`: model files, outcomes, the reader, annotated pictures. Models are made here, or are the embedded."""
+"""Reading: model files, outcomes, the reader, annotated pictures. Models are made here, or the embedded ones."""
 
 import hashlib
 import io
@@ -19,8 +19,8 @@ from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit
 from handigit.read import Engine, Reader, annotate
-from handigit.read.belief import beliefs
-from handigit.read.confidence import outcome, probabilities
+from handigit.read.digits import predict_digits
+from handigit.read.engine import decide_outcome, softmax
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Outcome
 
@@ -72,18 +72,18 @@ def test_foreign_models_of_each_shape_agree(shape, batch):
 
 
 @pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.FLOAT16])
-def test_other_kinds_of_float(kind):
+def test_other_float_types(kind):
     assert np.allclose(Engine(model(kind=kind)).logits(GLYPHS), GLYPHS.reshape(-1, 784) @ WEIGHTS, atol=0.05)
 
 
-def test_probabilities_are_recognised_and_come_back_as_they_were():
+def test_probability_outputs_are_detected_and_unchanged():
     plain, soft = Engine(model()), Engine(model(softmax=True))
     assert soft.card.output == "probabilities"
-    want = probabilities(plain.logits(GLYPHS), temperature=1.0)
-    assert np.allclose(probabilities(soft.logits(GLYPHS), temperature=1.0), want, atol=1e-5)
+    want = softmax(plain.logits(GLYPHS), temperature=1.0)
+    assert np.allclose(softmax(soft.logits(GLYPHS), temperature=1.0), want, atol=1e-5)
 
 
-def test_many_glyphs_go_in_batches_and_none_is_fine():
+def test_many_glyphs_run_in_batches_and_none_is_allowed():
     engine = Engine(model())
     glyphs = RANDOM.random((600, 28, 28), np.float32)
     assert np.allclose(engine.logits(glyphs), glyphs.reshape(-1, 784) @ WEIGHTS, atol=1e-3)
@@ -114,34 +114,34 @@ def test_card_name_and_digest(tmp_path):
         (model(card=card(task="number")), "'number'"),
     ],
 )
-def test_another_model_says_what_was_found_and_what_is_accepted(data, found):
+def test_error_for_other_models_names_input_and_expected_shapes(data, found):
     with pytest.raises(ModelError, match=found) as caught:
         Engine(data)
     assert "ten outputs" in str(caught.value) or "'digit'" in str(caught.value)
 
 
-def test_a_missing_model_is_named(tmp_path):
+def test_error_names_a_missing_model(tmp_path):
     with pytest.raises(ModelError, match="nowhere"):
         Engine(tmp_path / "nowhere.onnx")
     with pytest.raises(ModelError, match=r"digit\.onnx"):
         Reader(tmp_path)
 
 
-# ---- confidence
+# ---- outcomes
 
 
 @given(hnp.arrays(np.float32, (3, 10), elements=st.floats(-200, 200, width=32)), st.floats(0.1, 10))
 @settings(max_examples=50, deadline=None)
-def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature):
-    shares = probabilities(logits, temperature=temperature)
+def test_softmax_sums_to_one_and_keeps_the_order(logits, temperature):
+    shares = softmax(logits, temperature=temperature)
     assert np.allclose(shares.sum(axis=1), 1)
     best = shares.max(axis=1)
     assert np.allclose(np.take_along_axis(shares, logits.argmax(axis=1)[:, None], 1)[:, 0], best)
 
 
-def test_temperature_softens_and_keeps_the_answer():
+def test_temperature_softens_without_changing_the_answer():
     logits = np.array([[4, 1, 0, 0, 0, 0, 0, 0, 0, 0]], np.float32)
-    sure, mild = (probabilities(logits, temperature=t)[0] for t in (0.5, 3.0))
+    sure, mild = (softmax(logits, temperature=t)[0] for t in (0.5, 3.0))
     assert sure.argmax() == mild.argmax() == 0
     assert sure[0] > mild[0]
 
@@ -157,21 +157,21 @@ def test_temperature_softens_and_keeps_the_answer():
 )
 def test_outcomes(confidence, target, want):
     bought = (Threshold(target_error=0.01, confidence=0.9), Threshold(target_error=0.1, confidence=0.6))
-    got = outcome(card(thresholds=bought, digit_floor=0.4), confidence=confidence, target_error=target)
+    got = decide_outcome(card(thresholds=bought, digit_floor=0.4), confidence=confidence, target_error=target)
     assert got is want
 
 
-# ---- beliefs
+# ---- digits
 
 
-class Told(Engine):
-    """An engine by hand: it answers a glyph of brightness n with the n-th row it was told."""
+class FakeEngine(Engine):
+    """A fake engine: it answers a glyph of brightness n with the n-th row."""
 
     def __init__(self, *rows):
         self.rows = np.array(rows)
 
     def probabilities(self, glyphs):
-        """The rows told for these glyphs."""
+        """The rows of these glyphs."""
         return self.rows[glyphs[:, 0, 0].astype(int)]
 
 
@@ -180,12 +180,12 @@ SOME_BOX = Box(5, 5, 20, 24)
 
 
 def saying(value, confidence):
-    """A row with so much for one value and the rest spread evenly."""
+    """A row with this probability for one value and the rest spread evenly."""
     return [confidence if n == value else (1 - confidence) / 9 for n in range(10)]
 
 
-class Seen(Views):
-    """Views by hand: the glyph cut out has brightness 0, the others 1, 2, ..."""
+class FakeViews(Views):
+    """Fake views: the glyph cut out has brightness 0, the others 1, 2, ..."""
 
     def __init__(self, others, *, box=SOME_BOX):
         found = FoundDigit(np.zeros((28, 28), np.float32), box) if box else None
@@ -193,62 +193,62 @@ class Seen(Views):
         object.__setattr__(self, "count", others)
 
     def others(self):
-        """As many as were asked for."""
+        """The other views."""
         return tuple(np.full((28, 28), n + 1, np.float32) for n in range(self.count))
 
 
-def test_a_sure_first_view_is_believed_alone():
-    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 1.0)), [Seen(1)])
-    assert belief.shares.tolist() == saying(3, 0.99)
+def test_confident_first_view_is_accepted_alone():
+    (belief,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 1.0)), [FakeViews(1)])
+    assert belief.probs.tolist() == saying(3, 0.99)
     assert belief.box == SOME_BOX
 
 
-def test_a_sure_but_odd_first_view_is_not_believed_alone():
-    (belief,) = beliefs(Told(saying(3, 0.99), saying(5, 0.99)), [Seen(1, box=Box(0, 4, 28, 24))])
-    assert belief.shares.argmax() == 5
-    assert belief.shares.max() < 0.85
+def test_confident_but_oversized_first_view_is_not_accepted_alone():
+    (belief,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 0.99)), [FakeViews(1, box=Box(0, 4, 28, 24))])
+    assert belief.probs.argmax() == 5
+    assert belief.probs.max() < 0.85
 
 
-def test_flat_views_have_next_to_nothing_to_say():
-    (belief,) = beliefs(Told(FLAT, FLAT, saying(7, 0.99)), [Seen(2)])
-    assert belief.shares[7] == pytest.approx(0.99, abs=1e-3)
+def test_flat_views_have_almost_no_weight():
+    (belief,) = predict_digits(FakeEngine(FLAT, FLAT, saying(7, 0.99)), [FakeViews(2)])
+    assert belief.probs[7] == pytest.approx(0.99, abs=1e-3)
     assert belief.glyph[0, 0] == 2
     assert belief.box == SOME_BOX
 
 
-def test_views_that_contradict_one_another_end_in_doubt():
-    (belief,) = beliefs(Told(saying(1, 0.96), saying(7, 0.99)), [Seen(1)])
-    assert belief.shares.argmax() == 7
-    assert belief.shares.max() < 0.6
+def test_contradicting_views_end_in_doubt():
+    (belief,) = predict_digits(FakeEngine(saying(1, 0.96), saying(7, 0.99)), [FakeViews(1)])
+    assert belief.probs.argmax() == 7
+    assert belief.probs.max() < 0.6
 
 
 @given(
     hnp.arrays(np.float32, (3, 10), elements=st.floats(-20, 20, width=32)).map(
-        lambda logits: probabilities(logits, temperature=1.0)
+        lambda logits: softmax(logits, temperature=1.0)
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_a_belief_is_probabilities_and_never_surer_than_its_views(rows):
-    (belief,) = beliefs(Told(*rows), [Seen(2)])
-    (other,) = beliefs(Told(rows[0], rows[2], rows[1]), [Seen(2)])
-    assert belief.shares.sum() == pytest.approx(1)
-    assert (belief.shares <= rows.max(axis=0) + 1e-9).all()
-    assert np.allclose(belief.shares, other.shares)
+def test_prediction_is_never_more_confident_than_its_views(rows):
+    (belief,) = predict_digits(FakeEngine(*rows), [FakeViews(2)])
+    (other,) = predict_digits(FakeEngine(rows[0], rows[2], rows[1]), [FakeViews(2)])
+    assert belief.probs.sum() == pytest.approx(1)
+    assert (belief.probs <= rows.max(axis=0) + 1e-9).all()
+    assert np.allclose(belief.probs, other.probs)
 
 
 @pytest.mark.parametrize(("confidence", "blank"), [(0.85, True), (0.95, False)])
-def test_a_page_without_ink_is_blank_unless_its_frame_is_read_surely(confidence, blank):
-    (belief,) = beliefs(Told(FLAT, saying(4, confidence)), [Seen(1, box=None)])
+def test_page_without_ink_is_blank_unless_its_frame_is_confident(confidence, blank):
+    (belief,) = predict_digits(FakeEngine(FLAT, saying(4, confidence)), [FakeViews(1, box=None)])
     assert (belief is None) is blank
     assert belief is None or belief.box == Box(0, 0, 28, 28)
 
 
-def test_each_page_keeps_its_own_belief():
-    told = Told(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
-    views = [Seen(0), Seen(1), Seen(0, box=None), Seen(2), Seen(0)]
-    values = [None if belief is None else int(belief.shares.argmax()) for belief in beliefs(told, views)]
+def test_each_page_gets_its_own_prediction():
+    told = FakeEngine(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
+    views = [FakeViews(0), FakeViews(1), FakeViews(0, box=None), FakeViews(2), FakeViews(0)]
+    values = [None if belief is None else int(belief.probs.argmax()) for belief in predict_digits(told, views)]
     assert values == [3, 8, None, 8, 3]
-    assert beliefs(told, []) == []
+    assert predict_digits(told, []) == []
 
 
 # ---- reader
@@ -268,7 +268,7 @@ def scribble(seed):
     return page
 
 
-def test_many_are_read_as_one_by_one_and_in_order(linear):
+def test_batches_are_read_like_single_pictures_and_in_order(linear):
     pages = [scribble(seed) if seed % 7 else np.full((28, 28), 255, np.uint8) for seed in range(600)]
     reader = Reader(linear, threads=3)
     together = reader.digits(iter(pages))
@@ -280,7 +280,7 @@ def test_many_are_read_as_one_by_one_and_in_order(linear):
     assert reader.digits([]) == []
 
 
-def test_an_answer_is_whole(linear):
+def test_digit_has_all_fields(linear):
     digit = Reader(linear / "digit.onnx", target_error=0.5).digit(scribble(1))
     assert isinstance(digit.value, int)
     assert digit.confidence == max(digit.probabilities) == digit.probabilities[digit.value]
@@ -297,7 +297,7 @@ def test_blank_and_not_a_number(tmp_path):
     assert odd.box is not None
 
 
-def test_the_polarity_of_a_page_is_not_judged_again(linear):
+def test_polarity_of_a_page_is_not_judged_again(linear):
     # Bright on dark: as an image it is inverted, as a page it is what it is.
     page = cv2.resize(255 - scribble(1), (56, 56), interpolation=cv2.INTER_NEAREST)
     reader = Reader(linear)
@@ -305,22 +305,22 @@ def test_the_polarity_of_a_page_is_not_judged_again(linear):
     assert not np.array_equal(reader.digit(page).glyph, reader.digit_on(page).glyph)
 
 
-def test_a_bad_picture_is_named_by_its_place(linear):
+def test_error_gives_the_index_of_a_bad_picture(linear):
     with pytest.raises(UnreadableImage, match="image 2: "):
         Reader(linear).digits([scribble(0), scribble(1), b"no picture", scribble(3)])
-    with pytest.raises(ImageTooLarge, match="HANDIGIT_MAX_GREY_MPX"):
+    with pytest.raises(ImageTooLarge, match="max_grey_mpx"):
         Reader(linear, limits=Limits(max_grey_mpx=1e-6)).digit(Image.fromarray(scribble(0)))
     with pytest.raises(ImageError, match="float64"):
         Reader(linear).digit(np.zeros((28, 28)))
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, 7])
-def test_an_impossible_error_rate(linear, rate):
+def test_target_error_out_of_range(linear, rate):
     with pytest.raises(ValueError, match="between 0 and 1"):
         Reader(linear, target_error=rate)
 
 
-def test_reading_loads_no_learning_library():
+def test_reading_imports_no_training_library():
     code = "import sys, handigit.read; print([m for m in ('torch', 'onnx', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -330,7 +330,7 @@ def test_reading_loads_no_learning_library():
 
 
 @pytest.mark.parametrize("size", [(16, 16), (28, 28), (900, 1600), (40, 1200)])
-def test_annotated_pictures_can_be_looked_at(linear, size):
+def test_annotated_pictures_have_a_legible_size(linear, size):
     page = np.full(size, 255, np.uint8)
     cv2.line(page, (size[1] // 3, size[0] // 4), (size[1] // 2, size[0] * 3 // 4), 0, max(2, size[0] // 12))
     digit = Reader(linear).digit(page)
@@ -411,13 +411,13 @@ CHANGES = {
 
 @needs_model
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_the_answer_of_a_clear_digit_stays(change):
+def test_clear_digit_snapshot(change):
     answers = Reader().digits([change(digit) for digit in range(10)])
     assert [answer.value for answer in answers] == list(range(10))
 
 
 @needs_model
-def test_the_embedded_model_is_ours():
+def test_embedded_model_is_ours():
     engine = Reader().engine
     assert engine.card.architecture != "unknown"
     assert onnx.load_from_string((EMBEDDED / "digit.onnx").read_bytes()).graph.input

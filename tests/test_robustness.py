@@ -8,8 +8,7 @@ import pytest
 
 from handigit.errors import BadDataFile, DataError
 from handigit.evaluate.corruptions import CORRUPTIONS, corrupt
-from handigit.evaluate.robustness import RobustnessScores, robustness
-from handigit.evaluate.variations import GRIDS
+from handigit.evaluate.robustness import GRIDS, RobustnessScores, robustness
 
 
 @pytest.fixture(scope="module")

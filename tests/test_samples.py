@@ -1,4 +1,4 @@
-"""The pictures under samples/ are documentation, fixture and snapshot at once: each is read as its folder says."""
+"""The pictures under samples/ are documentation, fixture and snapshot: each is read as its folder says."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from handigit import Reader
-from handigit.read.answers import SUFFIXES
+from handigit.read.files import SUFFIXES
 from handigit.records import Digit
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -35,7 +35,7 @@ def texts_match(texts: list[str], outcomes: list[str], expected: dict[str, objec
 
 
 @pytest.mark.parametrize(("folder", "name", "expected"), EXPECTED, ids=[f"{f.name}/{n}" for f, n, _ in EXPECTED])
-def test_a_sample_is_read_as_its_folder_says(
+def test_sample_is_read_as_its_folder_says(
     reader: Reader, folder: Path, name: str, expected: dict[str, object]
 ) -> None:
     if folder.name in ("numbers", "pages"):
@@ -47,7 +47,7 @@ def test_a_sample_is_read_as_its_folder_says(
     assert matches(digit, expected), f"{digit.outcome} {digit.value} at {digit.confidence:.3f}, expected {expected}"
 
 
-def test_every_sample_has_its_expectation_and_every_expectation_its_sample() -> None:
+def test_samples_and_expectations_match() -> None:
     pictures = {path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.suffix in SUFFIXES}
     assert pictures == {(folder / name).relative_to(SAMPLES) for folder, name, _ in EXPECTED}
     assert len(pictures) >= 12

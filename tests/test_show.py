@@ -1,4 +1,4 @@
-"""A set drawn in the terminal: what is shown is what is there."""
+"""A data set drawn in the terminal."""
 
 from io import StringIO
 
@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 
 from handigit.data import Dataset
-from handigit.data.show import describe, half_blocks
-from handigit.data.summary import choose_samples, summarise
+from handigit.data.show import choose_samples, describe, half_blocks, summarise
 
 
 def striped(count: int = 12, *, labels: bool = True) -> Dataset:
@@ -26,10 +25,10 @@ def printed(dataset: Dataset, *, samples: int = 4, seed: int = 0, colours: bool 
     return out.getvalue()
 
 
-def test_the_figures_are_counted() -> None:
+def test_figures_are_counted() -> None:
     summary = summarise(striped())
     assert [bar.value for bar in summary.balance] == [2, 2, *[1] * 8]
-    assert [bar.share for bar in summary.balance[:3]] == [1, 1, 0.5]
+    assert [bar.fraction for bar in summary.balance[:3]] == [1, 1, 0.5]
     assert [bar.value for bar in summary.intensity] == [0] * 7 + [28 * sum(range(1, 13))]
     assert summary.inked == pytest.approx(sum(range(1, 13)) / 28 / 12)
     facts = dict(summary.facts)
@@ -37,13 +36,13 @@ def test_the_figures_are_counted() -> None:
     assert facts["duplicates"] == "0 exact"
 
 
-def test_an_empty_set_can_be_shown_too() -> None:
+def test_an_empty_set_can_be_shown() -> None:
     nothing = Dataset("nothing", np.zeros((0, 28, 28), np.uint8), None)
     assert summarise(nothing).inked == 0
     assert "0 of 28x28" in printed(nothing)
 
 
-def test_samples_are_chosen_by_the_seed_and_stand_in_order_of_label() -> None:
+def test_samples_depend_on_the_seed_and_are_sorted_by_label() -> None:
     one = striped()
     chosen = choose_samples(one, count=6, seed=1)
     assert np.array_equal(chosen, choose_samples(one, count=6, seed=1))
@@ -55,8 +54,15 @@ def test_samples_are_chosen_by_the_seed_and_stand_in_order_of_label() -> None:
 
 def test_the_terminal_shows_every_figure_and_fits() -> None:
     text = printed(striped())
-    for wanted in ("stripes", "12 of 28x28", "class balance", striped().fingerprint, "3/x.png: is <empty>", "224-255"):
-        assert wanted in text
+    for expected in (
+        "stripes",
+        "12 of 28x28",
+        "class balance",
+        striped().fingerprint,
+        "3/x.png: is <empty>",
+        "224-255",
+    ):
+        assert expected in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "class balance" not in printed(striped(labels=False))
 

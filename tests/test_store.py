@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from handigit.records import Outcome
-from handigit.store import BadTruth, Entry, Filter, KeyReused, NotInStore, Store, StoreError, Truth
-from store_cases import ORIGIN, doubt, number, page
+from handigit.store import BadTruth, Filter, KeyReused, NewPage, NotInStore, Store, StoreError, Truth
+from store_cases import PROVENANCE, doubt, number, page
 
 pytest_plugins = ("store_server",)
 
@@ -23,16 +23,16 @@ def texts(store: Store, **filters: object) -> list[str]:
 
 def test_what_was_read_comes_back_as_it_was(store: Store) -> None:
     read = number("007")
-    (added,) = store.add([read], ORIGIN, page=page())
+    (added,) = store.add([read], PROVENANCE, page=page())
     reading = store.reading(added)
     assert reading.number.as_dict(source="s", model="m") == read.as_dict(source="s", model="m")
-    assert (reading.origin, reading.truth, reading.text, reading.disputed) == (ORIGIN, None, "007", False)
+    assert (reading.provenance, reading.truth, reading.text, reading.disputed) == (PROVENANCE, None, "007", False)
     assert abs(datetime.now(UTC) - reading.at) < timedelta(minutes=1)
     assert reading.number.digits[0].probabilities == read.digits[0].probabilities
 
 
 def test_a_picture_is_kept_once_and_without_metadata(store: Store) -> None:
-    first, second = (store.reading(store.add([number("1")], ORIGIN, page=page())[0]) for _ in range(2))
+    first, second = (store.reading(store.add([number("1")], PROVENANCE, page=page())[0]) for _ in range(2))
     assert first.picture
     assert first.picture == second.picture
     kept = Image.open(io.BytesIO(store.picture(first.picture)))
@@ -42,24 +42,29 @@ def test_a_picture_is_kept_once_and_without_metadata(store: Store) -> None:
 
 
 def test_a_page_that_nothing_was_read_from_is_not_kept(store: Store) -> None:
-    assert store.add([], ORIGIN, page=page()) == ()
+    assert store.add([], PROVENANCE, page=page()) == ()
     assert not list(store.pictures.all())
     with pytest.raises(StoreError, match=r"shape \(3, 3, 4\)"):
-        store.add([number("1")], ORIGIN, page=np.zeros((3, 3, 4), np.uint8))
+        store.add([number("1")], PROVENANCE, page=np.zeros((3, 3, 4), np.uint8))
 
 
 def test_several_pages_are_added_at_once_as_if_one_by_one(store: Store) -> None:
     entries = [
-        Entry([number("1"), doubt("2")], ORIGIN, page(1)),
-        Entry([], ORIGIN, page(2)),
-        Entry([number("3")], replace(ORIGIN, source="b"), page(1)),
-        Entry([number("4")], ORIGIN),
+        NewPage([number("1"), doubt("2")], PROVENANCE, page(1)),
+        NewPage([], PROVENANCE, page(2)),
+        NewPage([number("3")], replace(PROVENANCE, source="b"), page(1)),
+        NewPage([number("4")], PROVENANCE),
     ]
     added = store.add_many(entries)
     assert [len(ids) for ids in added] == [2, 0, 1, 1]
     kept = [[store.reading(one) for one in ids] for ids in added]
     assert [[one.text for one in ids] for ids in kept] == [["1", "2"], [], ["3"], ["4"]]
-    assert [one.origin.source for ids in kept for one in ids] == [ORIGIN.source, ORIGIN.source, "b", ORIGIN.source]
+    assert [one.provenance.source for ids in kept for one in ids] == [
+        PROVENANCE.source,
+        PROVENANCE.source,
+        "b",
+        PROVENANCE.source,
+    ]
     assert kept[0][0].picture == kept[0][1].picture == kept[2][0].picture != kept[3][0].picture
     assert len(list(store.pictures.all())) == 1
     assert store.waiting().doubts == 1
@@ -67,7 +72,7 @@ def test_several_pages_are_added_at_once_as_if_one_by_one(store: Store) -> None:
 
 def test_a_page_that_cannot_be_kept_costs_only_itself(store: Store) -> None:
     bad = np.zeros((3, 3, 4), np.uint8)
-    added = store.add_many([Entry([number(text)], ORIGIN, given) for text, given in (("1", bad), ("2", page()))])
+    added = store.add_many([NewPage([number(text)], PROVENANCE, given) for text, given in (("1", bad), ("2", page()))])
     assert isinstance(added[0], StoreError)
     assert added[1] == (store.readings().readings[0].id,)
     assert texts(store) == ["2"]
@@ -76,12 +81,12 @@ def test_a_page_that_cannot_be_kept_costs_only_itself(store: Store) -> None:
 def test_what_the_database_refuses_is_kept_of_no_page(store: Store) -> None:
     beyond = replace(number("2"), page=2**70)  # no database has such an integer
     with pytest.raises((StoreError, OverflowError)):
-        store.add_many([Entry([number("1")], ORIGIN, page()), Entry([beyond], ORIGIN)])
+        store.add_many([NewPage([number("1")], PROVENANCE, page()), NewPage([beyond], PROVENANCE)])
     assert texts(store) == []
 
 
 def test_a_correction_is_the_value_until_it_is_undone(store: Store) -> None:
-    (added,) = store.add([doubt("15")], ORIGIN)
+    (added,) = store.add([doubt("15")], PROVENANCE)
     said = store.decide(added, Truth("16"), by="ann", key="k1")
     assert (said.raw, said.truth.text, said.model, said.model_digest) == ("15", "16", "digit", "d" * 64)
     assert store.reading(added).text == "16"
@@ -98,7 +103,7 @@ def test_a_correction_is_the_value_until_it_is_undone(store: Store) -> None:
 
 
 def test_most_people_are_right_and_a_draw_is_disputed(store: Store) -> None:
-    (added,) = store.add([doubt("15")], ORIGIN)
+    (added,) = store.add([doubt("15")], PROVENANCE)
     store.decide(added, Truth("16"), by="ann", key="1")
     store.decide(added, Truth("19"), by="bob", key="1")
     assert (store.reading(added).text, store.reading(added).disputed) == ("19", True)
@@ -107,7 +112,7 @@ def test_most_people_are_right_and_a_draw_is_disputed(store: Store) -> None:
 
 
 def test_a_key_lands_once_and_stands_for_one_decision(store: Store) -> None:
-    first, second = store.add([doubt("15"), doubt("17")], ORIGIN)
+    first, second = store.add([doubt("15"), doubt("17")], PROVENANCE)
     said = store.decide(first, Truth("16"), by="ann", key="k")
     assert store.decide(first, Truth("16"), by="ann", key="k") == said
     assert len(store.history(first)) == 1
@@ -124,7 +129,7 @@ def test_only_digits_are_a_correction(text: str) -> None:
 
 
 def test_there_may_be_no_number(store: Store) -> None:
-    (added,) = store.add([doubt("15")], ORIGIN)
+    (added,) = store.add([doubt("15")], PROVENANCE)
     store.decide(added, Truth(outcome=Outcome.BLANK), by="ann", key="k")
     assert (store.reading(added).outcome, store.reading(added).text) == (Outcome.BLANK, "")
     with pytest.raises(BadTruth, match="must be empty"):
@@ -150,9 +155,9 @@ def test_what_is_not_there_is_named(store: Store, number_of: int) -> None:
 
 
 def test_lists_are_narrowed_by_every_filter(store: Store) -> None:
-    store.add([number("123"), doubt("456")], ORIGIN)
+    store.add([number("123"), doubt("456")], PROVENANCE)
     middle = datetime.now(UTC)
-    third, fourth = store.add([number("789"), doubt("100%_")], ORIGIN.__class__("b", "other", "e" * 64))
+    third, fourth = store.add([number("789"), doubt("100%_")], PROVENANCE.__class__("b", "other", "e" * 64))
     store.decide(third, Truth("12"), by="ann", key="k")
     assert texts(store) == ["100%_", "12", "456", "123"]
     assert texts(store, outcome=Outcome.DOUBT) == ["100%_", "456"]
@@ -168,9 +173,9 @@ def test_lists_are_narrowed_by_every_filter(store: Store) -> None:
 
 
 def test_pages_stay_put_while_readings_arrive(store: Store) -> None:
-    store.add([number(str(i)) for i in range(5)], ORIGIN)
+    store.add([number(str(i)) for i in range(5)], PROVENANCE)
     first = store.readings(limit=2)
-    store.add([number("9")], ORIGIN)
+    store.add([number("9")], PROVENANCE)
     second = store.readings(after=first.after, limit=2)
     last = store.readings(after=second.after, limit=2)
     assert [r.text for page in (first, second, last) for r in page.readings] == ["4", "3", "2", "1", "0"]
@@ -180,14 +185,14 @@ def test_pages_stay_put_while_readings_arrive(store: Store) -> None:
 
 def test_hostile_names_are_only_text(store: Store) -> None:
     for source in ("../../etc/passwd", "a\0b", "\ud800.png", "'); DROP TABLE readings; --", "x" * 5000):
-        (added,) = store.add([number("1")], ORIGIN.__class__(source, "m", "d"))
-        assert store.reading(added).origin.source.startswith(source[:1].replace("\ud800", "?"))
+        (added,) = store.add([number("1")], PROVENANCE.__class__(source, "m", "d"))
+        assert store.reading(added).provenance.source.startswith(source[:1].replace("\ud800", "?"))
     assert store.decide(1, Truth("2"), by="a\0", key="\udfff").by == "a\ufffd"
     store.readings(Filter(contains="\ud800\0", model="\0"))
 
 
 def test_jsonl_has_one_reading_a_line(store: Store) -> None:
-    first, second = store.add([number("007"), doubt("15")], ORIGIN, page=page())
+    first, second = store.add([number("007"), doubt("15")], PROVENANCE, page=page())
     store.decide(second, Truth("16"), by="ann", key="k")
     lines = [json.loads(line) for line in store.export(format="jsonl")]
     assert [line["id"] for line in lines] == [second, first]
@@ -197,7 +202,9 @@ def test_jsonl_has_one_reading_a_line(store: Store) -> None:
 
 def test_deletion_leaves_nothing(store: Store, tmp_path: Path) -> None:
     secret = "8675309" * 3
-    kept, doomed = store.add([number("1")], ORIGIN, page=page(1)) + store.add([doubt(secret)], ORIGIN, page=page(2))
+    kept, doomed = store.add([number("1")], PROVENANCE, page=page(1)) + store.add(
+        [doubt(secret)], PROVENANCE, page=page(2)
+    )
     lease = store.lease("ann")
     assert lease
     said = store.decide(doomed, Truth("7" * 21), by="ann", key="k", lease=lease.id)
@@ -216,30 +223,30 @@ def test_deletion_leaves_nothing(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_picture_goes_with_the_last_that_was_read_from_it(store: Store) -> None:
-    first, second = (store.add([number("1")], ORIGIN, page=page())[0] for _ in range(2))
+    first, second = (store.add([number("1")], PROVENANCE, page=page())[0] for _ in range(2))
     assert store.delete([first]).pictures == 0
     assert store.picture(store.reading(second).picture or "")
     assert store.delete([second]).pictures == 1
 
 
 def test_retention_forgets_what_is_old(store: Store) -> None:
-    store.add([number("1")], ORIGIN, page=page(1))
+    store.add([number("1")], PROVENANCE, page=page(1))
     moment = datetime.now(UTC)
-    store.add([number("2")], ORIGIN, page=page(2))
+    store.add([number("2")], PROVENANCE, page=page(2))
     gone = store.forget(before=moment)
     assert (gone.readings, gone.pictures) == (1, 1)
     assert texts(store) == ["2"]
 
 
 def test_a_new_reading_never_gets_a_deleted_ones_number(store: Store) -> None:
-    (first,) = store.add([number("1")], ORIGIN)
+    (first,) = store.add([number("1")], PROVENANCE)
     store.delete([first])
-    assert store.add([number("2")], ORIGIN)[0] > first
+    assert store.add([number("2")], PROVENANCE)[0] > first
 
 
 def test_a_store_opened_again_has_everything(url: str, tmp_path: Path) -> None:
     with Store.open(url, files=tmp_path / "p") as first:
-        (added,) = first.add([number("12")], ORIGIN, page=page())
+        (added,) = first.add([number("12")], PROVENANCE, page=page())
         first.ping()
     with Store.open(url, files=tmp_path / "p") as again:
         assert again.reading(added).text == "12"

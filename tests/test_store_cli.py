@@ -10,11 +10,11 @@ from onnx import TensorProto, helper, numpy_helper, save
 from handigit.cli.store import DONE, UNSOUND, models, store
 from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
+from handigit.evaluate.promotion import PromotionRefused
 from handigit.read.reader import EMBEDDED
 from handigit.store import BrokenBackup, Store, Truth
-from handigit.store.promote import Refused
 from handigit.synth import digits
-from store_cases import ORIGIN, doubt, number, page
+from store_cases import PROVENANCE, doubt, number, page
 
 EMBEDDED_DIGIT = EMBEDDED / "digit.onnx"
 
@@ -25,7 +25,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HANDIGIT_STATE", str(tmp_path / "state"))
     filled = Store.open(f"sqlite:///{tmp_path / 'state' / 'handigit.db'}", files=tmp_path / "state" / "pictures")
-    (reading,) = filled.add([doubt("15")], ORIGIN, page=page())
+    (reading,) = filled.add([doubt("15")], PROVENANCE, page=page())
     filled.decide(reading, Truth("16"), by="ann", key="k")
     return filled
 
@@ -41,7 +41,7 @@ def handigit(*words: str) -> int:
 def test_a_store_is_backed_up_and_restored(opened: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert handigit("store", "backup", "kept") == DONE
     assert "1 readings, 1 pictures" in capsys.readouterr().out
-    opened.add([number("2")], ORIGIN)
+    opened.add([number("2")], PROVENANCE)
     assert handigit("store", "restore", "kept") == UNSOUND
     assert "--yes" in capsys.readouterr().err
     assert handigit("store", "restore", "kept", "--yes") == DONE
@@ -111,7 +111,7 @@ def test_only_a_model_that_does_not_lose_goes_live(
 ) -> None:
     live = tmp_path / "models" / "digit.onnx"
     rest = ("--frozen", str(frozen), "--live", str(live))
-    with pytest.raises(Refused, match=r"of 40 examples the new model gets 3[0-9] wrong"):
+    with pytest.raises(PromotionRefused, match=r"of 40 examples the new model gets 3[0-9] wrong"):
         handigit("models", "promote", str(always_zero), *rest)
     assert not live.exists()
     assert handigit("models", "promote", str(EMBEDDED_DIGIT), *rest) == DONE

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.records import Outcome
-from handigit.store import Filter, Origin, Store, Truth
+from handigit.store import Filter, Provenance, Store, Truth
 from handigit.store.export import HEADINGS, safe_cell
 from store_cases import NO_SAMPLES, number
 
@@ -51,8 +51,8 @@ def test_only_apostrophes_are_added(text: str) -> None:
 
 def test_a_table_has_every_reading_once_with_its_zeros(store: Store) -> None:
     hostile = '=cmd|"/c calc"!A1;\t@x\n+1.png'
-    (first,) = store.add([number("007")], Origin(hostile, "m", "d"))
-    (second,) = store.add([number("-12,5")], Origin("b.png", "m", "d"))
+    (first,) = store.add([number("007")], Provenance(hostile, "m", "d"))
+    (second,) = store.add([number("-12,5")], Provenance("b.png", "m", "d"))
     store.decide(first, Truth("0070"), by="ann", key="k")
     table = list(csv.DictReader(io.StringIO("".join(store.export(format="csv")), newline="")))
     assert [row["id"] for row in table] == [str(second), str(first)]

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from handigit.store import Store
-from handigit.store.turn import Line, Turn
+from handigit.store.write_lock import Line, Turn
 
 pytest_plugins = ("store_server",)
 BENCH = Path(__file__).parents[1] / "bench"

@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from handigit.data import load
+from handigit.evaluate.promotion import PromotionRefused, compare, install, mcnemar, require_no_loss
 from handigit.records import Box, Outcome
-from handigit.store import BrokenBackup, Filter, Origin, Policy, Role, Store, StoreError, Truth
+from handigit.store import BrokenBackup, Filter, Policy, Provenance, Role, Store, StoreError, Truth
 from handigit.store.backup import backup, restore
-from handigit.store.check import check
 from handigit.store.database import Database
-from handigit.store.promote import Refused, duel, install, judge, mcnemar
-from handigit.store.schema import bring_up, newest, step_of
+from handigit.store.integrity import check
+from handigit.store.schema import current_revision, latest_revision, upgrade
 from handigit.store.tables import metadata
-from handigit.store.training import cut_out, export_corrections
-from store_cases import NO_SAMPLES, ORIGIN, doubt, number, page
+from handigit.store.training_export import cut_out, export_corrections
+from store_cases import NO_SAMPLES, PROVENANCE, doubt, number, page
 
 pytest_plugins = ("store_server",)
 
@@ -35,8 +35,8 @@ Urls = Callable[[], str]
 
 def fill(store: Store) -> tuple[int, ...]:
     """Two pages, three readings, a correction, an undone one, a lease, and accounts."""
-    added = store.add([number("007"), doubt("15")], ORIGIN, page=page(1)) + store.add(
-        [doubt("9")], ORIGIN, page=page(2)
+    added = store.add([number("007"), doubt("15")], PROVENANCE, page=page(1)) + store.add(
+        [doubt("9")], PROVENANCE, page=page(2)
     )
     store.decide(added[1], Truth("16"), by="ann", key="1")
     store.undo(store.decide(added[2], Truth(outcome=Outcome.BLANK), by="ann", key="2").id, by="bob")
@@ -53,17 +53,17 @@ def everything(store: Store) -> list[str]:
 
 def test_the_steps_lead_to_the_tables(url: str) -> None:
     database = Database(url)
-    bring_up(database)
+    upgrade(database)
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert step_of(connection) == newest()
+        assert current_revision(connection) == latest_revision()
     database.close()
 
 
 def test_an_older_database_is_brought_up_with_what_is_in_it(url: str, tmp_path: Path) -> None:
     database = Database(url)
-    bring_up(database, to="0001")
+    upgrade(database, to="0001")
     row = (
         "INSERT INTO readings (kind, source, page, outcome, text, raw, confidence, digits, alternatives, model, "
         "model_digest, request_id, at) VALUES ('number', 's', 0, '{}', '12', '12', 0.6, '[]', '[]', 'm', 'd', '', 5)"
@@ -102,13 +102,13 @@ def test_a_backup_brings_everything_back(new_url: Urls, tmp_path: Path, elsewher
         assert (done.readings, done.pictures) == (3, 2)
     other = f"sqlite:///{tmp_path / 'other.db'}" if elsewhere else new_url()
     with Store.open(other, files=tmp_path / "b", policy=NO_SAMPLES) as store:
-        store.add([number("555")], ORIGIN, page=page(3))
+        store.add([number("555")], PROVENANCE, page=page(3))
         restore(store, tmp_path / "backup")
         assert everything(store) == before
         assert store.accounts.token(secret)
         assert check(store) == ()
         assert len(list(store.pictures.all())) == 2
-        assert store.add([number("1")], ORIGIN)[0] > max(added)
+        assert store.add([number("1")], PROVENANCE)[0] > max(added)
 
 
 def spoil(path: Path) -> None:
@@ -121,7 +121,7 @@ def spoil(path: Path) -> None:
 def test_a_broken_backup_changes_nothing(store: Store, tmp_path: Path, how: str) -> None:
     fill(store)
     folder = backup(store, tmp_path / "backup").folder
-    (reading,) = store.add([number("42")], ORIGIN, page=page(5))
+    (reading,) = store.add([number("42")], PROVENANCE, page=page(5))
     before = everything(store)
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS"):
         broken = tmp_path / "broken"
@@ -184,10 +184,12 @@ def test_rows_that_refer_to_nothing_are_found(tmp_path: Path) -> None:
 def test_decisions_become_pictures_to_learn_from(store: Store, tmp_path: Path) -> None:
     grey = np.full((40, 80), 240, np.uint8)
     grey[2:10, 3:6] = grey[2:10, 14:17] = grey[2:10, 24:26] = 20
-    two, long, undecided, disputed = store.add([doubt("15"), doubt("158"), doubt("3"), doubt("4")], ORIGIN, page=grey)
-    (single,) = store.add([number("7")], Origin("s", "m", "d", kind="digit"), page=grey)
-    (faceless,) = store.add([doubt("6")], ORIGIN)
-    (nothing,) = store.add([doubt("8")], ORIGIN, page=grey)
+    two, long, undecided, disputed = store.add(
+        [doubt("15"), doubt("158"), doubt("3"), doubt("4")], PROVENANCE, page=grey
+    )
+    (single,) = store.add([number("7")], Provenance("s", "m", "d", kind="digit"), page=grey)
+    (faceless,) = store.add([doubt("6")], PROVENANCE)
+    (nothing,) = store.add([doubt("8")], PROVENANCE, page=grey)
     said = {two: "16", long: "15", disputed: "4", single: "1", faceless: "5"}
     for reading, truth in said.items():
         store.decide(reading, Truth(truth), by="ann", key=str(reading))
@@ -251,13 +253,15 @@ def test_a_model_that_loses_is_refused_with_figures(tmp_path: Path) -> None:
         return answers[model.name]
 
     live = tmp_path / "live"
-    assert judge(live, tmp_path / "better", right_of).gained == 1
-    assert judge(live, tmp_path / "equal", right_of).chance == 0.75
-    with pytest.raises(Refused, match=r"of 5 examples .* 2 wrong, the live one 1; it loses 1 .* gains 0.* 0\.5"):
-        judge(live, tmp_path / "worse", right_of)
-    assert judge(live, tmp_path / "worse", right_of, significance=0.05).lost == 1
+    assert require_no_loss(live, tmp_path / "better", right_of).gained == 1
+    assert require_no_loss(live, tmp_path / "equal", right_of).chance == 0.75
+    with pytest.raises(
+        PromotionRefused, match=r"of 5 examples .* 2 wrong, the live one 1; it loses 1 .* gains 0.* 0\.5"
+    ):
+        require_no_loss(live, tmp_path / "worse", right_of)
+    assert require_no_loss(live, tmp_path / "worse", right_of, significance=0.05).lost == 1
     with pytest.raises(StoreError, match="empty"):
-        duel(right(""), right(""))
+        compare(right(""), right(""))
 
 
 def test_a_promoted_model_leaves_the_one_before_beside_it(tmp_path: Path) -> None:
@@ -275,8 +279,8 @@ def test_a_promoted_model_leaves_the_one_before_beside_it(tmp_path: Path) -> Non
 
 def test_a_policy_travels_with_the_store_not_with_the_database(url: str, tmp_path: Path) -> None:
     with Store.open(url, files=tmp_path, policy=Policy(control_share=1)) as store:
-        store.add([number("1")], ORIGIN)
+        store.add([number("1")], PROVENANCE)
         assert store.waiting().controls == 1
     with Store.open(url, files=tmp_path, policy=NO_SAMPLES) as store:
-        store.add([number("2")], ORIGIN)
+        store.add([number("2")], PROVENANCE)
         assert store.waiting().controls == 1

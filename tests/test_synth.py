@@ -1,4 +1,4 @@
-"""The synthesiser: reproducible, normalised as every glyph is, legible, and honest about what is no digit."""
+"""Synthetic handwriting: reproducible, normalised like every glyph, and legible; digits and non-digits."""
 
 from dataclasses import replace
 
@@ -10,24 +10,20 @@ from hypothesis import strategies as st
 from handigit.errors import DataError
 from handigit.images import find_digit
 from handigit.synth import Camera, Paper, Pen, Scene, Writer, contact_sheet, digits, nondigits, picture
-from handigit.synth.allographs import DIGITS
-from handigit.synth.altered import MIRROR, OVER, TURNS, cut
 from handigit.synth.camera import photograph
-from handigit.synth.draw import cover, glyph
+from handigit.synth.draw import coverage, glyph
 from handigit.synth.ink import Ink
-from handigit.synth.invented import invented
-from handigit.synth.letters import LOWER, joined
-from handigit.synth.nondigits import CLEAR_MARKS, FOREIGN, KINDS, LATIN
-from handigit.synth.picture import write_text
-from handigit.synth.signs import LOOK_ALIKES, SIGNS
-from handigit.synth.strokes import assembled, figure, through
+from handigit.synth.nondigits import CLEAR_MARKS, FOREIGN, KINDS, LATIN, MIRROR, OVER, TURNS, cut, invented
+from handigit.synth.photo import write_text
+from handigit.synth.shapes import DIGITS, LOOK_ALIKES, LOWER, SIGNS, join_letter
+from handigit.synth.strokes import combine, parse_figure, smooth_stroke
 from handigit.synth.writer import write, write_digit
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def steady_writer() -> Writer:
-    """Somebody who writes every figure as it stands in the tables."""
+    """A writer who copies every figure exactly."""
     return Writer(0.0, 0.0, 1.0, 0.0, 0.0, 0.0, np.zeros((96, 2)), np.zeros((3, 2)), np.zeros(10), 0.0)
 
 
@@ -45,7 +41,7 @@ def ink_of(seed: int) -> Ink:
 
 
 def test_a_path_passes_through_its_points_and_turns_at_corners() -> None:
-    flag = figure("0,25 22,0! 22,100")
+    flag = parse_figure("0,25 22,0! 22,100")
     path = flag.sharp @ flag.points
     for point in flag.points:
         assert np.abs(path - point).sum(axis=1).min() < 1e-9
@@ -54,15 +50,15 @@ def test_a_path_passes_through_its_points_and_turns_at_corners() -> None:
 
 
 def test_strokes_stay_apart() -> None:
-    seven = figure("0,0 60,0! 30,100 / 10,50 50,50")
+    seven = parse_figure("0,0 60,0! 30,100 / 10,50 50,50")
     bar = (seven.sharp @ seven.points)[seven.ends[0] : seven.ends[1]]
     assert np.allclose(bar[:, 1], 0.5)
     assert len(seven.ends) == 2
 
 
 def test_an_assembled_figure_has_the_paths_of_its_parts() -> None:
-    flag, bar = figure("0,25 22,0! 22,100"), figure("10,50 50,50")
-    both = assembled([(flag, flag.points), (bar, bar.points + 1)])
+    flag, bar = parse_figure("0,25 22,0! 22,100"), parse_figure("10,50 50,50")
+    both = combine([(flag, flag.points), (bar, bar.points + 1)])
     first, second = np.split(both.sharp @ both.points, both.ends[:-1])
     assert np.allclose(first, flag.sharp @ flag.points)
     assert np.allclose(second, bar.sharp @ bar.points + 1)
@@ -72,7 +68,7 @@ def test_an_assembled_figure_has_the_paths_of_its_parts() -> None:
 @settings(max_examples=25)
 def test_softening_keeps_the_ends_and_a_moved_figure_gives_a_moved_path(count: int, seed: int) -> None:
     points = np.random.default_rng(seed).random((count, 2))
-    shape = through(points)
+    shape = smooth_stroke(points)
     for matrix in (shape.sharp, shape.soft):
         assert np.allclose((matrix @ points)[[0, -1]], points[[0, -1]], atol=1e-6)
         assert np.allclose(matrix @ (points + 3), matrix @ points + 3)
@@ -81,7 +77,7 @@ def test_softening_keeps_the_ends_and_a_moved_figure_gives_a_moved_path(count: i
 @pytest.mark.parametrize("notation", ["0,0", "0,0 1", "0,0 a,b", "0,0 1,1 / "])
 def test_a_bad_notation_is_named(notation: str) -> None:
     with pytest.raises(ValueError, match="is not two or more points"):
-        figure(notation)
+        parse_figure(notation)
 
 
 # Ink and glyphs
@@ -94,32 +90,32 @@ def test_a_glyph_is_normalised_as_mnist_is(seed: int) -> None:
     rows, columns = np.flatnonzero(drawn.max(axis=1) > 8), np.flatnonzero(drawn.max(axis=0) > 8)
     inked = [np.flatnonzero(drawn.max(axis=axis) > 32) for axis in (0, 1)]
     assert max(map(np.ptp, inked)) + 1 in (20, 21)
-    assert max(np.ptp(rows), np.ptp(columns)) + 1 <= 22  # one in 600 has a sixteenth of cover beyond either end
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 <= 22  # one in 600 has a sixteenth of coverage beyond either end
     middle = np.array([np.arange(28) @ drawn.sum(axis=1), np.arange(28) @ drawn.sum(axis=0)]) / drawn.sum()
     touches_edge = rows[0] <= 1 or rows[-1] >= 26 or columns[0] <= 1 or columns[-1] >= 26
     assert np.abs(middle - 14).max() <= 0.51 or touches_edge
 
 
-def test_glyphs_agree_with_what_the_images_room_makes_of_the_same_ink() -> None:
+def test_glyphs_agree_with_the_normalisation_of_the_same_ink() -> None:
     differences = []
     for seed in range(20):
         ink = ink_of(seed)
         x, y = 80 - 100 * ink.extent().mean(axis=0)
-        found = find_digit(255 - cover(ink.placed(100, (float(x), float(y))), 160, 160))
+        found = find_digit(255 - coverage(ink.transformed(100, (float(x), float(y))), 160, 160))
         assert found is not None
         differences.append(np.abs(found.glyph - glyph(ink) / 255).mean())
     assert np.median(differences) < 0.03  # a shift by one pixel costs about 0.06
     assert max(differences) < 0.1
 
 
-def test_a_thin_pens_strokes_are_as_wide_as_the_images_room_makes_them() -> None:
+def test_a_thin_pens_strokes_are_as_wide_as_in_normalised_pictures() -> None:
     rng = np.random.default_rng(0)
     hair = Pen("ballpoint", 0.03, 0.0, 1.0, 0.0)
     ratios = []
     for value in range(10):
         ink = write_digit(value, steady_writer(), hair, rng)
         x, y = 160 - 200 * ink.extent().mean(axis=0)
-        found = find_digit(255 - cover(ink.placed(200, (float(x), float(y))), 320, 320))
+        found = find_digit(255 - coverage(ink.transformed(200, (float(x), float(y))), 320, 320))
         assert found is not None
         ratios.append(glyph(ink).sum() / 255 / found.glyph.sum())
     assert abs(np.mean(ratios) - 1) < 0.08  # left thin, they would have half the ink
@@ -129,18 +125,18 @@ def test_a_thin_pens_strokes_are_as_wide_as_the_images_room_makes_them() -> None
 @given(SEEDS)
 @settings(max_examples=25)
 def test_the_extent_holds_all_ink(seed: int) -> None:
-    ink = ink_of(seed).placed(40, (60.0, 60.0))
+    ink = ink_of(seed).transformed(40, (60.0, 60.0))
     (left, top), (right, bottom) = ink.extent()
-    rows, columns = np.nonzero(cover(ink, 160, 160) > 64)
+    rows, columns = np.nonzero(coverage(ink, 160, 160) > 64)
     assert left - 1 <= columns.min() <= columns.max() <= right + 1
     assert top - 1 <= rows.min() <= rows.max() <= bottom + 1
 
 
-def test_a_writer_repeats_himself_more_than_he_resembles_others() -> None:
+def test_one_writer_varies_less_than_many_writers() -> None:
     def spread(make_writers: int) -> float:
         rng = np.random.default_rng(5)
         writers = [Writer.draw(rng) for _ in range(make_writers)]
-        pen, three = Pen("felt", 0.12, 0.0, 1.0, 0.0), figure(DIGITS[3][0].strokes)
+        pen, three = Pen("felt", 0.12, 0.0, 1.0, 0.0), parse_figure(DIGITS[3][0].strokes)
         drawn = [glyph(write(three, writers[i % make_writers], pen, rng)).astype(float) for i in range(24)]
         return float(np.std(drawn, axis=0).mean())
 
@@ -149,7 +145,7 @@ def test_a_writer_repeats_himself_more_than_he_resembles_others() -> None:
 
 def test_smoothing_keeps_the_ends_and_stays_within_the_corners() -> None:
     bent = Ink((np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]),), (np.array([0.1, 0.2, 0.1]),))
-    smooth = bent.smoothed()
+    smooth = bent.smooth()
     assert np.array_equal(smooth.strokes[0][[0, -1]], bent.strokes[0][[0, -1]])
     assert len(smooth.strokes[0]) == len(smooth.widths[0]) > 3
     assert not (smooth.strokes[0] == [1.0, 0.0]).all(axis=1).any()
@@ -175,9 +171,11 @@ def test_digits_are_balanced_named_and_never_empty() -> None:
         assert kind.split(" ", 1)[1] in {allograph.name for allograph in DIGITS[int(label)]}
 
 
-def test_every_allograph_is_somebodys() -> None:
+def test_every_allograph_has_a_writer() -> None:
     rng = np.random.default_rng(0)
-    writers = [replace(steady_writer(), taste=np.full(10, taste)) for taste in np.linspace(0, 0.999, 150)]
+    writers = [
+        replace(steady_writer(), preference=np.full(10, preference)) for preference in np.linspace(0, 0.999, 150)
+    ]
     for value, allographs in DIGITS.items():
         assert {writer.allograph(value, rng).name for writer in writers} == {a.name for a in allographs}
         assert len({allograph.name for allograph in allographs}) == len(allographs)
@@ -192,7 +190,7 @@ def test_a_writer_can_be_given_a_preference() -> None:
         steady_writer().preferring(7, "round")
 
 
-def test_nondigits_have_no_label_and_look_alikes_come_only_when_named() -> None:
+def test_nondigits_have_no_label_and_look_alikes_are_drawn_only_on_request() -> None:
     mixed = nondigits(25, seed=2)
     assert (mixed.labels == -1).all()
     assert len(set(mixed.kinds)) > 3
@@ -200,7 +198,7 @@ def test_nondigits_have_no_label_and_look_alikes_come_only_when_named() -> None:
     assert set(SIGNS) > LOOK_ALIKES
 
 
-def test_look_alikes_are_in_no_other_kind_nor_is_a_digits_own_shape() -> None:
+def test_no_other_kind_contains_look_alikes_or_a_digits_shape() -> None:
     clear = {*LATIN, *CLEAR_MARKS, *FOREIGN}
     assert clear | LOOK_ALIKES == set(SIGNS)
     assert not clear & LOOK_ALIKES
@@ -208,14 +206,14 @@ def test_look_alikes_are_in_no_other_kind_nor_is_a_digits_own_shape() -> None:
     assert not shapes & {allograph.strokes for allographs in DIGITS.values() for allograph in allographs}
 
 
-def test_a_joined_letter_is_led_into_from_the_line_and_out_of_at_its_foot() -> None:
-    plain = figure(LOWER["n"][0])
-    led = figure(joined(LOWER["n"][0], entry=True, leave=True))
+def test_a_joined_letter_has_entry_and_exit_strokes() -> None:
+    plain = parse_figure(LOWER["n"][0])
+    led = parse_figure(join_letter(LOWER["n"][0], entry=True, leave=True))
     assert len(led.points) == len(plain.points) + 4
     assert led.points[0][1] > plain.points[0][1]
     assert led.points[0, 0] < plain.points[:, 0].min()
     assert led.points[-1, 0] > plain.points[:, 0].max()
-    assert joined(LOWER["r"][0], entry=False, leave=True) == LOWER["r"][0]  # it ends high
+    assert join_letter(LOWER["r"][0], entry=False, leave=True) == LOWER["r"][0]  # it ends high
 
 
 def test_no_turn_leaves_a_digit() -> None:
@@ -271,7 +269,7 @@ def test_a_contact_sheet_holds_each_glyph_at_its_place() -> None:
 # Pictures
 
 
-def test_a_picture_is_reproducible_and_says_where_its_ink_is() -> None:
+def test_a_picture_is_reproducible_and_has_the_box_of_its_ink() -> None:
     first, again = (picture(4, seed=3, scene=scene(Paper(), Camera())) for _ in range(2))
     assert first.pixels.tobytes() == again.pixels.tobytes()
     box = first.box

@@ -1,9 +1,12 @@
-"""The service's addresses, in this process: what is asked is answered, what is wrong is said clearly."""
+"""The HTTP API, in this process: answers, problems, headers, corrections, models, metrics."""
 
+import asyncio
 import json
 import re
-import time
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +18,9 @@ from PIL.PngImagePlugin import PngInfo
 from handigit.read import Reader
 from handigit.read.reader import EMBEDDED
 from handigit.records import Outcome
+from handigit.store import Deleted
 from handigit.web import create_app
+from handigit.web.service import forget_regularly
 from serving import HOST, NumberReader, encoded, open_store, picture, settings
 
 
@@ -28,7 +33,7 @@ def wait_until_ready(client: TestClient) -> TestClient:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory) -> Iterator[TestClient]:
-    """The open desk, with a store, a folder of models, and a stand-in for the number reader."""
+    """A server without sign-in, with a store, a folder of models, and a fake number reader."""
     folder = tmp_path_factory.mktemp("service")
     embedded = (EMBEDDED / "digit.onnx").read_bytes()
     (folder / "models").mkdir()
@@ -50,7 +55,7 @@ def problem_of(answer) -> dict[str, object]:
     return problem
 
 
-def test_a_picture_as_the_body_is_read_and_kept(client) -> None:
+def test_a_picture_in_the_body_is_read_and_stored(client) -> None:
     answer = client.post("/v1/digit", content=picture(), params={"name": "seven.png"})
     assert answer.status_code == 200
     (reading,) = answer.json()["readings"]
@@ -59,26 +64,26 @@ def test_a_picture_as_the_body_is_read_and_kept(client) -> None:
     assert client.get(f"/v1/readings/{reading['id']}").json()["text"] == "7"
 
 
-def test_what_is_not_to_be_kept_is_not(client) -> None:
+def test_keep_false_stores_nothing(client) -> None:
     before = client.get("/v1/readings").json()
     answer = client.post("/v1/digit", content=picture(), params={"keep": "false"})
     assert answer.json()["readings"][0]["id"] is None
     assert client.get("/v1/readings").json() == before
 
 
-def test_many_files_at_once_are_answered_in_order_and_a_bad_one_costs_only_itself(client) -> None:
+def test_files_are_answered_in_order_and_a_bad_one_is_a_problem(client) -> None:
     files = [("file", ("a", picture(7))), ("file", ("b", b"no picture")), ("file", ("c", picture(1)))]
     body = client.post("/v1/digit", files=files).json()
     assert [(one["source"], one["text"]) for one in body["readings"]] == [("a", "7"), ("c", "1")]
     assert [(one["source"], one["status"]) for one in body["problems"]] == [("b", 422)]
 
 
-def test_where_nothing_can_be_read_the_status_says_so(client) -> None:
+def test_the_status_is_a_problem_only_if_no_file_can_be_read(client) -> None:
     files = [("file", (name, b"no picture")) for name in "ab"]
     assert "none of 2 pictures" in problem_of(client.post("/v1/digit", files=files))["detail"]
 
 
-def test_a_document_is_streamed_as_lines(client) -> None:
+def test_a_document_is_streamed_as_json_lines(client) -> None:
     pages = [Image.open(BytesIO(picture(digit, size=60))) for digit in (7, 1, 7)]
     scan = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     with client.stream("POST", "/v1/page", content=scan, headers={"accept": "application/jsonl"}) as answer:
@@ -86,7 +91,7 @@ def test_a_document_is_streamed_as_lines(client) -> None:
     assert [(line["page"], line["text"]) for line in lines] == [(0, "7")] * 2 + [(1, "1")] * 2 + [(2, "7")] * 2
 
 
-def test_a_number_is_read_by_the_reader_that_the_application_was_given(client) -> None:
+def test_the_application_uses_the_given_reader(client) -> None:
     assert client.post("/v1/number", content=picture()).json()["readings"][0]["text"] == "7"
 
 
@@ -116,23 +121,23 @@ def test_a_picture_that_cannot_be_read_is_a_422(client, accept) -> None:
         ("POST", "/v2/models/digit/infer", b"{}", 400),
     ],
 )
-def test_what_is_wrong_is_said_as_a_problem(client, method, path, body, status) -> None:
+def test_wrong_requests_are_answered_with_a_problem(client, method, path, body, status) -> None:
     kind = {"content-type": "application/json"} if body and body[:1] == b"{" else {}
     assert problem_of(client.request(method, path, content=body, headers=kind))["status"] == status
 
 
-def test_the_request_id_of_the_caller_stands_in_header_answer_and_row(client) -> None:
+def test_the_client_request_id_is_in_header_answer_and_row(client) -> None:
     answer = client.post("/v1/digit", content=picture(), headers={"x-request-id": "till-17"})
     assert answer.headers["x-request-id"] == answer.json()["request_id"] == "till-17"
     assert client.get(f"/v1/readings/{answer.json()['readings'][0]['id']}").json()["request_id"] == "till-17"
 
 
-def test_a_request_id_that_could_do_harm_is_replaced(client) -> None:
+def test_a_harmful_request_id_is_replaced(client) -> None:
     assert re.fullmatch("[0-9a-f]{32}", client.get("/healthz", headers={"x-request-id": "a b"}).headers["x-request-id"])
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing", "/openapi.json"])
-def test_strict_headers_are_on_every_answer(client, path) -> None:
+def test_every_response_has_strict_headers(client, path) -> None:
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
@@ -149,23 +154,23 @@ def test_strict_headers_are_on_every_answer(client, path) -> None:
         {"host": "rebound.example"},
     ],
 )
-def test_a_page_of_strangers_cannot_send_requests(client, headers) -> None:
+def test_pages_of_other_origins_cannot_send_requests(client, headers) -> None:
     assert problem_of(client.post("/v1/digit", content=picture(), headers=headers))["status"] == 403
 
 
-def test_our_own_pages_may_send_requests(client) -> None:
+def test_own_pages_may_send_requests(client) -> None:
     headers = {"origin": HOST, "sec-fetch-site": "same-origin"}
     assert client.post("/v1/digit", content=picture(), headers=headers).status_code == 200
 
 
-def test_a_reading_is_corrected_undone_and_deleted_for_good(client) -> None:
+def test_a_reading_is_corrected_undone_and_deleted(client) -> None:
     reading = client.post("/v1/digit", content=picture(1)).json()["readings"][0]["id"]
     path = f"/v1/readings/{reading}"
     said = [client.post(f"{path}/corrections", json={"text": "4"}, headers={"idempotency-key": "k"}) for _ in "ab"]
     assert [one.status_code for one in said] == [201, 201]
     assert said[0].json() == said[1].json()
     now = client.get(path).json()
-    assert (now["text"], now["truth"], len(now["history"])) == ("1", {"text": "4", "outcome": "read"}, 1)
+    assert (now["text"], now["truth"]["text"], len(now["history"])) == ("1", "4", 1)
     assert now["history"][0]["by"] == "local"
     client.post(f"/v1/corrections/{said[0].json()['id']}/undo")
     assert client.get(path).json()["truth"] is None
@@ -176,12 +181,12 @@ def test_a_reading_is_corrected_undone_and_deleted_for_good(client) -> None:
 @pytest.mark.parametrize(
     "said", [{"text": "4a"}, {"text": ""}, {"text": "4", "outcome": "blank"}, {"outcome": "doubt"}]
 )
-def test_a_correction_that_is_no_number_is_refused(client, said) -> None:
+def test_a_correction_that_is_not_a_number_is_refused(client, said) -> None:
     reading = client.post("/v1/digit", content=picture()).json()["readings"][0]["id"]
     assert problem_of(client.post(f"/v1/readings/{reading}/corrections", json=said))["status"] == 422
 
 
-def test_readings_are_listed_by_pages_filtered_and_exported(client) -> None:
+def test_readings_are_listed_by_page_filtered_and_exported(client) -> None:
     ids = [client.post("/v1/digit", content=picture(1)).json()["readings"][0]["id"] for _ in range(3)]
     first = client.get("/v1/readings", params={"limit": 2, "contains": "1"}).json()
     second = client.get("/v1/readings", params={"limit": 2, "contains": "1", "after": first["after"]}).json()
@@ -192,7 +197,7 @@ def test_readings_are_listed_by_pages_filtered_and_exported(client) -> None:
     assert client.get("/v1/readings/export").headers["content-type"].startswith("text/csv")
 
 
-def test_the_kept_picture_has_nothing_but_pixels(client) -> None:
+def test_the_stored_picture_has_no_metadata(client) -> None:
     note = PngInfo()
     note.add_text("Author", "somebody")
     content = encoded(Image.open(BytesIO(picture())), pnginfo=note)
@@ -203,7 +208,7 @@ def test_the_kept_picture_has_nothing_but_pixels(client) -> None:
     assert b"somebody" not in kept.content
 
 
-def test_a_doubt_is_leased_decided_and_gone_from_the_queue(client) -> None:
+def test_a_doubt_is_leased_and_decided(client) -> None:
     reading = client.post("/v1/number", content=picture()).json()["readings"][0]
     assert reading["outcome"] == Outcome.DOUBT
     held = client.post("/v1/review/lease").json()
@@ -230,29 +235,29 @@ def test_models_are_listed_switched_and_rolled_back(client) -> None:
     assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
 
 
-def in_use_after(folder: Path, **changes: object) -> str:
-    """The model that a server with this state starts with."""
+def active_after(folder: Path, **changes: object) -> str:
+    """The name of the model that a server with this state starts with."""
     with TestClient(create_app(settings(folder, models=folder / "models", **changes)), base_url=HOST) as client:
-        name: str = wait_until_ready(client).app.state.service.models.active.name
+        name: str = wait_until_ready(client).app.state.handigit.service.models.active.name
     return name
 
 
-def test_a_switch_outlives_the_server_while_the_model_is_the_same(tmp_path, caplog) -> None:
+def test_a_switch_survives_a_restart_while_the_model_is_unchanged(tmp_path, caplog) -> None:
     (tmp_path / "models").mkdir()
     other = tmp_path / "models" / "other.onnx"
     other.write_bytes((EMBEDDED / "digit.onnx").read_bytes())
     with TestClient(create_app(settings(tmp_path, models=other.parent)), base_url=HOST) as client:
         wait_until_ready(client).post("/v1/models/switch", json={"name": "other"})
-    assert in_use_after(tmp_path) == "other"
-    assert in_use_after(tmp_path, model_dir=EMBEDDED) == "default"  # who starts it with another model means that one
+    assert active_after(tmp_path) == "other"
+    assert active_after(tmp_path, model_dir=EMBEDDED) == "default"  # another configured model takes precedence
     kept = (tmp_path / "model.json").read_text()
     (tmp_path / "model.json").write_text(kept.replace(other.stem, "gone"))
-    assert in_use_after(tmp_path) == "default"
+    assert active_after(tmp_path) == "default"
     (tmp_path / "model.json").write_text("[")
-    assert in_use_after(tmp_path) == "default"
+    assert active_after(tmp_path) == "default"
     (tmp_path / "model.json").write_text(kept)
     other.write_bytes(other.read_bytes()[:1000])
-    assert in_use_after(tmp_path) == "default"
+    assert active_after(tmp_path) == "default"
     said = [(record.message, record.problem) for record in caplog.records if "problem" in vars(record)]
     assert said == [
         ("last model not used", "not-found"),
@@ -269,45 +274,80 @@ def test_metrics_count_requests_and_outcomes(client) -> None:
     assert "handigit_ready 1.0" in text
 
 
-def test_what_is_older_than_the_settings_allow_is_forgotten_for_good(tmp_path) -> None:
-    aged = settings(tmp_path, retention_days=1e-9)
-    store = open_store(tmp_path)
-    with TestClient(create_app(aged, store=store), base_url=HOST) as client:
-        reading = wait_until_ready(client).post("/v1/digit", content=picture()).json()["readings"][0]["id"]
-        assert client.get(f"/v1/readings/{reading}").status_code == 200
-    with TestClient(create_app(aged, store=open_store(tmp_path)), base_url=HOST) as client:
+class Forgetful:
+    """A fake store that notes what it is told to forget."""
+
+    def __init__(self) -> None:
+        self.before: list[datetime] = []
+
+    def forget(self, *, before: datetime) -> Deleted:
+        """Note the time."""
+        self.before.append(before)
+        return Deleted(1, 1)
+
+
+def test_readings_older_than_the_retention_are_forgotten_regularly(caplog) -> None:
+    store = Forgetful()
+
+    async def run() -> None:
+        forgetting = asyncio.create_task(forget_regularly(store, days=2, every_s=0.001))  # type: ignore[arg-type]
+        while len(store.before) < 2:
+            await asyncio.sleep(0)
+        forgetting.cancel()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(run())
+    age = datetime.now(UTC) - store.before[0]
+    assert timedelta(days=2) <= age < timedelta(days=2.1)
+    assert caplog.records[0].message == "forgotten"
+
+
+class Blocking(NumberReader):
+    """Reads digits only once it is released."""
+
+    started, release = threading.Event(), threading.Event()
+
+    def digits_on(self, pages):
+        """Wait, then read."""
+        self.started.set()
+        assert self.release.wait(30)
+        return super().digits_on(pages)
+
+
+@pytest.fixture
+def blocked(tmp_path) -> Iterator[TestClient]:
+    """A server with a queue of one picture whose reader waits."""
+    Blocking.started.clear()
+    Blocking.release.clear()
+    with TestClient(create_app(settings(tmp_path, queue=1), make_reader=Blocking), base_url=HOST) as client:
+        Blocking.release.set()
         wait_until_ready(client)
-        assert client.get("/v1/readings").json()["readings"] == []
-    assert not list((tmp_path / "pictures").rglob("*.png"))
+        Blocking.started.clear()
+        Blocking.release.clear()
+        yield client
+        Blocking.release.set()
 
 
-def test_a_full_queue_refuses_before_the_body_is_read(tmp_path) -> None:
-    app = create_app(settings(tmp_path, queue=1))
-    with TestClient(app, base_url=HOST) as client:
-        wait_until_ready(client)
-        lane = app.state.service.lanes["digit"]
-        lane.open_items += 1  # as if one were being read
-        refused = client.post("/v1/digit", content=picture())
-        lane.open_items -= 1
-        assert problem_of(refused)["type"] == "urn:handigit:problem:busy"
-        assert int(refused.headers["retry-after"]) >= 1
-        assert client.post("/v1/digit", content=picture()).status_code == 200
+def test_a_full_queue_is_a_429_with_retry_after(blocked) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(blocked.post, "/v1/digit", content=picture())
+        assert Blocking.started.wait(30)
+        refused = blocked.post("/v1/digit", content=picture())
+        Blocking.release.set()
+        assert waiting.result().status_code == 200
+    assert problem_of(refused)["type"] == "urn:handigit:problem:busy"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert blocked.post("/v1/digit", content=picture()).status_code == 200
 
 
-def test_a_deadline_that_cannot_be_met_is_a_504(tmp_path) -> None:
-    class Slow(NumberReader):
-        def digit_on(self, page):
-            time.sleep(1)
-            return super().digit_on(page)
-
-    app = create_app(settings(tmp_path), make_reader=lambda place: Slow(place, threads=1))
-    with TestClient(app, base_url=HOST) as client:
-        wait_until_ready(client)
-        tiff = picture(format="TIFF")
-        assert problem_of(client.post("/v1/digit?within=0.05", content=tiff))["status"] == 504
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_a_missed_deadline_is_a_504(blocked, format) -> None:  # noqa: A002
+    answer = blocked.post("/v1/digit?within=0.05", content=picture(format=format))
+    assert problem_of(answer)["status"] == 504
+    assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_no_package_of_the_project_uses_pickle() -> None:
+def test_the_package_never_uses_pickle() -> None:
     source = Path(__file__).parents[1] / "src"
     using = re.compile(r"^\s*(?:import|from)\s+(?:c?[pP]ickle|dill|joblib|cloudpickle|shelve|marshal)\b|torch\.load\(")
     unsafe = re.compile(r"allow_pickle\s*=\s*True|read_pickle\(")

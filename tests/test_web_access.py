@@ -1,4 +1,4 @@
-"""Who may do what: tokens, accounts, sessions, roles, and what stands open to whom."""
+"""Authentication and roles: tokens, accounts, sessions, and what each may do."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from handigit.store import Role
 from handigit.web import create_app
-from handigit.web.access import OpenToStrangers, allowed_hosts, is_loopback
+from handigit.web.auth import UnprotectedServer, allowed_hosts, is_loopback
 from serving import HOST, open_store, picture, settings
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there: the tests ask whether it would be allowed
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 TOKEN = "a secret of more than 16"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
@@ -35,32 +35,32 @@ def sign_in(client: TestClient, role: Role) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/readings", "/v1/models", "/metrics", "/v1/session", "/v2/models/digit"])
-def test_without_saying_who_they_are_nobody_sees_anything(client, path) -> None:
+def test_without_credentials_nothing_is_shown(client, path) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert client.get(path, headers={"authorization": "Bearer wrong"}).status_code == 401
     assert client.get(path, headers=BEARER).status_code == 200
 
 
-def test_nobody_reads_without_saying_who_they_are(client) -> None:
+def test_reading_needs_credentials(client) -> None:
     assert client.post("/v1/digit", content=picture()).status_code == 401
     assert client.post("/v1/digit", content=picture(), headers=BEARER).status_code == 200
 
 
-def test_whether_it_is_alive_and_ready_is_no_secret(client) -> None:
+def test_health_needs_no_credentials(client) -> None:
     assert {client.get(path).status_code for path in ("/healthz", "/readyz", "/v2/health/live")} == {200}
 
 
-def test_each_role_may_do_its_own_and_no_more(client) -> None:
-    tries = [("GET", "/v1/readings", None), ("POST", "/v1/review/lease", None), ("GET", "/v1/accounts", None)]
+def test_roles_limit_what_a_user_may_do(client) -> None:
+    requests = [("GET", "/v1/readings"), ("POST", "/v1/review/lease"), ("GET", "/v1/accounts")]
     allowed = {}
     for role in Role:
         sign_in(client, role)
-        allowed[role] = [client.request(*one[:2], json=one[2]).status_code for one in tries]
+        allowed[role] = [client.request(method, path).status_code for method, path in requests]
     assert allowed == {Role.READER: [200, 403, 403], Role.REVIEWER: [200, 204, 403], Role.ADMIN: [200, 204, 200]}
 
 
-def test_the_cookie_can_neither_be_read_nor_sent_from_elsewhere_and_ends_with_the_session(client) -> None:
+def test_the_cookie_is_http_only_and_ends_with_the_session(client) -> None:
     answer = client.post("/v1/session", json={"name": "reader", "password": "password of reader"})
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
@@ -71,20 +71,20 @@ def test_the_cookie_can_neither_be_read_nor_sent_from_elsewhere_and_ends_with_th
     assert client.get("/v1/session").status_code == 401
 
 
-def test_guessing_passwords_is_slowed_down(client) -> None:
+def test_password_guessing_is_slowed_down(client) -> None:
     wrong = {"name": "admin", "password": "nope"}
     statuses = [client.post("/v1/session", json=wrong).status_code for _ in range(25)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
 
 
-def test_a_correction_is_signed_with_the_name_of_who_said_it(client) -> None:
+def test_a_correction_carries_the_name_of_its_user(client) -> None:
     reading = client.post("/v1/digit", content=picture(), headers=BEARER).json()["readings"][0]["id"]
     sign_in(client, Role.REVIEWER)
     assert client.post(f"/v1/readings/{reading}/corrections", json={"text": "1"}).json()["by"] == "reviewer"
 
 
-def test_tokens_are_shown_once_listed_without_secret_and_revoked(client) -> None:
+def test_tokens_are_shown_once_and_can_be_revoked(client) -> None:
     secret = client.post("/v1/tokens", json={"name": "till", "role": "reader"}, headers=BEARER).json()["secret"]
     own = {"authorization": f"Bearer {secret}"}
     assert client.get("/v1/session", headers=own).json() == {"name": "till", "role": "reader"}
@@ -105,7 +105,7 @@ def test_accounts_are_added_changed_and_removed(client) -> None:
     assert client.delete("/v1/accounts/ada", headers=BEARER).status_code == 404
 
 
-def test_the_first_account_closes_the_desk_and_must_be_an_admin(tmp_path) -> None:
+def test_the_first_account_must_be_an_admin_and_enables_sign_in(tmp_path) -> None:
     with TestClient(create_app(settings(tmp_path), store=open_store(tmp_path)), base_url=HOST) as client:
         new = {"name": "ada", "password": "correct horse"}
         assert client.get("/v1/readings").status_code == 200
@@ -115,13 +115,13 @@ def test_the_first_account_closes_the_desk_and_must_be_an_admin(tmp_path) -> Non
 
 
 @pytest.mark.parametrize("changes", [{"host": EVERYWHERE}, {"hosts": "numbers.example"}, {"proxies": "127.0.0.1"}])
-def test_a_server_that_others_can_reach_does_not_start_open(tmp_path, changes) -> None:
-    with pytest.raises(OpenToStrangers, match="HANDIGIT_TOKEN"):
+def test_a_reachable_server_does_not_start_without_credentials(tmp_path, changes) -> None:
+    with pytest.raises(UnprotectedServer, match="HANDIGIT_TOKEN"):
         create_app(settings(tmp_path, **changes), store=open_store(tmp_path))
     assert create_app(settings(tmp_path, token=SecretStr(TOKEN), **changes), store=open_store(tmp_path))
 
 
-def test_too_many_requests_from_one_address_are_told_to_wait(tmp_path) -> None:
+def test_too_many_requests_from_one_address_are_a_429(tmp_path) -> None:
     closed = settings(tmp_path, token=SecretStr(TOKEN), rate_per_minute=60)
     with TestClient(create_app(closed, store=open_store(tmp_path)), base_url=HOST) as client:
         answers = [client.get("/v1/session", headers=BEARER) for _ in range(15)]
@@ -146,7 +146,7 @@ def test_only_loopback_is_loopback(host, local) -> None:
     assert is_loopback(host) is local
 
 
-def test_which_names_the_server_answers_to(tmp_path) -> None:
+def test_accepted_host_names(tmp_path) -> None:
     assert allowed_hosts(settings(tmp_path, host=EVERYWHERE)) is None
     assert "127.0.0.1" in (allowed_hosts(settings(tmp_path)) or ())
     assert "numbers.example" in (allowed_hosts(settings(tmp_path, host=EVERYWHERE, hosts="Numbers.example")) or ())

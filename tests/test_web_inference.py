@@ -1,4 +1,4 @@
-"""The Open Inference Protocol: by hand, and with the public client of another model server."""
+"""The Open Inference Protocol: plain requests, and the public client of another model server."""
 
 import json
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ PATH = "/v2/models/digit/infer"
 
 
 def glyphs() -> np.ndarray:
-    """A 7 and a 1 as the model sees them."""
-    found = [find_digit(next(open_pages(picture(digit)))) for digit in (7, 1)]
-    return np.stack([one.glyph for one in found if one])
+    """A 7 and a 1 as the model's input."""
+    digits = [find_digit(next(open_pages(picture(digit)))) for digit in (7, 1)]
+    return np.stack([digit.glyph for digit in digits if digit])
 
 
 @pytest.fixture(scope="module")
@@ -28,26 +28,26 @@ def client(tmp_path_factory) -> Iterator[TestClient]:
         yield opened
 
 
-def asked(**changes: object) -> dict[str, object]:
-    """A request for the two glyphs, with some of it changed."""
+def inference(**changes: object) -> dict[str, object]:
+    """A request for the two glyphs, with changes."""
     tensor = {"name": "glyphs", "shape": [2, 28, 28], "datatype": "FP32", "data": glyphs().ravel().tolist()}
     return {"id": "r1", "inputs": [tensor | changes]}
 
 
 def test_json_in_json_out(client) -> None:
-    answer = client.post(PATH, json=asked()).json()
+    answer = client.post(PATH, json=inference()).json()
     (output,) = answer["outputs"]
     assert (answer["id"], output["shape"], output["datatype"]) == ("r1", [2, 10], "FP32")
-    shares = np.reshape(output["data"], (2, 10))
-    assert shares.argmax(axis=1).tolist() == [7, 1]
-    assert np.allclose(shares.sum(axis=1), 1, atol=1e-6)
+    probs = np.reshape(output["data"], (2, 10))
+    assert probs.argmax(axis=1).tolist() == [7, 1]
+    assert np.allclose(probs.sum(axis=1), 1, atol=1e-6)
 
 
-def test_nested_data_other_shapes_and_bytes_of_grey_say_the_same(client) -> None:
-    expected = client.post(PATH, json=asked()).json()["outputs"][0]["data"]
-    nested = asked(data=glyphs().tolist())
-    flat = asked(shape=[2, 784])
-    grey = asked(datatype="UINT8", data=np.rint(glyphs() * 255).ravel().astype(int).tolist())
+def test_nested_data_other_shapes_and_uint8_give_the_same_answer(client) -> None:
+    expected = client.post(PATH, json=inference()).json()["outputs"][0]["data"]
+    nested = inference(data=glyphs().tolist())
+    flat = inference(shape=[2, 784])
+    grey = inference(datatype="UINT8", data=np.rint(glyphs() * 255).ravel().astype(int).tolist())
     for request, tolerance in ((nested, 1e-7), (flat, 1e-7), (grey, 1e-3)):
         assert np.allclose(client.post(PATH, json=request).json()["outputs"][0]["data"], expected, atol=tolerance)
 
@@ -70,24 +70,24 @@ def test_nested_data_other_shapes_and_bytes_of_grey_say_the_same(client) -> None
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused_in_the_protocols_own_words(client, changes) -> None:
-    answer = client.post(PATH, content=json.dumps(asked(**changes)))
+def test_invalid_requests_are_refused_in_the_protocols_format(client, changes) -> None:
+    answer = client.post(PATH, content=json.dumps(inference(**changes)))
     assert answer.status_code in (400, 422)
     assert answer.json()["error"] == answer.json()["detail"]
 
 
-def test_the_number_model_gives_what_each_frame_of_a_line_holds(client) -> None:
+def test_the_number_model_gives_probabilities_per_frame(client) -> None:
     described = client.get("/v2/models/number").json()
     alphabet, (_, _, classes) = described["parameters"]["alphabet"], described["outputs"][0]["shape"]
     line = np.zeros((32, 61), np.float32)
     line[2:30, 4:32] = glyphs()[0]
     tensor = {"name": "lines", "shape": [2, 32, 61], "datatype": "FP32", "data": np.stack([line, line * 0]).tolist()}
     (output,) = client.post("/v2/models/number/infer", json={"inputs": [tensor]}).json()["outputs"]
-    shares = np.reshape(output["data"], output["shape"])
-    assert shares.shape[0] == 2
-    assert shares.shape[2] == classes == len(alphabet) + 1
-    assert np.allclose(shares.sum(axis=2), 1, atol=1e-6)
-    best = shares.argmax(axis=2)
+    probs = np.reshape(output["data"], output["shape"])
+    assert probs.shape[0] == 2
+    assert probs.shape[2] == classes == len(alphabet) + 1
+    assert np.allclose(probs.sum(axis=2), 1, atol=1e-6)
+    best = probs.argmax(axis=2)
     assert {alphabet[n - 1] for n in best[0] if n} == {"7"}
     assert not best[1].any()
 
@@ -120,8 +120,8 @@ def test_the_public_client_of_another_server_works_unchanged(tmp_path) -> None:
         for binary in (True, False):
             tensor = triton.InferInput("glyphs", [2, 28, 28], "FP32")
             tensor.set_data_from_numpy(glyphs(), binary_data=binary)
-            wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary)]
-            for outputs in (wanted, None):
+            requested = [triton.InferRequestedOutput("probabilities", binary_data=binary)]
+            for outputs in (requested, None):
                 answer = client.infer("digit", [tensor], outputs=outputs)
                 assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [7, 1]
         with pytest.raises(triton.InferenceServerException, match="no model named 'nobody'"):

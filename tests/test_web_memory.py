@@ -1,4 +1,4 @@
-"""Memory stays flat over many requests, and the check that says so would notice a leak."""
+"""Memory stays flat over many requests, and the measurement would notice a leak."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from serving import picture, running
 
 LEAK = """
 from handigit.web import service
-hoard, honest = [], service.Answered.as_dicts
+hoard, honest = [], service.PageResult.as_dicts
 def hoarding(self):
     hoard.append(bytearray(20_000))
     return honest(self)
-service.Answered.as_dicts = hoarding
+service.PageResult.as_dicts = hoarding
 """
 _REQUESTS = 1500
 _FLAT_MB = 12
 
 
 def growth_mb(folder, code: str = "") -> float:
-    """How much the server grows over many requests, after as many to warm up as fill its caches."""
+    """Growth of the server over many requests, after a warm-up that fills its caches."""
     with running(folder, code=code, HANDIGIT_KEEP_READINGS="0") as server, server.client() as client:
         for _ in range(300):
             client.post("/v1/digit", content=picture())
@@ -33,5 +33,5 @@ def test_memory_is_flat(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_handler_that_leaks_on_purpose_is_noticed(tmp_path) -> None:
+def test_a_deliberate_leak_is_noticed(tmp_path) -> None:
     assert growth_mb(tmp_path, LEAK) > _FLAT_MB

@@ -1,10 +1,10 @@
-"""Schemathesis over the whole OpenAPI: whatever fits the description, or nearly, is never answered with a 5xx."""
+"""Schemathesis over the whole OpenAPI: a request that fits the schema is never answered with a 5xx."""
 
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given
-from hypothesis import settings as how
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
@@ -19,7 +19,7 @@ BEARER = {"authorization": f"Bearer {TOKEN}", "host": "127.0.0.1"}
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """The description of a server that has been used a little."""
+    """The schema of a server with a few readings."""
     folder = tmp_path_factory.mktemp("schema")
     own = settings(folder, token=SecretStr(TOKEN), rate_per_minute=10**6)
     app = create_app(own, store=open_store(folder), make_reader=lambda place: NumberReader(place, threads=1))
@@ -32,17 +32,19 @@ def api(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_nothing_that_fits_the_description_breaks_the_server(api) -> None:
-    operations = [found.ok() for found in api.get_all_operations()]
+def test_no_request_that_fits_the_schema_breaks_the_server(api) -> None:
+    operations = [result.ok() for result in api.get_all_operations()]
     assert len(operations) > 30
     for operation in operations:
 
-        @how(max_examples=8, database=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=_SLOW)
+        @hypothesis_settings(
+            max_examples=8, database=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=_SLOW
+        )
         @given(case=operation.as_strategy())
         def ask(case) -> None:
             answer = case.call(headers=BEARER)
             if answer.status_code == 504 and "within" in (case.query or {}):
-                return  # the caller's own patience, not the server's failure
+                return  # the client's own time limit
             case.validate_response(answer, checks=[not_a_server_error, status_code_conformance])
 
         ask()

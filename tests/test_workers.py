@@ -18,10 +18,10 @@ from handigit.pipeline import Read, read_together
 from handigit.read import Reader
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.web.models import Model
+from handigit.web.model_registry import Model
 from handigit.workers import Workers
-from handigit.workers.pool import Seat, Worker
-from handigit.workers.wire import Hung, packed, receive, send, unpacked
+from handigit.workers.pool import Worker, WorkerSlot
+from handigit.workers.protocol import WorkerGone, decode_reads, encode_reads, receive, send
 from serving import picture, running
 
 SHARES = st.floats(0, 1)
@@ -73,9 +73,9 @@ def told(read: Read | None) -> object:
 def test_what_was_read_comes_back_as_it_was_sent(reads: list[Read | None]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        sender = threading.Thread(target=send, args=(ours, *packed(reads)))
+        sender = threading.Thread(target=send, args=(ours, *encode_reads(reads)))
         sender.start()
-        again = unpacked(*receive(theirs))
+        again = decode_reads(*receive(theirs))
         sender.join()
     assert [told(one) for one in again] == [told(one) for one in reads]
 
@@ -95,7 +95,7 @@ def test_large_messages_pass_in_pieces() -> None:
 def test_an_end_that_has_gone_is_told() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
-    with ours, pytest.raises(Hung):
+    with ours, pytest.raises(WorkerGone):
         receive(ours)
 
 
@@ -105,15 +105,15 @@ def model() -> Model:
 
 
 @pytest.fixture
-def seat(model: Model) -> Iterator[Seat]:
+def seat(model: Model) -> Iterator[WorkerSlot]:
     """A process that is ready for digits."""
-    taken = Seat(model)
+    taken = WorkerSlot(model)
     assert worker_of(taken).is_ready("digit", within_s=60)
     yield taken
     taken.close()
 
 
-def worker_of(seat: Seat) -> Worker:
+def worker_of(seat: WorkerSlot) -> Worker:
     worker = seat._worker
     assert worker is not None
     return worker
@@ -123,7 +123,7 @@ def texts(reads: list[Read | Exception]) -> list[str | type]:
     return [one.numbers[0].text if isinstance(one, Read) else type(one) for one in reads]
 
 
-def test_a_process_reads_as_the_server_does(seat: Seat, model: Model) -> None:
+def test_a_process_reads_as_the_server_does(seat: WorkerSlot, model: Model) -> None:
     contents = [picture(7), b"no picture", picture(1, size=90), picture(7, format="JPEG")]
     ours, theirs = read_together(model.reader, contents, "digit"), seat.read("digit", contents)
     assert texts(theirs) == ["7", UnreadableImage, "1", "7"]
@@ -137,7 +137,7 @@ def test_a_process_reads_as_the_server_does(seat: Seat, model: Model) -> None:
 
 def test_what_its_model_cannot_read_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "number.onnx").write_bytes((EMBEDDED / "number.onnx").read_bytes())
-    seat = Seat(Model("numbers", Reader(tmp_path, threads=1)))
+    seat = WorkerSlot(Model("numbers", Reader(tmp_path, threads=1)))
     assert worker_of(seat).is_ready("digit", within_s=60)
     with pytest.raises(ModelError, match=r"no digit\.onnx"):
         seat.read("digit", [picture(7)])
@@ -148,7 +148,7 @@ def _whole(read: Read | Exception) -> object:
     return told(read) if isinstance(read, Read) else str(read)
 
 
-def test_a_batch_whose_process_is_killed_is_read_again_by_another(seat: Seat) -> None:
+def test_a_batch_whose_process_is_killed_is_read_again_by_another(seat: WorkerSlot) -> None:
     first = worker_of(seat)
     first.process.kill()
     first.process.wait()
@@ -157,7 +157,7 @@ def test_a_batch_whose_process_is_killed_is_read_again_by_another(seat: Seat) ->
 
 
 def test_only_the_picture_that_ends_its_process_gets_an_error(
-    seat: Seat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    seat: WorkerSlot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Worker, "ask", _killed_by(b"deadly", Worker.ask))
     reads = seat.read("digit", [picture(7), b"deadly", picture(1)])
@@ -177,7 +177,7 @@ def _killed_by(deadly: bytes, ask: Callable[..., list[Read | None]]) -> Callable
     return asked
 
 
-def test_one_that_hangs_is_ended(seat: Seat) -> None:
+def test_one_that_hangs_is_ended(seat: WorkerSlot) -> None:
     first = worker_of(seat)
     for channel in first._channels.values():
         channel.settimeout(0.2)
@@ -191,7 +191,7 @@ def test_where_none_can_be_started_the_server_reads_by_itself(
     program: str, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
-    seat = Seat(model)
+    seat = WorkerSlot(model)
     if seat._worker:
         seat._worker.process.wait()
     assert texts(seat.read("digit", [picture(7)])) == ["7"]

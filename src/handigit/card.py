@@ -1,7 +1,6 @@
-"""A model's card: all that must travel with a model, as JSON in the ONNX file's metadata.
+"""A model's card: the facts that travel with a model, as JSON in the ONNX file's metadata.
 
-It knows what a card holds, not how an ONNX file is written or run: `train/export.py` writes it, `read/engine.py`
-reads it.
+`train/export.py` writes it, `read/engine.py` reads it.
 """
 
 import math
@@ -16,7 +15,7 @@ FORMAT = 1
 
 
 class Threshold(BaseModel):
-    """The least confidence at which answers are `read`, bought with a wanted error rate."""
+    """The minimum confidence of `read` answers for a target error rate."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,12 +24,12 @@ class Threshold(BaseModel):
 
 
 class Card(BaseModel):
-    """What a reader must know of a model to use it, and a person to trust it.
+    """What a reader needs to use a model, and a person to trust it.
 
     `steepness` and `shift`: a number's probability becomes its confidence along this logistic curve (Platt 1999).
 
-    `digit_floor`: ink of which the surest digit is less probable than this is no digit at all; 0: the model cannot
-    tell. A model that has learnt to answer what is no digit by all ten equally lies far below it there.
+    `digit_floor`: ink whose best digit has a lower probability is a non-digit; 0: the model cannot tell. A model
+    trained to answer non-digits with a flat distribution is far below it there.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -55,7 +54,7 @@ class Card(BaseModel):
     code_version: str = ""
 
     def to_json(self) -> str:
-        """The card as text, keys in a fixed order, so that equal cards are equal bytes."""
+        """The card as text, with its keys in a fixed order, so that equal cards are equal bytes."""
         return self.model_dump_json(exclude_defaults=False)
 
     @classmethod
@@ -63,32 +62,31 @@ class Card(BaseModel):
         """Read a card.
 
         Raises:
-            ModelError: the text is no card, or one of a later format than this version knows.
+            ModelError: not a card, or one of a later format than this version knows.
         """
         try:
             card = cls.model_validate_json(text)
         except ValidationError as problem:
             first = problem.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole text"
+            field = ".".join(str(part) for part in first["loc"]) or "the whole text"
             raise ModelError(
-                f"{source}: its card is not valid at {where}: {first['msg']}; export the model again"
+                f"{source}: its card is not valid at {field}: {first['msg']}; export the model again"
             ) from None
         if card.format > FORMAT:
             raise ModelError(f"{source}: card format {card.format} is newer than {FORMAT}; update handigit")
         return card
 
     def confidence(self, probability: float) -> float:
-        """The calibrated confidence in a number that the model gives this probability, both 0..1."""
-        within = min(max(probability, 1e-9), 1 - 1e-9)
-        return 1 / (1 + math.exp(-(self.steepness * math.log(within / (1 - within)) + self.shift)))
+        """The calibrated confidence in a number of this probability, both 0..1."""
+        p = min(max(probability, 1e-9), 1 - 1e-9)
+        return 1 / (1 + math.exp(-(self.steepness * math.log(p / (1 - p)) + self.shift)))
 
     def threshold(self, target_error: float) -> float:
-        """The least confidence for the outcome `read` at this wanted error rate.
+        """The minimum confidence for the outcome `read` at this target error rate.
 
-        Between two measured rates the stricter one holds; below the strictest measured one nothing is sure enough
-        that we could know, so the strictest stands.
+        Between two measured rates the stricter one applies, below all of them the strictest.
         """
-        within = [t for t in self.thresholds if t.target_error <= target_error]
-        if within:
-            return max(within, key=lambda t: t.target_error).confidence
+        strict_enough = [t for t in self.thresholds if t.target_error <= target_error]
+        if strict_enough:
+            return max(strict_enough, key=lambda t: t.target_error).confidence
         return max((t.confidence for t in self.thresholds), default=1.0 - target_error)

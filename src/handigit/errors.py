@@ -1,25 +1,25 @@
-"""Everything Handigit raises on purpose, as one tree.
+"""The tree of errors that Handigit raises on purpose.
 
 HandigitError
 ├── ImageError              an input that should be a picture
 │   ├── UnreadableImage     empty, truncated, or not a picture at all
-│   └── ImageTooLarge       more pixels than the limits allow, known before decoding
+│   └── ImageTooLarge       more pixels than the limits allow, detected before decoding
 ├── DataError               a data set
-│   ├── BadDataFile         a file that is not what its place says: magic, length, label, column
-│   └── DownloadError       no mirror gave the bytes whose digest we know
+│   ├── BadDataFile         content that does not match the format: magic number, length, label, column
+│   └── DownloadError       no mirror returned the bytes with the expected digest
 ├── ModelError              a model file, or a model's name
-├── PatternError            a pattern for numbers that is no regular expression
+├── PatternError            an invalid pattern for numbers
 ├── RecipeError             a recipe: an unknown field, a value out of range
 ├── RunError                a run on disk: missing, of another recipe, already there
-└── StoreError              the service's store; with its children in `handigit.store.errors`
+└── StoreError              the app's store; its children are in `handigit.store.errors`
 
-Each message says what is wrong, the value, and what to do about it. An error is raised where it is found and caught
-once, at the edge (the command line, the server); nothing logs and raises.
+A message names the problem, the value, and what to do about it. Errors are raised where they occur and caught once,
+at the edge (command line, server).
 """
 
 
 class HandigitError(Exception):
-    """The root: catch it to catch all that Handigit raises on purpose."""
+    """Base class of all errors that Handigit raises on purpose."""
 
 
 class ImageError(HandigitError):
@@ -27,11 +27,11 @@ class ImageError(HandigitError):
 
 
 class UnreadableImage(ImageError):
-    """An input that is empty, truncated, or not a picture in one of the allowed formats."""
+    """An input that is empty, truncated, or not a picture in one of the supported formats."""
 
 
 class ImageTooLarge(ImageError):
-    """A picture whose header promises more pixels than the limits allow; it was not decoded."""
+    """A picture whose header declares more pixels than the limits allow; it was not decoded."""
 
 
 class DataError(HandigitError):
@@ -39,24 +39,24 @@ class DataError(HandigitError):
 
 
 class BadDataFile(DataError):
-    """A data file whose content is not what its format says."""
+    """A data file whose content does not match its format."""
 
 
 class DownloadError(DataError):
-    """A download that no mirror could complete with the right content."""
+    """A download that no mirror completed with the right content."""
 
 
 class ModelError(HandigitError):
-    """A model file that cannot be used, or a model name that nothing answers to."""
+    """A model file that cannot be used, or an unknown model name."""
 
 
 class PatternError(HandigitError):
-    """A pattern for numbers that is neither a regular expression nor a template, or an alphabet that no model has."""
+    """A pattern that is neither a regular expression nor a template, or an alphabet unknown to the model."""
 
 
 class RecipeError(HandigitError):
-    """A recipe with an unknown field or a value that makes no sense."""
+    """A recipe with an unknown field or an invalid value."""
 
 
 class RunError(HandigitError):
-    """A run on disk that is missing, belongs to another recipe, or stands in the way."""
+    """A run on disk that is missing, belongs to another recipe, or already exists."""

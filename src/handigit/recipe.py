@@ -1,7 +1,7 @@
-"""Every number that changes a trained model, in one frozen dataclass.
+"""Every setting that changes a trained model, in one frozen dataclass.
 
-It knows nothing of where or how long the training runs: that is `settings.py` and the run's folder. A recipe on disk
-is a small TOML file of differences from the defaults below; each field is also a flag of `handigit train`.
+A recipe on disk is a small TOML file with the differences from the defaults below; each field is also a flag of
+`handigit train`. Where training runs is in `settings`, not here.
 """
 
 import dataclasses
@@ -17,58 +17,58 @@ RECIPES = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, on what, and how.
+    """What to train, on which data, and how.
 
-    Two runs of one recipe on one machine end in bit-equal weights.
+    Two runs of one recipe on one machine end with bit-equal weights.
     """
 
     model: str = "cnn"
-    """Architecture, by name: `handigit models` lists them."""
+    """Architecture; `handigit models` lists the names."""
     data: tuple[str, ...] = ("mnist",)
-    """Data sets to learn from: names of sets in the data folder, paths, or "synth:40000" for that many drawn digits."""
+    """Training data: names of sets in the data folder, paths, or "synth:40000" for that many synthetic digits."""
     outliers: tuple[str, ...] = ()
-    """What is no digit, named as in data; learnt to be answered by all ten equally (Hendrycks et al. 2019)."""
+    """Non-digits, named as in data; trained toward a uniform answer (Hendrycks et al. 2019)."""
     outlier_share: float = 0.125
-    """Outliers in a batch, for each digit in it."""
+    """Outliers per digit in a batch."""
     seed: int = 0
-    """Start of every random choice: weights, order, augmentation."""
+    """Seed of every random choice: weights, order, augmentation."""
     data_seed: int = -1
-    """Start of what is drawn and of the validation cut; -1: the seed. Runs of one data seed share their lessons."""
+    """Seed of synthetic data and of the validation split; -1: the seed. Runs with one data seed share soft targets."""
     validation: int = 5000
-    """Samples cut from the training data to choose by; the test set is never seen in training."""
+    """Training samples held out for validation; the test set is never used in training."""
 
     lines: int = 0
-    """Number models: lines drawn for one epoch, with digits of the data sets and of our own pens."""
+    """Number models: lines drawn per epoch, with digits of the data sets and synthetic digits."""
     line_sets: int = 1
-    """Number models: so many sets of lines are drawn; later epochs take them again, from the first on."""
+    """Number models: number of line sets; later epochs reuse them in order."""
 
     robust_loss: float = 0.0
-    """Number models: exponent of the generalised cross-entropy (Zhang & Sabuncu 2018); 0: the likelihood itself."""
+    """Number models: exponent of the generalised cross-entropy (Zhang & Sabuncu 2018); 0: plain likelihood."""
 
     strings: tuple[str, ...] = ()
-    """Number models: CSV files that name pictures of numbers and their texts, learnt beside what is drawn."""
+    """Number models: CSV files with pictures of numbers and their texts, trained on beside drawn lines."""
     string_share: float = 0.5
-    """Number models: share of an epoch's lines that are such pictures, each as often as that takes."""
+    """Number models: fraction of an epoch's lines that are such pictures, repeated as needed."""
 
     teachers: tuple[str, ...] = ()
-    """Finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""
+    """Distillation: folders of finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""
     teaching: float = 0.8
-    """Share of the loss that the teachers' answer has."""
+    """Distillation: weight of the teachers' answer in the loss."""
     softness: float = 2.0
-    """Temperature at which a teacher's answer is learnt: higher shows more of what it thinks of the wrong digits."""
+    """Distillation: temperature; higher values give more weight to the teachers' probabilities of wrong digits."""
     lessons: int = 8
-    """Augmented copies of each sample that the teachers answer before the first epoch; each epoch takes one of them."""
+    """Distillation: cached augmentations per sample, answered by the teachers before the first epoch."""
 
     epochs: int = 12
     """Passes over the training data."""
     epoch_share: float = 1.0
-    """Share of the training data that a pass takes, drawn anew each time."""
+    """Fraction of the training data used per pass, sampled again each time."""
     batch_size: int = 128
-    """Samples in one step."""
+    """Samples per step."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019)."""
     learning_rate: float = 1e-3
-    """Highest learning rate of the schedule."""
+    """Peak learning rate of the schedule."""
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW, on weights with two or more dimensions."""
     beta1: float = 0.9
@@ -78,54 +78,56 @@ class Recipe:
     schedule: Literal["constant", "one_cycle"] = "one_cycle"
     """Learning rate over the run; one_cycle: linear rise, cosine fall (after Smith 2018)."""
     warmup: float = 0.2
-    """Share of the steps in which one_cycle rises."""
+    """Fraction of the steps in which one_cycle rises."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over the classes (Szegedy et al. 2016)."""
+    """Fraction of the target spread evenly over the classes (Szegedy et al. 2016)."""
     ema: float = 0.0
-    """Decay a step of the averaged weights that are kept in the end, batch-norm statistics re-estimated; 0: none."""
+    """Decay per step of the exponential moving average of the weights, which is what a run saves; 0: no average."""
     patience: int = 0
-    """Stop after so many epochs without a better validation accuracy; 0: never."""
+    """Stop after this many epochs without a better validation accuracy; 0: never."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward pass; weights stay float32."""
 
     rotation_degrees: float = 0.0
-    """Augmentation: largest turn to either side."""
+    """Augmentation: maximum rotation in either direction."""
     shear: float = 0.0
-    """Augmentation: largest horizontal shear, as a share of the height."""
+    """Augmentation: maximum horizontal shear, as a fraction of the height."""
     scale: float = 0.0
-    """Augmentation: largest change of size, drawn for width and height apart, as a share."""
+    """Augmentation: maximum relative change of width and of height, drawn separately."""
     shift_px: float = 0.0
-    """Augmentation: largest shift in either direction, in pixels."""
+    """Augmentation: maximum shift in each direction, in pixels."""
     elastic_px: float = 0.0
     """Augmentation: standard deviation of a smooth displacement, in pixels (after Simard et al. 2003)."""
     stroke: float = 0.0
-    """Augmentation: share of samples whose stroke is made thicker or thinner."""
+    """Augmentation: fraction of samples with thicker or thinner strokes."""
     erase: float = 0.0
-    """Augmentation: share of samples in which a small rectangle is erased (Zhong et al. 2020)."""
+    """Augmentation: fraction of samples with a small erased rectangle (Zhong et al. 2020)."""
     far: float = 0.0
-    """Augmentation: share of samples bent two and a half times as far."""
+    """Augmentation: fraction of samples warped two and a half times as far."""
     disturb: float = 0.0
-    """Augmentation: share of samples with noise, clutter, haze, blur, inverted bands, or only outlines."""
+    """Augmentation: fraction of samples degraded by noise, clutter, haze, blur, inverted bands or outlines."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no training could use.
+        """Reject values outside their range.
 
         Raises:
             RecipeError: naming the field, its value and what it may be.
         """
-        for name, (least, most) in _RANGES.items():
+        for name, (minimum, maximum) in _RANGES.items():
             value = getattr(self, name)
-            if not least <= value <= most:
-                raise RecipeError(f"recipe: {name} = {value} is outside {least} to {most}; give a value in that range")
+            if not minimum <= value <= maximum:
+                raise RecipeError(
+                    f"recipe: {name} = {value} is outside {minimum} to {maximum}; give a value in that range"
+                )
         if not self.data:
             raise RecipeError("recipe: data names no set; give at least one, such as data = ['mnist']")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, source: str) -> "Recipe":
-        """A recipe from the differences to the defaults.
+        """A recipe from its differences to the defaults.
 
         Raises:
-            RecipeError: a field that no recipe has, or a value of the wrong kind.
+            RecipeError: an unknown field, or a value of the wrong type.
         """
         known = {item.name: item for item in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - known.keys()):
@@ -134,15 +136,15 @@ class Recipe:
 
     @property
     def drawn_from(self) -> int:
-        """The seed of what is drawn and of the validation cut."""
+        """Seed of synthetic data and of the validation split."""
         return self.seed if self.data_seed < 0 else self.data_seed
 
     def differences(self) -> dict[str, Any]:
-        """The fields that are not at their default: what a recipe file would say."""
+        """The fields that differ from their defaults, as in a recipe file."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
 
     def to_toml(self) -> str:
-        """Every field, one a line: a run's folder keeps this, so that later changes of a default do not touch it."""
+        """Every field, one per line, as run folders store it: a later change of a default does not affect them."""
         return "".join(f"{f.name} = {_toml(getattr(self, f.name))}\n" for f in dataclasses.fields(self))
 
     def replace(self, **changes: Any) -> "Recipe":
@@ -151,10 +153,10 @@ class Recipe:
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The differences in a recipe file: a path, or the name of one that comes with the package.
+    """The content of a recipe file, given as a path or by the name of one in the package.
 
     Raises:
-        RecipeError: no such recipe, or a file that is not TOML.
+        RecipeError: no such recipe, or not a TOML file.
     """
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
@@ -211,7 +213,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def _coerced(item: dataclasses.Field[Any], value: Any, source: str) -> Any:
-    """The value as the field's own type; TOML writes 3 where a float is meant, and lists for tuples."""
+    """The value in the field's type: TOML may have 3 for a float, and lists for tuples."""
     if get_origin(item.type) is Literal and value not in get_args(item.type):
         raise RecipeError(f"{source}: no {item.name} named {value!r}; there are: {', '.join(get_args(item.type))}")
     if isinstance(item.default, tuple) and isinstance(value, list | tuple):
@@ -220,11 +222,11 @@ def _coerced(item: dataclasses.Field[Any], value: Any, source: str) -> Any:
         return float(value)
     if type(value) is type(item.default):
         return value
-    raise RecipeError(f"{source}: {item.name} = {value!r} is not of the kind of its default, {item.default!r}")
+    raise RecipeError(f"{source}: {item.name} = {value!r} has another type than its default, {item.default!r}")
 
 
 def _toml(value: Any) -> str:
-    """One value as TOML; recipes hold only strings, numbers and tuples of strings."""
+    """One value as TOML; recipes contain only strings, numbers and tuples of strings."""
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if isinstance(value, str) else repr(value)

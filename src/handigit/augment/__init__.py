@@ -1,39 +1,38 @@
-"""Batched augmentation, on tensors: glyphs as other hands, other pens, and bad paper and scanners would have made them.
+"""Batched augmentation on tensors: other hands and pens, poor paper and scanners.
 
-It knows only how much to change (the recipe's numbers), not when or why. Everything random comes from the generator
-it is handed, so the same generator state gives the same batch.
+The recipe sets the strengths. All randomness comes from the generator passed in: an equal state gives an equal batch.
 """
 
 from torch import Generator
 
-from handigit.augment.bend import bend
-from handigit.augment.disturb import disturb
-from handigit.augment.draws import Glyphs
-from handigit.augment.pen import change_stroke, erase
+from handigit.augment.degradations import apply_degradations
+from handigit.augment.geometry import warp
+from handigit.augment.random import Glyphs
+from handigit.augment.stroke import change_stroke, erase
 from handigit.recipe import Recipe
 
 
 def augment(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
-    """Glyphs as other hands and pens could have made them, and some disturbed; ink stays bright, values in 0..1."""
-    return spoil(rewrite(glyphs, recipe, generator), recipe, generator)
+    """Glyphs as other hands and pens could have made them, some of them degraded; ink bright, values in 0..1."""
+    return degrade(reshape(glyphs, recipe, generator), recipe, generator)
 
 
-def rewrite(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
-    """The first half of `augment`: the same digits by other hands and pens, as clean as they were."""
+def reshape(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
+    """The first half of `augment`: the same digits by other hands and pens, as clean as before."""
     if recipe.stroke:
         glyphs = change_stroke(glyphs, recipe.stroke, generator)
     if recipe.rotation_degrees or recipe.shear or recipe.scale or recipe.shift_px or recipe.elastic_px:
-        glyphs = bend(glyphs, recipe, generator)
+        glyphs = warp(glyphs, recipe, generator)
     return glyphs
 
 
-def spoil(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
-    """The second half of `augment`: parts wiped out, and whole glyphs disturbed."""
+def degrade(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
+    """The second half of `augment`: parts erased, and whole glyphs degraded."""
     if recipe.erase:
         glyphs = erase(glyphs, recipe.erase, generator)
     if recipe.disturb:
-        glyphs = disturb(glyphs, recipe.disturb, generator)
+        glyphs = apply_degradations(glyphs, recipe.disturb, generator)
     return glyphs
 
 
-__all__ = ["augment", "bend", "change_stroke", "disturb", "erase", "rewrite", "spoil"]
+__all__ = ["apply_degradations", "augment", "change_stroke", "degrade", "erase", "reshape", "warp"]

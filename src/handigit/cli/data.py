@@ -1,41 +1,50 @@
-"""The verbs of `handigit data`: get a set, look at one, draw one."""
+"""`handigit data`: fetch, show and draw data sets."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
-from handigit.cli.parts import load_data
+from handigit.cli.shared import load_data
 from handigit.cli.terminal import out, say, watch_bytes
 from handigit.settings import Settings
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Count = Annotated[int, Parameter(validator=validators.Number(gt=0))]
 
 data = App(name="data", help="Get and look at data sets.")
 
 
 @data.command
 def fetch(*, from_: Annotated[Path | None, Parameter(name="--from")] = None) -> None:
-    """Bring MNIST's files into the data folder, verified by their digests.
+    """Download MNIST's files into the data folder and verify them.
+
+    Examples:
+        handigit data fetch
+        handigit data fetch --from ~/Downloads/mnist.zip
 
     Args:
-        from_: A local folder or archive that holds the four files, instead of the network.
+        from_: A local folder or archive with the four files, instead of the network.
     """
     from handigit.data import fetch_mnist
 
     with watch_bytes() as on_bytes:
-        arrivals = fetch_mnist(Settings().data, origin=from_, progress=on_bytes)
-    for arrival in arrivals:
-        say(f"{arrival.path}  ({arrival.origin})")
+        downloads = fetch_mnist(Settings().data, origin=from_, progress=on_bytes)
+    for download in downloads:
+        say(f"{download.path}  ({download.origin})")
 
 
 @data.command
 def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", report: Path | None = None) -> None:
     """Show a data set: shape, class balance, pixel intensities, samples.
 
+    Examples:
+        handigit data show mnist
+        handigit data show drawings/ --report out/drawings
+
     Args:
         source: A set in the data folder by name, or a path: IDX, CSV, NPZ, or a folder of images by class.
-        part: Which part, where a set has two.
+        part: Which part, if the set has two.
         report: Folder in which to write the same as an HTML page with PNG plots.
     """
     from handigit.data.show import describe
@@ -53,20 +62,24 @@ def show(source: str = "mnist", *, part: Literal["train", "test"] = "train", rep
 
 @data.command
 def synth(
-    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 1000,
+    count: Count = 1000,
     *,
     output: Output,
     sheet: Path | None = None,
     what: Literal["digits", "nondigits"] = "digits",
     seed: int = 0,
 ) -> None:
-    """Draw a set of glyphs with our own pen: digits by many writers, or what is no digit.
+    """Draw synthetic glyphs: digits in many hands, or non-digits.
+
+    Examples:
+        handigit data synth 10000 -o digits.npz --sheet digits.png
+        handigit data synth 2000 -o others.npz --what nondigits
 
     Args:
-        count: Glyphs to draw.
-        output: The .npz file to write; `handigit data show` and a recipe's data take it.
-        sheet: A PNG in which to show the first 400 of them.
-        what: Digits, or letters, scribbles, dashes and other things that are none.
+        count: Number of glyphs.
+        output: The .npz file to write; `handigit data show` and recipes read it.
+        sheet: A PNG in which to show the first 400.
+        what: Digits, or letters, scribbles, dashes and other non-digits.
         seed: Equal seeds draw equal glyphs.
     """
     import cv2
@@ -83,20 +96,16 @@ def synth(
 
 
 @data.command
-def synth_numbers(
-    folder: Path,
-    /,
-    *,
-    count: Annotated[int, Parameter(validator=validators.Number(gt=0))] = 200,
-    sheet: Path | None = None,
-    seed: int = 0,
-) -> None:
-    """Draw crops of numbers, as on forms and cheques, with our own pen: pictures and a CSV of their texts.
+def synth_numbers(folder: Path, /, *, count: Count = 200, sheet: Path | None = None, seed: int = 0) -> None:
+    """Draw synthetic crops of numbers, as on forms and cheques: pictures, and a CSV of their texts.
+
+    Examples:
+        handigit data synth-numbers crops/ --count 500 --sheet crops.png
 
     Args:
-        folder: Where to write the pictures and labels.csv; a number model's recipe takes that as its strings.
-        count: Crops to draw.
-        sheet: A PNG in which to show the first 100 of them, each with its line as a model sees it.
+        folder: Folder for the pictures and labels.csv; the recipe of a number model accepts it as its strings.
+        count: Number of crops.
+        sheet: A PNG in which to show the first 100, each with its line as a model sees it.
         seed: Equal seeds draw equal crops.
     """
     import csv
@@ -112,8 +121,8 @@ def synth_numbers(
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "text"])
-        for number, crop in enumerate(crops):
-            name = f"{number:05d}.png"
+        for index, crop in enumerate(crops):
+            name = f"{index:05d}.png"
             cv2.imwrite(str(folder / name), crop.pixels)
             table.writerow([name, crop.text])
     say(f"wrote {folder}: {count:,} crops and labels.csv")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
-from handigit.cli.parts import count_shared, find_model, labels_of, load_data
+from handigit.cli.shared import count_shared, find_model, labels_of, load_data
 from handigit.cli.terminal import complain, say
 from handigit.errors import ModelError
 from handigit.settings import Settings
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
 
     from handigit.data import Dataset
+    from handigit.evaluate.promotion import RightOf
     from handigit.store import Store
-    from handigit.store.promote import RightOf
+
 
 DONE, UNSOUND = 0, 1
 
@@ -83,7 +84,7 @@ def check(*, sweep: bool = False) -> int:
     Args:
         sweep: Remove what a crash has left over: files that belong to nothing.
     """
-    from handigit.store.check import check as look
+    from handigit.store.integrity import check as look
 
     with open_store() as opened:
         if sweep:
@@ -106,7 +107,7 @@ def export_corrections(folder: Path, /, *, model: str | None = None, days: Days 
         days: Only what was read in the last so many days.
     """
     from handigit.store import Filter
-    from handigit.store.training import export_corrections as write_pictures
+    from handigit.store.training_export import export_corrections as write_pictures
 
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
     with open_store() as opened:
@@ -152,14 +153,14 @@ def promote(
         live: The file that the service reads with; none: digit.onnx in HANDIGIT_MODEL_DIR.
         significance: The largest probability by chance at which a loss counts; at 0.5 each net loss does.
     """
-    from handigit.store import promote as promotion
+    from handigit.evaluate import promotion as promotion
 
     place = live or _live_place()
     rival = place if place.is_file() else find_model("embedded").path
     candidate = find_model(new).path
     dataset = load_data(frozen, part)
     _warn_if_seen(candidate, dataset)
-    result = promotion.judge(rival, candidate, _right_of(dataset), significance=significance)
+    result = promotion.require_no_loss(rival, candidate, _right_of(dataset), significance=significance)
     facts = {"new": str(candidate), "frozen": dataset.name, "verdict": result.explain()}
     previous = promotion.install(candidate, place, facts=facts)
     say(f"promoted: {result.explain()}")
@@ -196,3 +197,19 @@ def _warn_if_seen(candidate: Path, dataset: "Dataset") -> None:
 
     if shared := count_shared(Engine(candidate).card, dataset):
         complain(f"warning: the new model was trained on {shared} of the {len(dataset)} frozen examples")
+
+
+Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
+
+
+def serve(*, host: str | None = None, port: Port | None = None) -> None:
+    """Serve the API on this machine; everything else is set by HANDIGIT_* (docs/deploy.md).
+
+    Args:
+        host: Address to listen on; none: HANDIGIT_HOST, or this machine only.
+        port: Port to listen on, 0 for any that is free; none: HANDIGIT_PORT, or 8000.
+    """
+    from handigit.web.server import serve as run_server
+
+    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    run_server(Settings().model_copy(update=chosen))

@@ -1,8 +1,8 @@
-"""How the program speaks on a terminal: answers on one stream, errors on the other, bars for what takes long."""
+"""Terminal output: results on stdout, errors and progress on stderr."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -10,55 +10,62 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from handigit.data import Progress as OnBytes
-    from handigit.train.fit import Watch
     from handigit.train.run import Row
-
-Item = TypeVar("Item")
+    from handigit.train.trainer import Callbacks
 
 out = Console()
 err = Console(stderr=True)
 
 
 def complain(problem: object) -> None:
-    """One error, one line, on stderr; long paths are not broken."""
+    """Print an error as one line on stderr; long paths are not wrapped."""
     err.print(f"handigit: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """One line of an answer; paths in it are not broken, so that they can be copied."""
+    """Print a line of results; paths are not wrapped, so that they can be copied."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
-    """The same items, counted on a line of their own while they come; nothing where nobody sees it."""
-    with err.status(f"0 {what}") as status:
-        for number, item in enumerate(items, start=1):
-            yield item
-            status.update(f"{number:,} {what}")
+def say_status(text: str) -> None:
+    """Print a line about the run on stderr, so that stdout holds results only."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+@contextmanager
+def progress(what: str, total: int, *, visible: bool = True) -> Iterator[Callable[[], None]]:
+    """A bar on stderr with total and time remaining, for two or more items; yields a function that advances it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    is_hidden = not visible or total < 2 or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=is_hidden) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.update(task, advance=1)
 
 
 @contextmanager
 def watch_bytes() -> Iterator["OnBytes"]:
-    """A bar for each file that is being fetched."""
+    """A bar per file being downloaded."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err) as progress:
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def on_bytes(name: str, here: int, total: int | None) -> None:
+        def on_bytes(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
-                tasks[name] = progress.add_task(name)
-            progress.update(tasks[name], completed=here, total=total)
+                tasks[name] = bar.add_task(name)
+            bar.update(tasks[name], completed=done, total=total)
 
         yield on_bytes
 
 
 @contextmanager
-def watch_training(epochs: int) -> Iterator["Watch"]:
-    """A bar over all steps with the time that remains, and a line after each epoch."""
+def watch_training(epochs: int) -> Iterator["Callbacks"]:
+    """A bar over all steps with the time remaining, and a line after each epoch."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from handigit.train.fit import Watch
+    from handigit.train.trainer import Callbacks
 
     columns = (
         TextColumn("training"),
@@ -67,8 +74,8 @@ def watch_training(epochs: int) -> Iterator["Watch"]:
         TextColumn("steps, left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as progress:
-        task = progress.add_task("training", total=None)
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task("training", total=None)
 
         def on_epoch(row: "Row") -> None:
             parts = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
@@ -78,4 +85,4 @@ def watch_training(epochs: int) -> Iterator["Watch"]:
             ]
             say("  ".join(parts))
 
-        yield Watch(step=lambda done, total: progress.update(task, completed=done, total=total), epoch=on_epoch)
+        yield Callbacks(step=lambda done, total: bar.update(task, completed=done, total=total), epoch=on_epoch)

@@ -1,18 +1,17 @@
-"""Data sets: from the network, IDX files, tables, archives and folders to glyphs with labels.
+"""Data sets: MNIST, IDX files, tables, NumPy archives and folders of pictures, as glyphs with labels.
 
-`show` draws a set in the terminal, `fetch` speaks HTTP; they are imported by whom needs them, so that loading a set
-stays light.
+`handigit.data.show` draws a set in the terminal; it is imported on use, so that loading a set stays light.
 """
 
-from handigit.data.arrival import Arrival as Arrival
-from handigit.data.arrival import Patience as Patience
-from handigit.data.arrival import Progress as Progress
 from handigit.data.dataset import Dataset as Dataset
 from handigit.data.dataset import Split as Split
 from handigit.data.dataset import concatenate as concatenate
 from handigit.data.dataset import duplicates as duplicates
 from handigit.data.dataset import overlap as overlap
 from handigit.data.dataset import split as split
+from handigit.data.download import Download as Download
+from handigit.data.download import Progress as Progress
+from handigit.data.download import RetryPolicy as RetryPolicy
 from handigit.data.mnist import fetch_mnist as fetch_mnist
 from handigit.data.npz import save_npz as save_npz
 from handigit.data.sources import known_sets as known_sets

@@ -1,7 +1,4 @@
-"""A set of glyphs with their labels: what every source becomes, and what training and evaluation start from.
-
-It knows nothing of files or formats, nor of what a model does with the glyphs.
-"""
+"""Glyphs with their labels: the result of every loader, and the input of training and evaluation."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,12 +15,12 @@ CLASSES = 10
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Glyphs (0..255, ink bright on 0) and the digit each one is; `labels` is None where nobody said.
+    """Glyphs (0..255, ink bright on 0) and their digits; `labels` is None where they are unknown.
 
     `skipped` names each input that gave no glyph, with the reason.
 
     Raises:
-        BadDataFile: a label outside 0..9, or not one label a glyph.
+        BadDataFile: a label outside 0..9, or not one label per glyph.
     """
 
     name: str
@@ -40,7 +37,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the shapes, the glyphs and the labels; the name and what was skipped do not count."""
+        """SHA-256 of the shapes, glyphs and labels; the name and the skipped inputs do not count."""
         digest = hashlib.sha256(repr((self.glyphs.shape, self.labels is not None)).encode())
         digest.update(self.glyphs.tobytes())
         if self.labels is not None:
@@ -48,23 +45,23 @@ class Dataset:
         return digest.hexdigest()
 
     def take(self, indices: Integer[np.ndarray, " m"]) -> "Dataset":
-        """The samples at these places, in this order."""
+        """The samples at these indices, in this order."""
         labels = None if self.labels is None else self.labels[indices]
         return Dataset(self.name, self.glyphs[indices], labels, self.skipped)
 
     def as_floats(self) -> Float32[np.ndarray, "n 28 28"]:
-        """The glyphs as a model takes them, 0..1; four times the memory."""
+        """The glyphs in 0..1, as models take them; four times the memory."""
         floats: Float32[np.ndarray, "n 28 28"] = np.divide(self.glyphs, np.float32(255), dtype=np.float32)
         return floats
 
     def pixels(self) -> list[bytes]:
-        """Each glyph's 784 bytes: equal bytes are an exact duplicate."""
+        """Each glyph's 784 bytes; equal bytes are an exact duplicate."""
         return [glyph.tobytes() for glyph in self.glyphs]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One set cut in two that share no glyph; `dropped` counts the duplicates taken out of `train` for that."""
+    """Two parts of a set that share no glyph; `dropped` counts the duplicates removed from `train` for that."""
 
     train: Dataset
     validation: Dataset
@@ -72,29 +69,29 @@ class Split:
 
 
 def check_labels(labels: Integer[np.ndarray, " n"], *, count: int, source: str) -> None:
-    """Refuse labels that no digit can have.
+    """Refuse labels that are not digits.
 
     Raises:
-        BadDataFile: naming the first bad label and its place (from 0), or the two counts that differ.
+        BadDataFile: naming the first bad label and its index (from 0), or the two counts that differ.
     """
     if len(labels) != count:
         raise BadDataFile(f"{source}: {count} images but {len(labels)} labels; give the two files of one set")
     outside = np.flatnonzero((labels < 0) | (labels >= CLASSES))
     if len(outside):
         raise BadDataFile(
-            f"{source}: label {labels[outside[0]]} at place {outside[0]} (counted from 0) is outside 0..9, "
+            f"{source}: label {labels[outside[0]]} at index {outside[0]} (from 0) is outside 0..9, "
             f"as are {len(outside)} of {count}; give a set of digits"
         )
 
 
 def split(dataset: Dataset, *, validation: int, seed: int) -> Split:
-    """Cut a random validation set of `validation` samples off; what it has in common with the rest leaves the rest.
+    """Hold out `validation` random samples; duplicates of them are removed from the rest.
 
     Raises:
-        DataError: fewer samples than are to be cut off, or none left to train on.
+        DataError: fewer samples than `validation`, or none left to train on.
     """
     if not 0 <= validation < max(len(dataset), 1):
-        raise DataError(f"{dataset.name}: cannot cut {validation} of its {len(dataset)} samples; ask for fewer")
+        raise DataError(f"{dataset.name}: cannot hold out {validation} of its {len(dataset)} samples; ask for fewer")
     order = np.random.default_rng(seed).permutation(len(dataset))
     held_out = dataset.take(order[:validation])
     rest = np.sort(order[validation:])
@@ -106,28 +103,28 @@ def split(dataset: Dataset, *, validation: int, seed: int) -> Split:
 
 
 def overlap(a: Dataset, b: Dataset) -> int:
-    """How many glyphs of `b` are also in `a`, pixel for pixel."""
+    """Number of glyphs of `b` that are also in `a`, pixel for pixel."""
     seen = set(a.pixels())
     return sum(glyph in seen for glyph in b.pixels())
 
 
 def duplicates(dataset: Dataset) -> int:
-    """How many glyphs repeat an earlier one of the same set, pixel for pixel."""
+    """Number of glyphs that repeat an earlier one of the same set, pixel for pixel."""
     return len(dataset) - len(set(dataset.pixels()))
 
 
 def concatenate(datasets: Sequence[Dataset], *, name: str) -> Dataset:
-    """Several sets as one, in the order given.
+    """Several sets as one, in the given order.
 
     Raises:
-        DataError: no set given, or some have labels and others none.
+        DataError: no set given, or only some of them have labels.
     """
     if not datasets:
-        raise DataError(f"{name}: no data sets to put together; name at least one")
+        raise DataError(f"{name}: no data sets to concatenate; name at least one")
     labels = [d.labels for d in datasets if d.labels is not None]
     if labels and len(labels) < len(datasets):
-        bare = next(d.name for d in datasets if d.labels is None)
-        raise DataError(f"{name}: {bare} has no labels and the others have; give sets of one kind")
+        unlabelled = next(d.name for d in datasets if d.labels is None)
+        raise DataError(f"{name}: {unlabelled} has no labels but others have; give either labelled or unlabelled sets")
     return Dataset(
         name=name,
         glyphs=np.concatenate([d.glyphs for d in datasets]),

@@ -1,7 +1,7 @@
 """IDX, the format of MNIST's files: a magic number, the dimensions, then the values, big-endian; gzipped or not.
 
-Two zero bytes, one for the type, one for the count of dimensions, four for each dimension (LeCun, Cortes & Burges,
-"The MNIST database of handwritten digits"). It knows the format and how its pairs are named, not which sets exist.
+Two zero bytes, one byte for the type, one for the number of dimensions, four for each dimension (LeCun, Cortes &
+Burges, "The MNIST database of handwritten digits").
 """
 
 import gzip
@@ -11,17 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
-from handigit.data.atomic import replacing
+from handigit.atomic import write_file
 from handigit.data.dataset import check_labels
-from handigit.data.unpacked import DAMAGE, open_unpacked, read_at_most
+from handigit.data.download import DAMAGE, open_unpacked, read_at_most
 from handigit.errors import BadDataFile
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_MOST_DIMENSIONS = 16
 _CODES = {np.dtype(kind): code for code, kind in _TYPES.items()}
+_MAX_DIMENSIONS = 16
+_MAX_BYTES = 8 << 30
+"""A gzipped file of 8 MB can claim, and hold, 8 GB of zeros."""
+_MIN_ONES = 5
+_ONES_SAMPLED = 500
+_SIDEWAYS = 1.25
+"""The median 1 is this much wider than tall in a transposed set; upright, MNIST's is 0.4 times as wide as tall."""
 
 Images = UInt8[np.ndarray, "n height width"]
 Labels = Int64[np.ndarray, " n"]
@@ -31,19 +38,21 @@ def read_idx(path: Path) -> Shaped[np.ndarray, "..."]:
     """The array in an IDX file, in the machine's byte order.
 
     Raises:
-        BadDataFile: missing, not IDX, cut short, or longer than its header says.
+        BadDataFile: missing, not IDX, truncated, or longer than its header says.
     """
     try:
         with open_unpacked(path) as stream:
             kind, shape = _read_header(stream.read, path)
-            promised = math.prod(shape) * kind.itemsize
-            content = read_at_most(stream.read, promised + 1)
-    except DAMAGE as problem:
-        raise BadDataFile(f"{path}: cannot be read: {problem}; fetch or copy it again") from None
-    if len(content) < promised:
-        raise BadDataFile(f"{path}: cut short: {len(content)} of {promised} bytes after the header; copy it again")
-    if len(content) > promised:
-        raise BadDataFile(f"{path}: goes on after the {promised} bytes its header promises; copy it again")
+            expected = math.prod(shape) * kind.itemsize
+            if expected > _MAX_BYTES:
+                raise BadDataFile(f"{path}: its header claims {expected} bytes; the maximum is {_MAX_BYTES}")
+            content = read_at_most(stream.read, expected + 1)
+    except DAMAGE as error:
+        raise BadDataFile(f"{path}: cannot be read: {error}; fetch or copy it again") from None
+    if len(content) < expected:
+        raise BadDataFile(f"{path}: truncated: {len(content)} of {expected} bytes after the header; copy it again")
+    if len(content) > expected:
+        raise BadDataFile(f"{path}: continues after the {expected} bytes in its header; copy it again")
     return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("="))
 
 
@@ -58,39 +67,48 @@ def write_idx(path: Path, array: Shaped[np.ndarray, "..."]) -> None:
         raise BadDataFile(f"{path}: IDX cannot hold {array.dtype}; give uint8, int8, int16, int32, float32 or float64")
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[kind], array.ndim, *array.shape)
     content = header + array.astype(kind).tobytes()
-    with replacing(path) as stream:
-        # No time stamp inside, so that a copy made tomorrow has the same bytes.
+    with write_file(path) as stream:
+        # mtime=0: no time stamp inside, so equal content gives equal bytes.
         stream.write(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_pair(images: Path, labels: Path) -> tuple[Images, Labels]:
-    """Images of any size and the digit on each.
+    """Images of any size, upright, and their digits.
+
+    EMNIST's files (Cohen et al. 2017), known by their names, store each image transposed; they are turned back.
 
     Raises:
-        BadDataFile: as `read_idx`, or arrays that are not pictures and their labels, one each, 0..9.
+        BadDataFile: as `read_idx`; arrays that are not images with one label 0..9 each; or images lying on their side.
     """
-    pictures, numbers = read_idx(images), read_idx(labels)
+    pictures, digits = read_idx(images), read_idx(labels)
     if pictures.ndim != 3 or pictures.dtype != np.uint8:
-        raise BadDataFile(f"{images}: holds {_words(pictures)}, not pictures of bytes (count, height, width)")
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-        raise BadDataFile(f"{labels}: holds {_words(numbers)}, not one whole number an image")
-    check_labels(numbers, count=len(pictures), source=str(labels))
-    return pictures, numbers.astype(np.int64)
+        raise BadDataFile(f"{images}: holds {_describe(pictures)}, not 8-bit images (count, height, width)")
+    if digits.ndim != 1 or digits.dtype.kind not in "iu":
+        raise BadDataFile(f"{labels}: holds {_describe(digits)}, not one integer per image")
+    check_labels(digits, count=len(pictures), source=str(labels))
+    if _lie_sideways(pictures, digits):
+        if "emnist" not in images.name.lower():
+            raise BadDataFile(
+                f"{images}: its 1s lie on their side, so its images are rotated or transposed; turn them upright, or "
+                "name the files emnist-... if they are stored as EMNIST's are (rows and columns swapped)"
+            )
+        pictures = np.ascontiguousarray(pictures.transpose(0, 2, 1))
+    return pictures, digits.astype(np.int64)
 
 
 def labels_beside(images: Path) -> Path:
-    """The labels' file of a pair, found by its name: `x-images-idx3-ubyte` goes with `x-labels-idx1-ubyte`.
+    """The labels' file of a pair: `x-images-idx3-ubyte` belongs with `x-labels-idx1-ubyte`.
 
     Raises:
-        BadDataFile: the name has no "images" in it, or there is no such file beside it.
+        BadDataFile: the name lacks "images", or there is no such file in the folder.
     """
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
     for candidate in (images.with_name(name), images.with_name(name + ".gz")):
         if candidate != images and candidate.is_file():
             return candidate
     raise BadDataFile(
-        f"{images}: no labels beside it ({name}, or the same with .gz); a set is a .npz, a .csv, a folder of images by "
-        "class, or an IDX pair named ...-images-idx3-ubyte and ...-labels-idx1-ubyte"
+        f"{images}: its labels' file is missing ({name}, or the same with .gz); a set is a .npz, a .csv, a folder of "
+        "images by class, or an IDX pair named ...-images-idx3-ubyte and ...-labels-idx1-ubyte"
     )
 
 
@@ -101,16 +119,24 @@ def _read_header(read: Callable[[int], bytes], path: Path) -> tuple[np.dtype[Any
         BadDataFile: a wrong magic number, or an end within the header.
     """
     start = read(4)
-    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES or not 1 <= start[3] <= _MOST_DIMENSIONS:
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES or not 1 <= start[3] <= _MAX_DIMENSIONS:
         raise BadDataFile(
             f"{path}: not an IDX file: it starts with {start.hex() or 'nothing'}, where MNIST's images have 00000803 "
             "and its labels 00000801; give an IDX file, gzipped or not"
         )
     sizes = read(4 * start[3])
     if len(sizes) < 4 * start[3]:
-        raise BadDataFile(f"{path}: cut short within its header; copy it again")
+        raise BadDataFile(f"{path}: truncated within its header; copy it again")
     return np.dtype(_TYPES[start[2]]), struct.unpack(f">{start[3]}I", sizes)
 
 
-def _words(array: Shaped[np.ndarray, "..."]) -> str:
+def _lie_sideways(pictures: Images, digits: Shaped[np.ndarray, " n"]) -> bool:
+    """Whether the median 1 is wider than it is tall; False if there are too few to know."""
+    ones = pictures[np.flatnonzero(digits == 1)[:_ONES_SAMPLED]]
+    extents = [cv2.boundingRect((one > 96).view(np.uint8))[2:] for one in ones]
+    ratios = [width / height for width, height in extents if width and height]
+    return len(ratios) >= _MIN_ONES and float(np.median(ratios)) > _SIDEWAYS
+
+
+def _describe(array: Shaped[np.ndarray, "..."]) -> str:
     return f"{array.dtype} of shape {array.shape}"

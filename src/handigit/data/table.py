@@ -1,108 +1,176 @@
-"""Kaggle's tables: `train.csv` (a label and 784 pixels a row), `test.csv` (no label), and the submission that answers.
+"""Tables of 28x28 images: Kaggle's `train.csv` and `test.csv`, also without a header or with labels last.
 
-It knows two ways of naming the columns, pixel0..pixel783 and 1x1..28x28; pixels run row by row, ink bright on 0.
+A row has 784 pixels, row by row, ink bright on 0, and perhaps a label before or after them. Text may be UTF-8, UTF-16
+with a byte order mark (Excel's "Unicode text") or cp1252, with commas, semicolons or tabs.
 """
 
 import csv
+import io
 import warnings
-from io import TextIOWrapper
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int16, Int64
 
-from handigit.data.atomic import replacing
-from handigit.data.dataset import Dataset
+from handigit.atomic import write_file
+from handigit.data.dataset import CLASSES, Dataset
 from handigit.errors import BadDataFile
 
-LABEL = "label"
-_BY_NUMBER = tuple(f"pixel{i}" for i in range(784))
-_BY_PLACE = tuple(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))
+PIXELS = 784
+_LABEL_NAMES = frozenset({"label", "labels", "class", "digit", "target", "y"})
+_PIXEL_NAMES = (
+    tuple(f"pixel{i}" for i in range(PIXELS)),  # Kaggle
+    tuple(f"pixel{i}" for i in range(1, PIXELS + 1)),  # OpenML
+    tuple(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29)),
+    tuple(str(i) for i in range(PIXELS)),  # pandas without column names
+)
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """A table's column names and the index of its label column: 0, 784, or None."""
+
+    names: tuple[str, ...]
+    label: int | None
+    has_header: bool
 
 
 def load_table(path: Path) -> Dataset:
-    """A table of 28x28 images, taken as they are: such tables hold MNIST's normalisation already.
+    """A table of 28x28 images, used unchanged: such tables already hold MNIST's normalisation.
 
     Raises:
-        BadDataFile: a missing column, or a cell that is no whole number in its range, named by row and column.
+        BadDataFile: a missing column, or a cell that is not an integer in its range, named by row and column.
     """
     try:
-        return _read_table(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise BadDataFile(f"{path}: cannot be read as a table of text: {problem}; give a .csv in UTF-8") from None
+        text = read_text(path)
+        separator = guess_separator(text)
+        columns = _find_columns(text, separator, path)
+        cells = _parse_cells(text, separator, columns)
+    except (OSError, csv.Error) as error:
+        raise BadDataFile(f"{path}: cannot be read as a table of text: {error}; give a .csv in UTF-8") from None
+    if cells is None or not _in_range(cells, columns):
+        raise _first_bad_cell(text, separator, columns, path)
+    if not len(cells):
+        raise BadDataFile(f"{path}: has a header and no rows; give a table with images")
+    if columns.label is None:
+        return Dataset(path.stem, cells.astype(np.uint8).reshape(-1, 28, 28), None)
+    labels, pixels = cells[:, columns.label], np.delete(cells, columns.label, axis=1)
+    return Dataset(path.stem, pixels.astype(np.uint8).reshape(-1, 28, 28), labels.astype(np.int64))
+
+
+def read_text(path: Path) -> str:
+    """A text file's content in whichever encoding it has: UTF-8, UTF-16 with a byte order mark, or cp1252.
+
+    Raises:
+        OSError: it cannot be read.
+        BadDataFile: it is not text.
+    """
+    content = path.read_bytes()
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
+    for encoding in (marked,) if marked else ("utf-8", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+    raise BadDataFile(f"{path}: cannot be read as a table of text; save it as CSV in UTF-8")
+
+
+def guess_separator(text: str) -> str:
+    """The most frequent of comma, semicolon and tab in the first line."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=first.count)
 
 
 def write_submission(path: Path, labels: Int64[np.ndarray, " n"]) -> None:
-    """Kaggle's answer sheet: `ImageId,Label`, images counted from 1, whole or not at all.
+    """Kaggle's answer sheet, written atomically: `ImageId,Label`, images counted from 1.
 
     Raises:
         DataError: the file cannot be written.
     """
     rows = "".join(f"{number},{label}\n" for number, label in enumerate(labels.tolist(), start=1))
-    with replacing(path) as stream:
+    with write_file(path) as stream:
         stream.write(f"ImageId,Label\n{rows}".encode())
 
 
-def _read_table(path: Path) -> Dataset:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        columns = _read_header(lines, path)
-        cells = _read_cells(lines, len(columns))
-    if cells is None or cells.min(initial=0) < 0 or cells.max(initial=0) > 255 or (_labels(cells, columns) > 9).any():
-        raise _first_fault(path, columns)
-    if not len(cells):
-        raise BadDataFile(f"{path}: has a header and no rows; give a table with images")
-    labels = _labels(cells, columns).astype(np.int64) if columns[0] == LABEL else None
-    return Dataset(path.stem, cells[:, -784:].astype(np.uint8).reshape(-1, 28, 28), labels)
-
-
-def _read_header(lines: TextIOWrapper, path: Path) -> tuple[str, ...]:
-    """The column names, of which there are 784, or 785 with the label first."""
-    columns = tuple(name.strip() for name in next(csv.reader([lines.readline()]), []))
-    pixels = columns[1:] if columns[:1] == (LABEL,) else columns
-    if pixels in (_BY_NUMBER, _BY_PLACE):
-        return columns
-    named = _BY_PLACE if "1x1" in pixels else _BY_NUMBER
-    missing = [name for name in named if name not in pixels]
-    what = f"column {missing[0]!r} is missing" if missing else f"columns are not {named[0]} to {named[-1]} in order"
+def _find_columns(text: str, separator: str, path: Path) -> _Columns:
+    """The columns, from the header or, without one, from the number of cells and the range of their values."""
+    first = next(csv.reader(io.StringIO(text), delimiter=separator), [])
+    names = tuple(name.strip().lower() for name in first)
+    if len(names) in (PIXELS, PIXELS + 1) and len(set(names)) < PIXELS and all(_is_integer(n, most=255) for n in names):
+        return _columns_without_header(text, separator, len(names))
+    label = next((i for i in (0, len(names) - 1) if names and names[i] in _LABEL_NAMES), None)
+    pixels = names if label is None else names[:label] + names[label + 1 :]
+    if pixels in _PIXEL_NAMES:
+        return _Columns(names, label, has_header=True)
+    expected = _PIXEL_NAMES[2] if "1x1" in pixels else _PIXEL_NAMES[0]
+    missing = [name for name in expected if name not in pixels]
+    problem = f"columns are not {expected[0]} to {expected[-1]} in order"
+    if missing:
+        problem = f"column {missing[0]!r} is missing"
     more = f" (as are {len(missing) - 1} more)" if len(missing) > 1 else ""
-    raise BadDataFile(f"{path}: {what}{more}; the first line must name: label (if known), pixel0, ... pixel783")
+    raise BadDataFile(
+        f"{path}: {problem}{more}; the first line must name the label (if known) and pixel0, ... pixel783, or hold "
+        "numbers alone"
+    )
 
 
-def _read_cells(lines: TextIOWrapper, columns: int) -> Int16[np.ndarray, "n columns"] | None:
-    """All rows at once, by NumPy's parser in C; None if any cell or row is not as it should be."""
+def _columns_without_header(text: str, separator: str, count: int) -> _Columns:
+    """Columns by position. MNIST's corner pixels are always 0, so the outer column that varies is the label."""
+    if count == PIXELS:
+        return _Columns(_PIXEL_NAMES[0], None, has_header=False)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if len(row) == count]
+    first, last = (len({row[i].strip() for row in rows}) for i in (0, -1))
+    if last > first:
+        return _Columns((*_PIXEL_NAMES[0], "label"), PIXELS, has_header=False)
+    return _Columns(("label", *_PIXEL_NAMES[0]), 0, has_header=False)
+
+
+def _parse_cells(text: str, separator: str, columns: _Columns) -> Int16[np.ndarray, "n columns"] | None:
+    """All rows, by NumPy's parser in C; None if any cell or row is malformed."""
+    lines = io.StringIO(text)
+    if columns.has_header:
+        next(csv.reader(iter([lines.readline()]), delimiter=separator), None)
     with warnings.catch_warnings():
-        # NumPy still reads 1.5 as 1 and only says that it is deprecated; an empty table is ours to speak of.
+        # NumPy still reads 1.5 as 1 with a deprecation warning; an empty table gets our own message.
         warnings.simplefilter("error", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         try:
-            cells = np.loadtxt(lines, np.int16, delimiter=",", comments=None, quotechar='"', ndmin=2)
+            cells = np.loadtxt(lines, np.int16, delimiter=separator, comments=None, quotechar='"', ndmin=2)
         except (ValueError, DeprecationWarning):
             return None
     if not cells.size:
-        return np.empty((0, columns), np.int16)
-    return cells if cells.shape[1] == columns else None
+        return np.empty((0, len(columns.names)), np.int16)
+    return cells if cells.shape[1] == len(columns.names) else None
 
 
-def _labels(cells: Int16[np.ndarray, "n columns"], columns: tuple[str, ...]) -> Int16[np.ndarray, " _"]:
-    return cells[:, 0] if columns[0] == LABEL else np.empty(0, np.int16)
+def _in_range(cells: Int16[np.ndarray, "n columns"], columns: _Columns) -> bool:
+    labels = cells[:, columns.label] if columns.label is not None else np.empty(0, np.int16)
+    return bool(cells.min(initial=0) >= 0 and cells.max(initial=0) <= 255 and labels.max(initial=0) < CLASSES)
 
 
-def _first_fault(path: Path, columns: tuple[str, ...]) -> BadDataFile:
-    """Read again, slowly, to say where the first fault is."""
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines)
+def _first_bad_cell(text: str, separator: str, columns: _Columns, path: Path) -> BadDataFile:
+    """The error that names the first malformed cell or row, found by a second, slower reading."""
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    if columns.has_header:
         next(rows)
+    try:
         for number, row in enumerate((row for row in rows if row), start=1):
             where = f"{path}: row {number} (line {rows.line_num})"
-            if len(row) != len(columns):
-                return BadDataFile(f"{where} has {len(row)} cells where the header names {len(columns)} columns")
-            for column, cell in zip(columns, row, strict=True):
-                most = 9 if column == LABEL else 255
-                if not _is_whole(cell, most=most):
-                    return BadDataFile(f"{where}, column {column!r}: {cell!r} is not a whole number from 0 to {most}")
-    return BadDataFile(f"{path}: not a table of whole numbers; write it as Kaggle's train.csv is written")
+            if len(row) != len(columns.names):
+                return BadDataFile(f"{where} has {len(row)} cells; expected {len(columns.names)}")
+            for index, (column, cell) in enumerate(zip(columns.names, row, strict=True)):
+                most = CLASSES - 1 if index == columns.label else 255
+                if not _is_integer(cell, most=most):
+                    return BadDataFile(f"{where}, column {column!r}: {cell!r} is not an integer from 0 to {most}")
+    except csv.Error as error:
+        return BadDataFile(f"{path}: line {rows.line_num}: {error}; write it as Kaggle's train.csv is written")
+    return BadDataFile(f"{path}: not a table of integers; write it as Kaggle's train.csv is written")
 
 
-def _is_whole(cell: str, *, most: int) -> bool:
+def _is_integer(cell: str, *, most: int) -> bool:
     text = cell.strip()
     return text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most

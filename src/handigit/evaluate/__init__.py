@@ -5,10 +5,24 @@ models. Plots and reports (matplotlib, Jinja) are in `evaluate.plots`, `evaluate
 are not loaded from here.
 """
 
-from handigit.evaluate.coverage import RiskCoverage, floor_at_loss, read_rate, read_rate_at, read_rate_of, risk_coverage
 from handigit.evaluate.intervals import Interval, clopper_pearson, wilson
-from handigit.evaluate.metrics import DISPUTED_MNIST, calibration_error, score
-from handigit.evaluate.scores import Averages, ClassScores, ConfusionPair, ReadRate, ReliabilityBin, Scores
+from handigit.evaluate.metrics import (
+    DISPUTED_MNIST,
+    Averages,
+    ClassScores,
+    ConfusionPair,
+    ReadRate,
+    ReliabilityBin,
+    RiskCoverage,
+    Scores,
+    calibration_error,
+    floor_at_loss,
+    read_rate,
+    read_rate_at,
+    read_rate_of,
+    risk_coverage,
+    score,
+)
 
 __all__ = [
     "DISPUTED_MNIST",

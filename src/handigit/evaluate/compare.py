@@ -80,7 +80,7 @@ def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
     """
     # Only the page needs Matplotlib and Jinja; the table does not wait for them.
     from handigit.evaluate import plots
-    from handigit.evaluate.pages import draw, make_room, render, write_page
+    from handigit.evaluate.report import draw, make_room, render, write_page
 
     make_room(folder)
     curves = draw(

@@ -4,20 +4,130 @@ It draws nouns and arrays that others computed, and knows nothing of files or pa
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from PIL import Image
 
-from handigit.evaluate.canvas import SMALL_POINTS, TEXT_POINTS, new_figure, style, text_on
-from handigit.evaluate.coverage import RiskCoverage
 from handigit.evaluate.intervals import wilson
-from handigit.evaluate.scores import ReadRate, ReliabilityBin
-from handigit.evaluate.theme import Theme
+from handigit.evaluate.metrics import ReadRate, ReliabilityBin, RiskCoverage
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours by their role.
+
+    `first` is what it is about (validation, truth), `second` what stands against it; `series` are for many lines.
+    """
+
+    name: str
+    page: str
+    surface: str
+    ink: str
+    muted: str
+    line: str
+    first: str
+    second: str
+    series: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    page="#ffffff",
+    surface="#f5f6f8",
+    ink="#1b1f24",
+    muted="#59636e",
+    line="#dde1e6",
+    first="#0b66b0",
+    second="#b5500a",
+    series=("#0b66b0", "#b5500a", "#00795a", "#a8447f", "#6a5d00", "#4a4f57"),
+)
+DARK = Theme(
+    name="dark",
+    page="#15181c",
+    surface="#1e2227",
+    ink="#e7eaed",
+    muted="#9ca6b0",
+    line="#363d45",
+    first="#62b5f5",
+    second="#f0a35a",
+    series=("#62b5f5", "#f0a35a", "#3fc79f", "#e59ac6", "#e8dc63", "#aab2bb"),
+)
+THEMES = (LIGHT, DARK)
+
+
+WIDTH_INCHES = 4.8
+"""Narrow, so that ten-point text can still be read when a phone shows the plot 290 px wide."""
+DPI = 200
+TEXT_POINTS = 10
+SMALL_POINTS = 8.5
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows by itself, at half its pixels so that it is sharp on any screen."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, float]]:
+        return png(self), {"width": self.get_figwidth() * DPI / 2}
+
+
+def new_figure(theme: Theme, *, height_inches: float, width_inches: float = WIDTH_INCHES) -> Drawing:
+    """An empty figure on the theme's page colour."""
+    return Drawing(figsize=(width_inches, height_inches), dpi=DPI, facecolor=theme.page, layout="constrained")
+
+
+def style(axes: Axes, theme: Theme, *, x: str = "", y: str = "", grid: bool = True) -> Axes:
+    """Calm axes: no box, faint lines across, text in the theme's colours."""
+    axes.set_facecolor(theme.page)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(theme.muted)
+    axes.tick_params(colors=theme.muted, labelsize=SMALL_POINTS, length=0, which="both")
+    axes.set_xlabel(x, color=theme.muted, fontsize=TEXT_POINTS)
+    axes.set_ylabel(y, color=theme.muted, fontsize=TEXT_POINTS)
+    if grid:
+        axes.grid(visible=True, axis="y", color=theme.line, linewidth=0.8)
+    return axes
+
+
+def ink_colours(theme: Theme) -> LinearSegmentedColormap:
+    """Glyphs as they would stand on the theme's page: 0 is paper, 1 is ink."""
+    return LinearSegmentedColormap.from_list("ink", [theme.page, theme.ink])
+
+
+def text_on(shade: tuple[float, ...], theme: Theme) -> str:
+    """The theme's ink or page colour, whichever is read more easily on a shade (WCAG 2's contrast of luminances)."""
+    ground = luminance(shade)
+    ink, page = (luminance(to_rgb(colour)) for colour in (theme.ink, theme.page))
+    light, dark = max(ink, page), min(ink, page)
+    is_dark_better = (ground + 0.05) / (dark + 0.05) > (light + 0.05) / (ground + 0.05)
+    return theme.ink if is_dark_better == (ink < page) else theme.page
+
+
+def luminance(shade: tuple[float, ...]) -> float:
+    """Relative luminance of sRGB in 0..1, as WCAG 2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a small PNG: 128 colours are enough for flat plots with smoothed edges."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(pixels).convert("RGB")
+    file = BytesIO()
+    picture.quantize(128, dither=Image.Dither.NONE).save(file, "PNG")
+    return file.getvalue()
+
 
 Row = Mapping[str, Any]
 """One epoch: epoch, train_loss, train_accuracy, validation_loss, validation_accuracy, learning_rate."""
@@ -156,4 +266,54 @@ def coverage(curve: RiskCoverage, rates: Sequence[ReadRate], theme: Theme) -> Fi
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    return figure
+
+
+COLUMNS = 10
+MISREAD_COLUMNS, MOST_MISREAD = 6, 60
+CELL_WIDTH_PX, CELL_HEIGHT_PX = 40, 42
+"""Of a misread glyph with the caption under it, in the glyph's own pixels."""
+
+
+def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"] | None, theme: Theme) -> Figure:
+    """Ten glyphs of each digit, a row a digit; without labels the first hundred. Always the same for the same set."""
+    figure = new_figure(theme, height_inches=4.8)
+    axes = style(figure.add_subplot(), theme, grid=False)
+    sheet = np.zeros((10 * 28, COLUMNS * 28), dtype=np.uint8)
+    for row in range(10):
+        chosen = _row(len(glyphs), row) if labels is None else np.flatnonzero(labels == row)[:COLUMNS]
+        for column, index in enumerate(chosen):
+            sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28] = glyphs[index]
+    axes.imshow(sheet, cmap=ink_colours(theme), vmin=0, vmax=255, interpolation="nearest")
+    axes.spines["bottom"].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([] if labels is None else np.arange(10) * 28 + 14, [] if labels is None else [*"0123456789"])
+    return figure
+
+
+def _row(n: int, row: int) -> Int64[np.ndarray, " k"]:
+    """The indices in a row where there are no labels to sort by."""
+    return np.arange(min(row * COLUMNS, n), min((row + 1) * COLUMNS, n), dtype=np.int64)
+
+
+def misclassified(
+    glyphs: UInt8[np.ndarray, "n 28 28"],
+    labels: Int64[np.ndarray, " n"],
+    probabilities: Float[np.ndarray, "n 10"],
+    theme: Theme,
+) -> Figure:
+    """Misread digits in the order given, at most sixty: true digit, answer and its probability under each."""
+    shown = min(len(glyphs), MOST_MISREAD)
+    rows = -(-shown // MISREAD_COLUMNS)
+    sheet = np.zeros((rows * CELL_HEIGHT_PX, MISREAD_COLUMNS * CELL_WIDTH_PX), dtype=np.uint8)
+    figure = new_figure(theme, height_inches=max(WIDTH_INCHES * sheet.shape[0] / sheet.shape[1], 0.5))
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    for index in range(shown):
+        top, left = index // MISREAD_COLUMNS * CELL_HEIGHT_PX, index % MISREAD_COLUMNS * CELL_WIDTH_PX + 6
+        sheet[top : top + 28, left : left + 28] = glyphs[index]
+        answer = int(probabilities[index].argmax())
+        caption = f"{labels[index]} as {answer}, {probabilities[index, answer]:.0%}"
+        axes.text(left + 13.5, top + 33, caption, color=theme.ink, fontsize=SMALL_POINTS - 1, ha="center", va="center")
+    axes.imshow(sheet, cmap=ink_colours(theme), vmin=0, vmax=255, interpolation="nearest")
     return figure

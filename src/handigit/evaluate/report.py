@@ -3,21 +3,211 @@
 It puts together what others measured and drew, and knows nothing of models or of where data comes from.
 """
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from PIL import Image
+from rich.table import Table
 
-from handigit.evaluate import galleries, plots
-from handigit.evaluate.console import summary
-from handigit.evaluate.coverage import risk_coverage
-from handigit.evaluate.mistakes import describe_mistakes
-from handigit.evaluate.pages import Plot, draw, make_room, render, write_page
-from handigit.evaluate.scores import Scores
+from handigit.errors import RunError
+from handigit.evaluate import plots
+from handigit.evaluate.metrics import Scores, risk_coverage
+from handigit.evaluate.plots import DARK, LIGHT, Theme, png
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One plot in both themes, as PNG bytes. `alt` says in words what it shows, for those who do not see it."""
+
+    name: str
+    caption: str
+    alt: str
+    light: bytes
+    dark: bytes
+
+    @property
+    def light_uri(self) -> str:
+        """The light plot as an address that holds the picture itself."""
+        return data_uri(self.light)
+
+    @property
+    def dark_uri(self) -> str:
+        """The dark plot as an address that holds the picture itself."""
+        return data_uri(self.dark)
+
+    @property
+    def width_px(self) -> int:
+        """As the PNG's header says."""
+        return int.from_bytes(self.light[16:20], "big")
+
+    @property
+    def height_px(self) -> int:
+        """As the PNG's header says."""
+        return int.from_bytes(self.light[20:24], "big")
+
+
+def draw(name: str, make: Callable[[Theme], Figure], *, caption: str, alt: str) -> Plot:
+    """A plot drawn in both themes."""
+    return Plot(name=name, caption=caption, alt=alt, light=png(make(LIGHT)), dark=png(make(DARK)))
+
+
+def data_uri(picture: bytes) -> str:
+    """A PNG as an address that holds the picture itself."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+
+
+def render(template: str, *, title: str, **content: Any) -> str:
+    """A page as text; whatever is put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("handigit.evaluate"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    css = environment.get_template("style.css").render(light=LIGHT, dark=DARK)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    # The style sheet is ours and holds colours of ours only; escaped, its quotation marks would not be CSS.
+    return environment.get_template(template).render(title=title, css=Markup(css), policy=policy, **content)  # noqa: S704
+
+
+def make_room(folder: Path) -> None:
+    """Make the folder of a page and of its plots: before the work, so that a wrong place is known at once.
+
+    Raises:
+        RunError: a file stands where the folder should be.
+    """
+    try:
+        (folder / "plots").mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunError(f"{folder} cannot be a folder: a file stands there; give another for the report") from None
+
+
+def write_page(folder: Path, name: str, text: str, plots: Sequence[Plot]) -> Path:
+    """Write a page, and its plots as plots/NAME-light.png and NAME-dark.png, where there is room; the page's path."""
+    for plot in plots:
+        (folder / "plots" / f"{plot.name}-light.png").write_bytes(plot.light)
+        (folder / "plots" / f"{plot.name}-dark.png").write_bytes(plot.dark)
+    page = folder / name
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+BAR_PX, FLOOR_PX, FULL_PX = 10, 25, 24
+"""Of the bars' drawing: the width of one with its gap, the height of the floor, and the height of certainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A misread digit; `rest`, `truth_bar` and `answer_bar` are SVG paths, `words` the same in words."""
+
+    index: int
+    truth: int
+    answer: int
+    confidence: float
+    disputed: bool
+    image: str
+    rest: str
+    truth_bar: str
+    answer_bar: str
+    words: str
+
+
+def describe_mistakes(
+    indices: Sequence[int],
+    glyphs: UInt8[np.ndarray, "n 28 28"],
+    labels: Int64[np.ndarray, " n"],
+    probabilities: Float[np.ndarray, "n 10"],
+    *,
+    disputed: Sequence[int],
+) -> list[Mistake]:
+    """The digits at these indices, in this order."""
+    return [
+        _describe(index, glyphs[index], int(labels[index]), probabilities[index], disputed=index in disputed)
+        for index in indices
+    ]
+
+
+def _describe(
+    index: int, glyph: UInt8[np.ndarray, "28 28"], truth: int, probabilities: Float[np.ndarray, "10"], *, disputed: bool
+) -> Mistake:
+    answer = int(probabilities.argmax())
+    ranked = [int(digit) for digit in np.argsort(-probabilities, kind="stable") if probabilities[digit] >= 0.0005]
+    return Mistake(
+        index=index,
+        truth=truth,
+        answer=answer,
+        confidence=float(probabilities[answer]),
+        disputed=disputed,
+        image=data_uri(_picture(glyph)),
+        rest=_bars((digit for digit in range(10) if digit not in (truth, answer)), probabilities),
+        truth_bar=_bars([truth], probabilities),
+        answer_bar=_bars([answer], probabilities),
+        words="Probabilities: " + ", ".join(f"{digit} {probabilities[digit]:.1%}" for digit in ranked),
+    )
+
+
+def _bars(digits: Iterable[int], probabilities: Float[np.ndarray, "10"]) -> str:
+    """Bars that stand on the floor; the faintest probability still shows as a line."""
+    heights = ((digit, max(float(probabilities[digit]) * FULL_PX, 0.3)) for digit in digits)
+    return "".join(
+        f"M{digit * BAR_PX + 1} {FLOOR_PX}v-{height:.1f}h{BAR_PX - 2}v{height:.1f}z" for digit, height in heights
+    )
+
+
+def _picture(glyph: UInt8[np.ndarray, "28 28"]) -> bytes:
+    """The glyph as a PNG in 16 shades: what the eye needs, in half of the bytes."""
+    file = BytesIO()
+    Image.fromarray(glyph // 17 * 17).quantize(16).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+MOST_PAIRS = 5
+
+
+def describe_scores(scores: Scores, *, title: str) -> Table:
+    """What a person asks first: how often right, how sure, and what is taken for what."""
+    table = Table(title=title, show_header=False, box=None, title_justify="left", title_style="bold")
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in summary(scores):
+        table.add_row(name, value)
+    mistakes = ", ".join(f"{p.truth} as {p.answer} ({p.count} times)" for p in scores.pairs[:MOST_PAIRS])
+    table.add_row("most often misread", mistakes or "nothing")
+    return table
+
+
+def summary(scores: Scores) -> list[tuple[str, str]]:
+    """Each figure with its name, in the words of the terminal and of the report alike."""
+    interval = scores.accuracy_interval
+    lines = [
+        ("samples", f"{scores.n:,}"),
+        ("accuracy", f"{scores.accuracy:.2%} (95% interval {interval.low:.2%} to {interval.high:.2%})"),
+        ("misclassified", f"{len(scores.misclassified):,}"),
+        ("macro precision, recall, F1", " ".join(f"{v:.2%}" for v in _macro(scores))),
+        ("negative log-likelihood", f"{scores.nll:.4f}"),
+        ("Brier score", f"{scores.brier:.4f}"),
+        ("calibration error", f"{scores.calibration_error:.2%}"),
+    ]
+    if scores.masked:
+        lines.insert(2, (f"accuracy without {len(scores.masked)} disputed", f"{scores.masked_accuracy:.2%}"))
+    for rate in scores.read_rates:
+        bound = f"true error at most {rate.bound.high:.2%}" if rate.accepted else "no threshold keeps it"
+        lines.append((f"read at {rate.error:.1%} error", f"{rate.share:.2%} ({bound})"))
+    return lines
+
+
+def _macro(scores: Scores) -> tuple[float, float, float]:
+    return scores.macro.precision, scores.macro.recall, scores.macro.f1
+
 
 FORMAT = 1
 
@@ -177,9 +367,7 @@ def _score_plots(evaluation: Evaluation) -> list[Plot]:
         drawn.append(
             draw(
                 "misclassified",
-                lambda theme: galleries.misclassified(
-                    evaluation.glyphs[wrong], labels[wrong], probabilities[wrong], theme
-                ),
+                lambda theme: plots.misclassified(evaluation.glyphs[wrong], labels[wrong], probabilities[wrong], theme),
                 caption="The most confident mistakes.",
                 alt="Misclassified digits, each with its label, answer and probability.",
             )
@@ -201,7 +389,7 @@ def _set_plots(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, "
     drawn = [
         draw(
             "samples",
-            lambda theme: galleries.samples(glyphs, labels, theme),
+            lambda theme: plots.samples(glyphs, labels, theme),
             caption="The first samples of the set." if labels is None else "The first samples of each digit.",
             alt="Rows of handwritten digits.",
         ),

@@ -1,15 +1,16 @@
-"""Pictures -> pages -> glyphs and lines: the only definition of what a page, a glyph and a line are.
+"""Pictures -> pages -> glyphs and lines, each defined only here.
 
-In order: `decode` (bytes to pages), `paper` (which shade is paper, how it is lit), `ruling` (ruling and frames taken
-out), `ink` (the strokes of the digit), `glyph` (28x28, as MNIST), `views` (the other ways to see a page); `printed`
-(what is printed around a number), `line` (32 pixels high); `upright` (how a page lies). It knows nothing of models and
-answers.
+In order: `decode` (bytes to pages), `background` (polarity, brightness of the paper), `rules` (printed rules and frames
+removed), `ink` (the strokes of the digit), `glyph` (28x28, as in MNIST), `crop_rules` (rules around a number), `line`
+(32 pixels high), `orientation` (how a page is rotated).
 """
 
+from handigit.images.decode import Header as Header
 from handigit.images.decode import Limits as Limits
 from handigit.images.decode import Source as Source
 from handigit.images.decode import open_pages as open_pages
+from handigit.images.decode import peek as peek
 from handigit.images.glyph import FoundDigit as FoundDigit
+from handigit.images.glyph import Views as Views
 from handigit.images.glyph import find_digit as find_digit
-from handigit.images.views import Views as Views
-from handigit.images.views import views_of as views_of
+from handigit.images.glyph import views_of as views_of

@@ -1,44 +1,105 @@
 """Bytes, files, Pillow images and arrays -> pages: grey, upright, ink dark on light.
 
-It knows formats and orientation; it does not know what is written on a page. Documents, which may have many pages, are
-another room's (`documents`). The format is told from the first bytes, never from a file's name, and a picture too large
-is refused from its header.
+The format is detected from the first bytes, never from a file's name, and a picture that is too large is rejected by
+its header. PDFs and multi-page TIFFs are decoded by `documents`.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
-from handigit.images.documents import ALLOWED, Kind, document_frames
-from handigit.images.grey import grey_of_array, grey_of_picture
-from handigit.images.limits import USUAL as USUAL
+from handigit.images.background import normalise_polarity
+from handigit.images.documents import SUPPORTED, DocumentFormat, document_frames
+from handigit.images.limits import DEFAULT_LIMITS
 from handigit.images.limits import Limits as Limits
-from handigit.images.paper import dark_on_light
+
+_DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+
+def grey_of_picture(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """The current frame of a Pillow image as grey."""
+    if picture.mode in _DEEP_MODES:
+        return _eight_bits(np.asarray(picture))
+    if picture.has_transparency_data:
+        if picture.mode not in ("LA", "RGBA"):
+            picture = picture.convert("RGBA")
+        layers = np.asarray(picture.convert("LA"))
+        return _without_alpha(layers[..., 0], layers[..., 1])
+    if picture.mode not in ("1", "L", "RGB"):
+        picture = picture.convert("RGB")
+    return np.array(picture.convert("L"))
+
+
+def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Values of 16 or 32 bits, or floats, scaled to 0..255.
+
+    White is the smallest of the usual full scales that contains the brightest value (scanners write 10 or 12 bits
+    into 16), so that a dark page stays dark.
+    """
+    values = np.nan_to_num(deep.astype(np.float32), posinf=0, neginf=0)
+    values -= min(float(values.min()), 0.0)
+    brightest = float(values.max())
+    scales = [1.0] if deep.dtype.kind == "f" else []
+    scales += [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
+    white = next((scale for scale in scales if brightest <= scale), brightest)
+    return (values * (255 / white)).round().astype(np.uint8)
+
+
+def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """A uint8 array, (H, W), (H, W, 3) or (H, W, 4), as grey.
+
+    Raises:
+        ImageError: another type or shape, or no pixels.
+    """
+    colours = pixels.shape[2:]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or colours not in ((), (3,), (4,)) or not pixels.size:
+        raise ImageError(
+            f"cannot read a picture from an array of {pixels.dtype} with shape {pixels.shape}; give uint8 of shape "
+            "(H, W), (H, W, 3) RGB or (H, W, 4) RGBA, values 0..255"
+        )
+    if pixels.ndim == 2:
+        return np.ascontiguousarray(pixels)
+    rgb = np.ascontiguousarray(pixels[..., :3])
+    grey = cast("np.ndarray", cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+    return grey if colours == (3,) else _without_alpha(grey, pixels[..., 3])
+
+
+def _without_alpha(
+    grey: UInt8[np.ndarray, "height width"], alpha: UInt8[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height width"]:
+    """Compose a transparent picture on white, or on black where white would hide the drawing."""
+    if alpha.min() == 255:
+        return np.ascontiguousarray(grey)
+    on_black = cv2.multiply(grey, alpha, scale=1 / 255)
+    on_white = cv2.add(on_black, 255 - alpha)
+    faint = 32  # grey levels: less contrast than this on white, and more on black, is a drawing in white
+    return on_black if np.ptp(on_white) < faint < np.ptp(on_black) else on_white
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """An open binary file, or what behaves like one."""
+    """An open binary file, or an object that behaves like one."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes; all that are left without a size."""
+        """The next `size` bytes; all remaining ones without a size."""
         ...
 
 
 Source = str | Path | bytes | bytearray | memoryview | Stream | Image.Image | np.ndarray
-"""Whatever a picture may be given as."""
+"""The types that a picture may be given as."""
 
-Plugin = Callable[[Any, str], ImageFile]
-# The plugins are called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
-_PLUGINS: dict[bytes, Plugin] = {
+# Called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
+_PLUGINS: dict[bytes, type[ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,
@@ -49,7 +110,7 @@ _PLUGINS: dict[bytes, Plugin] = {
     b"BM": BmpImagePlugin.BmpImageFile,
 }
 _PDF_WITHIN = 1024
-"""Bytes within which a PDF's mark may stand, after what mailers and printers put before it."""
+"""Maximum offset of a PDF's signature: mailers and printers put bytes before it."""
 _EXIF_ORIENTATION = 0x0112
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: np.fliplr,
@@ -60,22 +121,22 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda page: np.rot90(page, 2).T,
     8: np.rot90,
 }
-"""What undoes each EXIF orientation."""
+"""The inverse of each EXIF orientation."""
 
 
-def open_pages(source: Source, *, limits: Limits = USUAL) -> Iterator[UInt8[np.ndarray, "height width"]]:
-    """The pages of a picture or document: one, or each of a PDF or a TIFF with many; read one at a time.
+def open_pages(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    """Yield the pages of a picture or document, grey with dark ink, one at a time.
 
-    A Pillow image gives the frame it stands at, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB
-    or (H, W, 4) RGBA. Documents are read by a process of their own, which ends with the iterator.
+    A Pillow image yields its current frame, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB or
+    (H, W, 4) RGBA. PDFs and multi-page TIFFs are decoded in a separate process, which ends with the iterator.
 
     Raises:
-        UnreadableImage: empty, truncated, locked with a password, or not a picture in one of the allowed formats.
-        ImageTooLarge: more pixels, or more pages, than `limits` allow; known before they are decoded.
+        UnreadableImage: empty, truncated, locked with a password, or not a picture in one of the supported formats.
+        ImageTooLarge: more pixels, or more pages, than `limits` allow; detected before decoding.
         ImageError: an array of another type or shape.
     """
     if isinstance(source, np.ndarray):
-        yield dark_on_light(grey_of_array(source))
+        yield normalise_polarity(grey_of_array(source))
     elif isinstance(source, Image.Image):
         yield _page(source, "the Pillow image", limits)
     else:
@@ -87,7 +148,7 @@ def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.nd
     start = file.tell()
     head = file.read(_PDF_WITHIN)
     file.seek(start)
-    plugin = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
+    plugin = _plugin_for(head)
     if plugin is None and b"%PDF-" in head:
         yield from _pages_of_document(file, "pdf", name, limits)
         return
@@ -99,18 +160,47 @@ def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.nd
         yield _page(picture, name, limits)
 
 
-def _pages_of_document(file: Any, kind: Kind, name: str, limits: Limits) -> Iterator[UInt8[np.ndarray, "height width"]]:
-    for frame in document_frames(file, kind=kind, name=name, limits=limits):
-        yield dark_on_light(grey_of_picture(frame))
+def _pages_of_document(
+    file: Any, format_: DocumentFormat, name: str, limits: Limits
+) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    for frame in document_frames(file, format_=format_, name=name, limits=limits):
+        yield normalise_polarity(grey_of_picture(frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Format ("PNG", "JPEG", "TIFF", "WEBP", "BMP" or "PDF") and number of pixels by a file's header.
+
+    `pixels` is 0 where the header does not tell: PDF, or a damaged file. Only TIFF and PDF may have several pages.
+    """
+
+    format: str
+    pixels: int
+
+
+def peek(content: bytes) -> Header | None:
+    """The header of a file, without decoding it; None for an unsupported format."""
+    plugin = _plugin_for(content)
+    if plugin is None:
+        return Header("PDF", 0) if b"%PDF-" in content[:_PDF_WITHIN] else None
+    try:
+        picture = plugin(BytesIO(content), "")
+    except Exception:  # Pillow's plugins raise nearly anything on broken files
+        return Header(str(plugin.format), 0)
+    return Header(str(plugin.format), picture.width * picture.height)
+
+
+def _plugin_for(head: bytes) -> type[ImageFile] | None:
+    return next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
 
 
 @contextmanager
 def _opened(source: str | Path | bytes | bytearray | memoryview | Stream) -> Iterator[tuple[Any, str]]:
-    """A seekable stream to read the picture from, and what to call it in an error."""
+    """A seekable stream with the picture, and its name for error messages."""
     if isinstance(source, bytes | bytearray | memoryview):
         yield BytesIO(source), f"the picture given as {len(source)} bytes"
     elif isinstance(source, str | Path):
-        with _file(Path(source)) as file:
+        with _open_file(Path(source)) as file:
             yield (file if file.seekable() else BytesIO(file.read())), str(source)
     elif isinstance(source, Stream):
         name = str(getattr(source, "name", "the picture given as a file object"))
@@ -123,20 +213,20 @@ def _opened(source: str | Path | bytes | bytearray | memoryview | Stream) -> Ite
         )
 
 
-def _file(path: Path) -> BufferedReader:
+def _open_file(path: Path) -> BufferedReader:
     try:
         return path.open("rb")
     except OSError as problem:
         raise UnreadableImage(f"{path}: cannot be opened: {problem.strerror}; check the path") from None
 
 
-def _recognise(file: Any, plugin: Plugin | None, head: bytes, name: str) -> ImageFile:
-    """The picture with its header read and nothing decoded."""
+def _recognise(file: Any, plugin: type[ImageFile] | None, head: bytes, name: str) -> ImageFile:
+    """The picture with its header parsed and nothing decoded."""
     if not head:
-        raise UnreadableImage(f"{name}: is empty; give a PDF or a {ALLOWED} picture")
+        raise UnreadableImage(f"{name}: is empty; give a PDF or a {SUPPORTED} picture")
     if plugin is None:
         raise UnreadableImage(
-            f"{name}: is not a PDF or a {ALLOWED} picture (it starts {head[:8]!r}); save it as one of these"
+            f"{name}: is not a PDF or a {SUPPORTED} picture (it starts {head[:8]!r}); save it as one of these"
         )
     with _named_errors(name):
         return plugin(file, name)
@@ -144,7 +234,7 @@ def _recognise(file: Any, plugin: Plugin | None, head: bytes, name: str) -> Imag
 
 @contextmanager
 def _named_errors(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises into our own errors: on broken files its plugins raise nearly anything."""
+    """Convert all of Pillow's errors into ours: on broken files its plugins raise nearly anything."""
     try:
         yield
     except ImageError:
@@ -160,19 +250,19 @@ def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, 
     limits.check_size(picture.size, mode=picture.mode, name=name)
     with _named_errors(name):
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            # Room for the pixels, made here: Pillow's plugin would measure it against its own limit, not ours.
+            # Allocated here: Pillow's plugin would check the size against its own limit, not ours.
             picture.im = Image.new(picture.mode, picture._tile_size).im
         elif isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB":
-            picture.draft("L", picture.size)  # takes the brightness as stored: twice as fast, and less memory
+            picture.draft("L", picture.size)  # decodes the stored luma only: twice as fast, less memory
         picture.load()
-        turn = _TURNS.get(_orientation(picture))
+        rotate = _TURNS.get(_orientation(picture))
         grey = grey_of_picture(picture)
-    return dark_on_light(np.ascontiguousarray(turn(grey)) if turn else grey)
+    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
 
 
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none, and for a TIFF, which Pillow itself has turned by now."""
+    """The EXIF orientation; 1 without any, and for a TIFF, which Pillow rotates itself."""
     try:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # damaged EXIF raises nearly anything, and the pixels are fine without it
+    except Exception:  # damaged EXIF raises nearly anything, and the pixels are usable without it
         return 1

@@ -1,7 +1,7 @@
-"""Documents (PDF, TIFF with many pages) -> their pages as Pillow images, one at a time, decoded by a child process.
+"""Decode documents (PDF, multi-page TIFF) in a child process, page by page.
 
-It knows how to start the child, what to allow it, how long to wait, and what its end means. What goes on inside the
-child is in `child.py`; what is made of the pages is told elsewhere.
+This is the parent's side: it starts the child with limits, waits with a deadline, and interprets how it ended. The
+child is `decoder_process.py`.
 """
 
 import json
@@ -22,30 +22,30 @@ from PIL import Image
 from handigit.errors import ImageTooLarge, UnreadableImage
 from handigit.images.limits import Limits
 
-Kind = Literal["pdf", "tiff"]
-ALLOWED: Final = "PNG, JPEG, TIFF, WebP or BMP"
-"""The pictures that can be given instead of a document."""
+DocumentFormat = Literal["pdf", "tiff"]
+SUPPORTED: Final = "PNG, JPEG, TIFF, WebP or BMP"
+"""The picture formats, which can be given instead of a document."""
 
-_CHILD: Final = Path(__file__).with_name("child.py")
-_CHILD_BYTES: Final = 512 * 2**20
-"""Address space for Python, the decoders and the fonts; resident is about a tenth of it."""
-_PIXEL_BYTES: Final = 12
-"""Address space for each pixel of the largest page: a scan in colour, its rendering, and copies on the way."""
-_LONGEST_LINE: Final = 4096
-_INSTEAD: Final = f"save it anew, or give its pages as {ALLOWED} pictures"
+_PROGRAM: Final = Path(__file__).with_name("decoder_process.py")
+_BASE_BYTES: Final = 512 * 2**20
+"""Address space for Python, the decoders and the fonts; about a tenth of it is resident."""
+_BYTES_PER_PIXEL: Final = 12
+"""Address space per pixel of the largest page: a scan in colour, its rendering, and intermediate copies."""
+_MAX_MESSAGE_BYTES: Final = 4096
+_ADVICE: Final = f"save it again, or give its pages as {SUPPORTED} pictures"
 
 
-def document_frames(file: Any, *, kind: Kind, name: str, limits: Limits) -> Iterator[Image.Image]:
-    """The pages of the document in a seekable binary file, which is read from where it stands.
+def document_frames(file: Any, *, format_: DocumentFormat, name: str, limits: Limits) -> Iterator[Image.Image]:
+    """Yield the pages of the document in a seekable binary file, read from its current position.
 
-    The child decodes one page ahead at most. It ends when the iterator is closed, and is killed when a page takes too
-    long; its limits on memory and processor time do not hold on Windows.
+    The child decodes at most one page ahead. It ends when the iterator is closed, and is killed when a page takes too
+    long; its limits on memory and processor time do not apply on Windows.
 
     Raises:
-        UnreadableImage: damaged, locked with a password, or what breaks the decoder or takes it too long.
-        ImageTooLarge: more pages than `limits` allow, or a page with more pixels; that page was not taken.
+        UnreadableImage: damaged, locked with a password, or it crashes the decoder or takes too long.
+        ImageTooLarge: more pages than `limits` allow, or a page with more pixels; that page is not decoded.
     """
-    with _standard_input(file) as stdin, _child(stdin, kind, limits) as child:
+    with _standard_input(file) as stdin, _start_decoder(stdin, format_, limits) as child:
         for number in count(1):
             with _deadline(child, limits.page_seconds) as late:
                 frame = _next_frame(child, late, name=name, number=number, limits=limits)
@@ -56,7 +56,7 @@ def document_frames(file: Any, *, kind: Kind, name: str, limits: Limits) -> Iter
 
 @contextmanager
 def _standard_input(file: Any) -> Iterator[Any]:
-    """A file of the operating system with the document from its start: the file itself, or a temporary copy."""
+    """A file with a descriptor that contains the document from its start: the file itself, or a temporary copy."""
     if isinstance(file, BufferedReader) and file.tell() == 0:
         yield file
         return
@@ -67,18 +67,18 @@ def _standard_input(file: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _child(stdin: Any, kind: Kind, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
-    """The decoding process, at work; killed at the end, whatever state it is in."""
+def _start_decoder(stdin: Any, format_: DocumentFormat, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
+    """The running decoder process; killed at the end, whatever its state."""
     largest = max(limits.max_grey_mpx, limits.max_colour_mpx) * 1e6
-    order = {
-        "kind": kind,
+    request = {
+        "format": format_,
         "dpi": limits.page_dpi,
         "max_pages": limits.max_pages,
         "page_seconds": limits.page_seconds,
-        "memory_bytes": _CHILD_BYTES + _PIXEL_BYTES * largest,
+        "memory_bytes": _BASE_BYTES + _BYTES_PER_PIXEL * largest,
     }
-    # By its path and not as a module, because that would import the whole package: a quarter of a second.
-    command = [sys.executable, "-I", "-B", str(_CHILD), json.dumps(order)]
+    # By path: run as a module it would import the whole package, which takes a quarter of a second.
+    command = [sys.executable, "-I", "-B", str(_PROGRAM), json.dumps(request)]
     with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         try:
             yield child
@@ -88,7 +88,7 @@ def _child(stdin: Any, kind: Kind, limits: Limits) -> Iterator[subprocess.Popen[
 
 @contextmanager
 def _deadline(child: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]:
-    """Kill the child if the work inside takes longer; the event says that it did."""
+    """Kill the child if the block takes longer than `seconds`; the event is then set."""
     late = Event()
 
     def end() -> None:
@@ -106,68 +106,68 @@ def _deadline(child: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]
 def _next_frame(
     child: subprocess.Popen[bytes], late: Event, *, name: str, number: int, limits: Limits
 ) -> Image.Image | None:
-    """What the child says next: a page, or None after the last."""
+    """The next page, or None after the last."""
     assert child.stdout is not None
     page = f"{name}, page {number}"
     try:
-        header = _told(child.stdout)
+        header = _next_message(child.stdout)
         if "end" in header:
             return None
         size = int(header["width"]), int(header["height"])
         limits.check_size(size, mode=str(header["mode"]), name=page)
-        length = int(_told(child.stdout)["bytes"])
+        length = int(_next_message(child.stdout)["bytes"])
         pixels = child.stdout.read(min(length, 4 * size[0] * size[1]))
         return Image.frombuffer(str(header["mode"]), size, pixels)
     except _Problem as problem:
         raise problem.as_error(name, page, limits) from None
-    except (ValueError, KeyError):  # cut short, or no answer at all: the child is dead or out of its mind
+    except (ValueError, KeyError):  # a truncated message, or none: the child is dead
         if late.is_set():
             raise _too_slow(page, limits) from None
         raise UnreadableImage(
-            f"{page}: ended the process that decoded it (status {_status(child)}); it is damaged, made to do harm, or "
-            f"needs too much memory: {_INSTEAD}"
+            f"{page}: crashed its decoder (status {_status(child)}); it is damaged, malicious, or "
+            f"needs too much memory: {_ADVICE}"
         ) from None
 
 
 class _Problem(Exception):
-    """What the child refuses, in its words."""
+    """A problem reported by the child: `word` is one of its keywords."""
 
     def __init__(self, word: str, detail: str) -> None:
         super().__init__(detail)
         self.word = word
 
     def as_error(self, name: str, page: str, limits: Limits) -> UnreadableImage | ImageTooLarge:
-        """The same for the user."""
+        """The error for the user."""
         if self.word == "password":
             return UnreadableImage(f"{name}: is locked with a password; save it without one, and give that")
         if self.word == "pages":
             return ImageTooLarge(
-                f"{name}: has more than the {limits.max_pages} pages allowed; split it, or raise HANDIGIT_MAX_PAGES"
+                f"{name}: has more than the {limits.max_pages} pages allowed; split it, or raise the limit max_pages"
             )
         if self.word == "memory":
-            return ImageTooLarge(f"{page}: needs more memory than a page may take; scale it down")
-        return UnreadableImage(f"{page}: is truncated or damaged ({self}); {_INSTEAD}")
+            return ImageTooLarge(f"{page}: needs more memory than allowed for a page; scale it down")
+        return UnreadableImage(f"{page}: is truncated or damaged ({self}); {_ADVICE}")
 
 
-def _told(stdout: Any) -> dict[str, Any]:
-    """The child's next line.
+def _next_message(stdout: Any) -> dict[str, Any]:
+    """The child's next message.
 
     Raises:
-        ValueError: no whole line of JSON.
-        _Problem: the child refuses the document.
+        ValueError: not a complete JSON object.
+        _Problem: the child rejects the document.
     """
-    said = json.loads(stdout.readline(_LONGEST_LINE))
-    if not isinstance(said, dict):
-        raise ValueError(f"the child said {said!r}, which is no object")
-    if "problem" in said:
-        raise _Problem(str(said["problem"]), str(said.get("detail", "")))
-    return said
+    message = json.loads(stdout.readline(_MAX_MESSAGE_BYTES))
+    if not isinstance(message, dict):
+        raise ValueError(f"the child sent {message!r}, which is not an object")
+    if "problem" in message:
+        raise _Problem(str(message["problem"]), str(message.get("detail", "")))
+    return message
 
 
 def _too_slow(page: str, limits: Limits) -> UnreadableImage:
     return UnreadableImage(
-        f"{page}: took more than {limits.page_seconds:g} s to decode; it may be made to hang: {_INSTEAD}, or raise "
-        "HANDIGIT_PAGE_SECONDS"
+        f"{page}: took more than {limits.page_seconds:g} s to decode; it may be malicious: {_ADVICE}, or raise the "
+        "limit page_seconds"
     )
 
 

@@ -1,7 +1,7 @@
 """Ink -> glyph: the only definition of the 28x28 picture that digit models see.
 
-As MNIST was made (LeCun et al. 1998): the ink box scaled so that its longer side has 20 px, keeping its proportions,
-and moved by whole pixels so that the centre of mass lies at the centre of the field.
+As in MNIST (LeCun et al. 1998): the ink box is scaled so that its longer side has 20 px, with its proportions kept, and
+moved by whole pixels so that the centre of mass is at the centre of the field.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from handigit.images.background import downscale, estimate_background, polarity_is_doubtful
 from handigit.images.ink import Ink, find_ink
-from handigit.images.paper import reduced, shade
 from handigit.records import Box
 
 FIELD_PX: Final = 28
 INK_PX: Final = 20
 _CENTRE: Final = FIELD_PX / 2
-"""Index of the pixel on which MNIST puts the centre of mass: its training images lie within half a pixel of it."""
+"""Pixel index of MNIST's centre of mass: that of its training images is within half a pixel of it."""
 _WORK_PX: Final = 512
-"""Longer side at which a larger page is searched."""
-
-
+"""Longer side to which a larger page is reduced for the search."""
 _PEN_PX: Final = 1.8
-"""Least width of a stroke in a glyph. MNIST training digits drawn anew with a thin pen (1 to 4 % of their height) were
+"""Minimum width of a stroke in a glyph. MNIST training digits redrawn with a thin pen (1 to 4 % of their height) were
 read right in 98.3 % with it and in 96.0 % without; 1.2 and 2.2 were no better."""
 _EDGE: Final = 0.3
 """Strength at which a widened stroke ends."""
 _CLEAR_PX: Final = 48
-"""Longer side of a digit on the reduced page below which it is looked at again at full size."""
+"""Longer side of a digit on the reduced page below which it is searched again at full size."""
+_MAX_FRAMED_PX: Final = INK_PX + 2
+"""Longer side of a digit in a 28x28 frame: 20 px as in MNIST, and a blur."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,48 +40,86 @@ class FoundDigit:
     box: Box
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """The ways to see a picture: `found`, the digit cut out, None without ink; `frame`, a picture of a glyph's size."""
+
+    found: FoundDigit | None
+    frame: UInt8[np.ndarray, "28 28"] | None
+
+    @property
+    def oversized(self) -> bool:
+        """Whether the digit cut out of a frame is larger than digits in frames are, and so perhaps not all digit."""
+        box = self.found.box if self.found and self.frame is not None else None
+        return box is not None and max(box.width, box.height) > _MAX_FRAMED_PX
+
+    def others(self) -> tuple[Float32[np.ndarray, "28 28"], ...]:
+        """The frame as a glyph, also inverted where its polarity is doubtful; none for a blank one.
+
+        Each is stretched from its faintest to its strongest shade, so that brightness and contrast do not matter.
+        """
+        if self.frame is None or not np.ptp(self.frame):
+            return ()
+        light = self.frame.astype(np.float32) - self.frame.min()
+        light /= light.max()
+        return (1 - light, light) if polarity_is_doubtful(self.frame) else (1 - light,)
+
+
+def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
+    """The ways to see a page of one digit, ink dark on light."""
+    return Views(find_digit(page), page if page.shape == (FIELD_PX, FIELD_PX) else None)
+
+
 def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
-    """The digit on a page that holds one, ink dark on light; None for a page without ink."""
-    small = reduced(page, _WORK_PX)
-    shaded = shade(small)
-    ink = find_ink(shaded) if shaded else None
+    """The digit on a page of one, ink dark on light; None for a page without ink."""
+    small = downscale(page, _WORK_PX)
+    background = estimate_background(small)
+    ink = find_ink(background) if background else None
     if ink is None:
         return None
     scale = page.shape[1] / small.shape[1]
-    box = _scaled(ink.box, scale, page.shape)
-    if scale > 1 and max(ink.box.width, ink.box.height) < _CLEAR_PX and (closer := _looked_at_closer(page, box)):
+    box = _scale_box(ink.box, scale, page.shape)
+    if scale > 1 and max(ink.box.width, ink.box.height) < _CLEAR_PX and (closer := _find_at_full_size(page, box)):
         return closer
-    return FoundDigit(normalised(ink), box)
+    return FoundDigit(normalise(ink), box)
 
 
-def _looked_at_closer(page: UInt8[np.ndarray, "height width"], box: Box) -> FoundDigit | None:
-    """The digit in that box of a large page, seen at full size."""
+def _find_at_full_size(page: UInt8[np.ndarray, "height width"], box: Box) -> FoundDigit | None:
+    """The digit in that box of a large page, searched at full size."""
     margin = max(box.width, box.height) // 2
     left, top = max(box.left - margin, 0), max(box.top - margin, 0)
-    found = find_digit(page[top : box.bottom + margin, left : box.right + margin])
-    if found is None:
-        return None
-    inner = found.box
-    return FoundDigit(found.glyph, Box(inner.left + left, inner.top + top, inner.right + left, inner.bottom + top))
+    digit = find_digit(page[top : box.bottom + margin, left : box.right + margin])
+    return FoundDigit(digit.glyph, digit.box.moved(left, top)) if digit else None
 
 
-def normalised(ink: Ink) -> Float32[np.ndarray, "28 28"]:
-    """The ink scaled and centred, a thin pen's strokes made as wide as those of MNIST's thinnest."""
-    ink = _thickened(ink)
+def _scale_box(box: Box, scale: float, shape: tuple[int, ...]) -> Box:
+    """The box on the page that was reduced by `scale`, clipped to it."""
+    height, width = shape
+    return Box(
+        left=min(int(box.left * scale), width - 1),
+        top=min(int(box.top * scale), height - 1),
+        right=min(round(np.ceil(box.right * scale)), width),
+        bottom=min(round(np.ceil(box.bottom * scale)), height),
+    )
+
+
+def normalise(ink: Ink) -> Float32[np.ndarray, "28 28"]:
+    """The ink scaled and centred as in MNIST, thin strokes widened to those of MNIST's thinnest pens."""
+    ink = _thicken(ink)
     box = ink.box
     cut = ink.strength[box.top : box.bottom, box.left : box.right]
     scale = INK_PX / max(box.width, box.height)
     if scale != 1:
         size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        cut = np.minimum(cv2.resize(cut, size, interpolation=how), 1)
-    return _centred(cut)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        cut = np.minimum(cv2.resize(cut, size, interpolation=interpolation), 1)
+    return _centre(cut)
 
 
-def _thickened(ink: Ink) -> Ink:
-    """The ink as a wider pen would have left it, if its strokes would be less than `_PEN_PX` wide in the glyph.
+def _thicken(ink: Ink) -> Ink:
+    """The ink of a wider pen, if its strokes would be narrower than `_PEN_PX` in the glyph.
 
-    Area averaging makes a thin stroke faint, and models trained on MNIST know no faint strokes.
+    Area averaging makes a thin stroke faint, and models trained on MNIST have seen no faint strokes.
     """
     scale = INK_PX / max(ink.box.width, ink.box.height)
     if scale >= 1:
@@ -98,7 +136,7 @@ def _thickened(ink: Ink) -> Ink:
     return Ink(wider, Box(left, top, left + width, top + height))
 
 
-def _centred(cut: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "28 28"]:
+def _centre(cut: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "28 28"]:
     """The cut-out on an empty field, its centre of mass at the centre."""
     height, width = cut.shape
     corner = np.zeros((FIELD_PX, FIELD_PX), np.float32)
@@ -110,14 +148,3 @@ def _centred(cut: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "2
     field = np.zeros_like(corner)
     field[top : top + height, left : left + width] = cut
     return field
-
-
-def _scaled(box: Box, scale: float, shape: tuple[int, ...]) -> Box:
-    """The box on the page that was reduced by `scale`, not reaching outside it."""
-    height, width = shape
-    return Box(
-        left=min(int(box.left * scale), width - 1),
-        top=min(int(box.top * scale), height - 1),
-        right=min(round(np.ceil(box.right * scale)), width),
-        bottom=min(round(np.ceil(box.bottom * scale)), height),
-    )

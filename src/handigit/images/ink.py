@@ -1,7 +1,4 @@
-"""Which pixels of a page are the ink of its digit, and how strong it is there.
-
-It knows how strokes differ from noise, specks, table edges and stray marks; it does not know digits by their shape.
-"""
+"""The ink of the digit on a page and its strength, apart from noise, specks, table edges and stray marks."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,28 +7,28 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from handigit.images.paper import Shade
-from handigit.images.ruling import without_lines
+from handigit.images.background import Background
+from handigit.images.rules import remove_rules
 from handigit.records import Box
 
-_LEAST_DARKNESS: Final = 0.08
-"""Ink paler than this against its paper is taken for paper."""
+_MIN_DARKNESS: Final = 0.08
+"""Minimum darkness of ink against its paper."""
 _NOISE_MARGIN: Final = 6.0
-"""Ink must stand out by so many standard deviations of the paper."""
-_PEN_SHARE: Final = 0.3
-"""Share of the pen's darkness at which its stroke ends: half would be the true edge, less keeps thin strokes whole."""
-_LEAST_EVIDENCE: Final = 6.0
-"""Deviations of the paper nearby by which a digit's mean darkness must exceed it."""
-_LEAST_PX: Final = 4
-"""Longer side of the smallest digit; less is dust in any picture."""
+"""Minimum darkness of ink in standard deviations of the paper."""
+_PEN_FRACTION: Final = 0.3
+"""Fraction of the pen's darkness at which a stroke ends; 0.5 would be its true edge, less keeps thin strokes whole."""
+_MIN_EVIDENCE: Final = 6.0
+"""Minimum of the digit's mean darkness in deviations of the paper nearby."""
+_MIN_DIGIT_PX: Final = 4
+"""Longer side of the smallest digit."""
 _SPECK: Final = 0.012
-"""Share of the page's longer side below which a mark is dust."""
-_MOST_ALIKE: Final = 12
-"""More large parts than this of like weight are a printed pattern, not strokes of a digit."""
+"""Fraction of the page's longer side below which a mark is dust."""
+_MAX_SIMILAR: Final = 12
+"""More large parts of similar weight are a printed pattern, not strokes of a digit."""
 _FRAMES_TRIED: Final = 4
-"""So many of the largest components may be frames."""
-_LINE_SHARE: Final = 0.5
-"""Lines are looked for at this share of the level for ink: thinner than a pixel, they are dark only here and there."""
+"""Number of the largest components that are tested for being frames."""
+_RULE_FRACTION: Final = 0.5
+"""Rules are searched at this fraction of the level for ink: thinner than a pixel, they are paler."""
 _SMALL_PX: Final = 64
 """Longer side up to which a picture is a crop of one character, whose strokes may run along its edges."""
 
@@ -44,29 +41,29 @@ class Ink:
     box: Box
 
 
-def find_ink(shade: Shade) -> Ink | None:
-    """The ink of the most likely digit; None where nothing stands out from the paper."""
-    pen = _pen_darkness(shade)
+def find_ink(background: Background) -> Ink | None:
+    """The ink of the most likely digit; None where nothing differs from the paper."""
+    pen = _pen_darkness(background)
     if pen is None:
         return None
-    level = max(_PEN_SHARE * pen, min(_NOISE_MARGIN * shade.noise, 0.7 * pen))
-    inked = (shade.darkness > level).view(np.uint8)
-    chosen = _digit_of(without_lines(inked, shade.darkness, faint=_LINE_SHARE * level))
-    if chosen is None:
+    level = max(_PEN_FRACTION * pen, min(_NOISE_MARGIN * background.noise, 0.7 * pen))
+    inked = (background.darkness > level).view(np.uint8)
+    selected = _digit_of(remove_rules(inked, background.darkness, faint=_RULE_FRACTION * level))
+    if selected is None:
         return None
-    digit, box = chosen
-    if max(inked.shape) > _SMALL_PX and _evidence(shade, inked, digit, box) < _LEAST_EVIDENCE:
+    digit, box = selected
+    if max(inked.shape) > _SMALL_PX and _evidence(background, inked, digit, box) < _MIN_EVIDENCE:
         return None
     near = cv2.dilate(digit, np.ones((3, 3), np.uint8))
-    return Ink(np.minimum(shade.darkness * near * np.float32(1 / pen), 1), box)
+    return Ink(np.minimum(background.darkness * near * np.float32(1 / pen), 1), box)
 
 
 def _evidence(
-    shade: Shade, inked: UInt8[np.ndarray, "height width"], digit: UInt8[np.ndarray, "height width"], box: Box
+    background: Background, inked: UInt8[np.ndarray, "height width"], digit: UInt8[np.ndarray, "height width"], box: Box
 ) -> float:
-    """How far the ink stands out from the paper around it, in that paper's own deviations; 0 where it is no paper.
+    """Contrast of the ink with the paper around it, in that paper's deviations; 0 where it is not on paper.
 
-    Above 15 for every pen, pencil and paper tried; below 6 for grains of noise and slopes of light. What has much
+    Above 15 for every pen, pencil and paper tried; below 6 for grains of noise and slopes of light. A part with much
     of its own brightness beside it is the rim of a table or a shadow.
     """
     margin = max(4, (box.width + box.height) // 8)
@@ -74,20 +71,20 @@ def _evidence(
     bare = cv2.dilate(inked[around], np.ones((5, 5), np.uint8)) == 0
     if not bare.any():
         return np.inf
-    beside = shade.page[around][bare]
-    ink = cv2.mean(shade.page, digit)[0]
+    beside = background.page[around][bare]
+    ink = cv2.mean(background.page, digit)[0]
     if np.mean(beside < ink + 0.15 * (float(np.max(beside)) - ink)) > 0.25:
         return 0
-    darkness = shade.darkness[around][bare]
+    darkness = background.darkness[around][bare]
     paper = float(np.median(darkness))
     deviation = float(np.median(np.abs(darkness - paper))) / 0.674
-    return (float(cv2.mean(shade.darkness, digit)[0]) - paper) / (deviation + 0.004)
+    return (float(cv2.mean(background.darkness, digit)[0]) - paper) / (deviation + 0.004)
 
 
-def _pen_darkness(shade: Shade) -> float | None:
-    """How dark the pen is at its full width; None for bare paper."""
-    floor = max(_LEAST_DARKNESS, _NOISE_MARGIN * shade.noise)
-    inked = shade.darkness[shade.darkness > floor]
+def _pen_darkness(background: Background) -> float | None:
+    """The darkness of the pen at its full width; None for bare paper."""
+    floor = max(_MIN_DARKNESS, _NOISE_MARGIN * background.noise)
+    inked = background.darkness[background.darkness > floor]
     if not inked.size:
         return None
     rank = int(0.9 * (inked.size - 1))
@@ -102,36 +99,36 @@ def _digit_of(mask: UInt8[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray
     parts = stats[1:]
     if count == 2 and max(mask.shape) <= _SMALL_PX:
         left, top, width, height, _ = parts[0].tolist()
-        return (mask, Box(left, top, left + width, top + height)) if max(width, height) >= _LEAST_PX else None
-    kept = _chosen(parts, labels)
-    if not kept.any():
+        return (mask, Box(left, top, left + width, top + height)) if max(width, height) >= _MIN_DIGIT_PX else None
+    selected = _select_parts(parts, labels)
+    if not selected.any():
         return None
-    boxes = parts[kept]
+    boxes = parts[selected]
     left, top = int(boxes[:, 0].min()), int(boxes[:, 1].min())
     right = int((boxes[:, 0] + boxes[:, 2]).max())
     bottom = int((boxes[:, 1] + boxes[:, 3]).max())
-    digit = mask if kept.all() else np.append(np.uint8(0), kept.astype(np.uint8))[labels]
+    digit = mask if selected.all() else np.append(np.uint8(0), selected.astype(np.uint8))[labels]
     return digit, Box(left, top, right, bottom)
 
 
-def _chosen(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
-    """Which components are the digit: the weightiest away from the edges, with its neighbours; none if all is dust."""
+def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
+    """The components of the digit: the heaviest one away from the edges and its neighbours; none if all are dust."""
     height, width = labels.shape
     side = np.maximum(parts[:, 2], parts[:, 3])
     weight = parts[:, 4].astype(np.float64)
-    usable: np.ndarray = side >= max(_LEAST_PX, _SPECK * max(height, width))
+    usable: np.ndarray = side >= max(_MIN_DIGIT_PX, _SPECK * max(height, width))
     inside = ~_is_frame(parts, labels)
     if max(height, width) > _SMALL_PX:
         inside &= ~_hugs_edge(parts, labels)
         middle = parts[:, :2] + parts[:, 2:4] / 2
-        off = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
-        weight = weight * np.exp(-2 * off.sum(axis=1))
+        offset = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
+        weight = weight * np.exp(-2 * offset.sum(axis=1))
     usable &= inside
     if not usable.any():
         return usable
     weight = np.where(usable, weight, 0)
     main = int(np.argmax(weight))
-    if np.count_nonzero(weight > 0.5 * weight[main]) > _MOST_ALIKE:
+    if np.count_nonzero(weight > 0.5 * weight[main]) > _MAX_SIMILAR:
         return np.zeros_like(usable)
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
     usable &= inside & _neighbours(parts, main, reach=1.0 if max(height, width) <= _SMALL_PX else 0.5)
@@ -144,23 +141,23 @@ def _is_frame(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height
     near, far = parts[:, :2], parts[:, :2] + parts[:, 2:4]
     side = parts[:, 2:4].max(axis=1)
     for number in np.argsort(-side)[:_FRAMES_TRIED]:
-        within = (near > near[number]).all(axis=1) & (far < far[number]).all(axis=1)
-        if (within & (side > 0.35 * side[number])).any():
+        inside = (near > near[number]).all(axis=1) & (far < far[number]).all(axis=1)
+        if (inside & (side > 0.35 * side[number])).any():
             left, top, width, height, _ = parts[number].tolist()
             outline = labels[top : top + height, left : left + width] == number + 1
             band_x, band_y = max(width // 8, 2), max(height // 8, 2)
             rows, columns = (outline[:band_y], outline[-band_y:]), (outline[:, :band_x], outline[:, -band_x:])
             covered = [band.any(axis=0).mean() for band in rows] + [band.any(axis=1).mean() for band in columns]
-            frames[number] = sum(share > 0.8 for share in covered) >= 3
+            frames[number] = sum(fraction > 0.8 for fraction in covered) >= 3
     return frames
 
 
 def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
-    """Components that lie along the picture's edge, as tables and cut-off neighbours do; strokes only run into it."""
+    """Components along the picture's edge, such as tables and cut-off neighbours; strokes only run into it."""
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     touching = np.bincount(edge, minlength=len(parts) + 1)[1:]
     hugging: np.ndarray = touching > 0.4 * np.maximum(parts[:, 2], parts[:, 3])
-    if hugging.all():  # perhaps a digit cut out along its outline; but a table runs along more of the edge
+    if hugging.all():  # perhaps a digit cut out along its outline; but a table covers more of the edge
         height, width = labels.shape
         whole = (parts[:, 2] > 0.7 * width) & (parts[:, 3] > 0.7 * height)
         hugging &= ~(whole & (touching < 0.7 * (height + width)))
@@ -170,8 +167,8 @@ def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "heigh
 def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:
     """The components near enough to the main one to be strokes of the same digit.
 
-    A large one may lie as far off as `reach` times the main one's longer side: farther in a crop of one character,
-    where a 5's bar may float high above the rest, than on a page, where it may be another's.
+    A large one may be up to `reach` times the main one's longer side away: farther in a crop of one character,
+    where a 5's bar may float high above the rest, than on a page, where it may belong to another.
     """
     near, far = parts[:, :2], parts[:, :2] + parts[:, 2:4]
     gap = np.maximum(np.maximum(near - far[main], near[main] - far), 0).max(axis=1)

@@ -1,7 +1,4 @@
-"""How much one picture or document may ask of us.
-
-It knows the figures and how to say that one is exceeded, not how pictures are decoded.
-"""
+"""Limits on the size of pictures and documents."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +10,10 @@ _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L",
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest pictures that are decoded, in millions of pixels, and what a document may be.
+    """The largest pictures that are decoded, in millions of pixels, and limits for documents.
 
-    `max_pages`: of a PDF, or of a TIFF with many; `page_dpi`: dots an inch at which PDF pages are rendered (an A4 page
-    has 3.9 Mpx at 200); `page_seconds`: how long the decoding of one page of a document may take.
+    `max_pages`: maximum number of pages of a PDF or TIFF. `page_dpi`: resolution at which PDF pages are rendered (an
+    A4 page has 3.9 Mpx at 200). `page_seconds`: maximum time to decode one page of a document.
     """
 
     max_grey_mpx: float = 100
@@ -26,10 +23,10 @@ class Limits:
     page_seconds: float = 30
 
     def check_size(self, size: tuple[int, int], *, mode: str, name: str) -> None:
-        """Refuse a picture by its (width, height) and Pillow's mode.
+        """Check a picture's (width, height), given Pillow's mode.
 
         Raises:
-            ImageTooLarge: more pixels than are allowed.
+            ImageTooLarge: more pixels than allowed.
         """
         kind = "grey" if mode in _GREY_MODES else "colour"
         allowed = self.max_grey_mpx if kind == "grey" else self.max_colour_mpx
@@ -37,8 +34,8 @@ class Limits:
         if width * height > allowed * 1e6:
             raise ImageTooLarge(
                 f"{name}: {width} x {height} = {width * height / 1e6:.1f} Mpx is more than the {allowed:g} Mpx allowed "
-                f"for {kind} pictures; scale it down, or raise HANDIGIT_MAX_{kind.upper()}_MPX"
+                f"for {kind} pictures; scale it down, or raise the limit max_{kind}_mpx"
             )
 
 
-USUAL: Final = Limits()
+DEFAULT_LIMITS: Final = Limits()

@@ -1,8 +1,7 @@
-"""Every architecture, by name: those that read glyphs, and those that read lines.
+"""Every architecture by name: `build("cnn")` is a network with random weights.
 
-Digit models take glyphs `(n, 1, 28, 28)` and answer with `(n, 10)` logits; number models take lines
-`(n, 1, 32, width)` and answer with `(n, frames, characters + 1)`. This room knows nothing of data, training or files:
-`build("cnn")` is a fresh network with random weights.
+Digit models map glyphs `(n, 1, 28, 28)` to logits `(n, 10)`; number models map lines `(n, 1, 32, width)` to logits
+`(n, frames, characters + 1)`.
 """
 
 from collections.abc import Callable
@@ -16,14 +15,11 @@ from handigit.models.convdense import ConvDense
 from handigit.models.cost import count_macs, count_parameters
 from handigit.models.dense import Dense
 from handigit.models.digitnet import DigitNet
-from handigit.models.digitnet2 import DigitNet2
-from handigit.models.digitnet2_large import DigitNet2Large
-from handigit.models.digitnet2_nano import DigitNet2Nano
+from handigit.models.digitnet2 import DigitNet2, DigitNet2Large, DigitNet2Nano
 from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
-from handigit.models.numbernet import NumberNet
-from handigit.models.numbernet2 import NumberNet2
+from handigit.models.numbernet import NumberNet, NumberNet2
 from handigit.models.resnet import ResNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
@@ -40,9 +36,9 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "fast": Fast,
 }
 NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet, "numbernet2": NumberNet2}
-"""Those that read lines."""
+"""Architectures that read lines."""
 GROWN_FROM: dict[str, str] = {"numbernet2": "numbernet"}
-"""Architectures that can begin with the weights of a smaller one, by `grow_from`."""
+"""Architectures that can start from the weights of a smaller one, by `grow_from`."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +52,10 @@ class Architecture:
 
 
 def build(name: str) -> nn.Module:
-    """A fresh network, its weights drawn from torch's global generator.
+    """A network with weights from torch's global generator.
 
     Raises:
-        ModelError: nothing answers to that name.
+        ModelError: an unknown name.
     """
     known = ARCHITECTURES | NUMBER_ARCHITECTURES
     if name not in known:
@@ -68,7 +64,7 @@ def build(name: str) -> nn.Module:
 
 
 def describe(name: str) -> Architecture:
-    """Size, cost and origin of an architecture, counted from a fresh network.
+    """Size, cost and source of an architecture, counted from a new network.
 
     Raises:
         ModelError: as `build`.

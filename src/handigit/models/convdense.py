@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class ConvDense(nn.Module):
-    """Conv 32 3x3, flatten, dense 128, dense 10; nearly all weights sit in the first dense layer."""
+    """Conv 32 3x3, flatten, dense 128, dense 10; nearly all weights are in the first dense layer."""
 
     PAPER = "the tutorials' shortest convolutional net"
 

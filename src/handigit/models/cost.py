@@ -1,16 +1,16 @@
-"""What a network costs: weights to store, and multiply-accumulates to read one glyph or line."""
+"""Cost of a network: number of weights, and multiply-accumulates per glyph or line."""
 
 import torch
 from torch import Tensor, nn
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable numbers; batch-norm's running statistics are not among them."""
+    """Number of weights, without batch norm's running statistics."""
     return sum(weight.numel() for weight in model.parameters())
 
 
 def count_macs(model: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> int:
-    """Multiply-accumulates of convolutions and dense layers for one input; the rest is small beside them."""
+    """Multiply-accumulates of convolutions and dense layers for one input; the rest is negligible."""
     total = 0
 
     def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:

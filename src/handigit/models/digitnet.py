@@ -1,4 +1,4 @@
-"""Ours: early down-sampling by a wide first convolution, then residual blocks where they are cheap; 187,242 weights."""
+"""DigitNet: early down-sampling by a wide first convolution, then residual blocks; 187,242 weights."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from handigit.models.blocks import Residual, conv_bn
 class DigitNet(nn.Module):
     """A 5x5 stride-2 stem, then 32, 64, 128 channels at 14, 7, 4 pixels.
 
-    Most of a small net's time goes into its first maps, so those are halved at once; a 5x5 kernel keeps what a 3x3
-    would lose there.
+    Most of a small network's time is spent on its first maps, so they are halved at once; a 5x5 kernel keeps detail
+    that a 3x3 would lose.
     """
 
     PAPER = "ours; residual blocks after He et al. 2016"

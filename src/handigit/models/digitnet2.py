@@ -1,4 +1,4 @@
-"""Ours, the second generation: a thin first layer at full resolution, then halved thrice; 195,066 weights."""
+"""DigitNet, second generation: a thin first layer at full resolution, then halved three times; 195,066 weights."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from handigit.models.blocks import Residual, conv_bn
 class DigitNet2(nn.Module):
     """A 3x3 stem at 28 pixels, then stages that halve the maps and refine them by residual blocks.
 
-    Beside the first generation's 5x5 stem with stride 2, the thin full-resolution layer costs a tenth more and reads
-    better. The last maps keep their places (2x2 or 3x3): where a stroke ends tells digits apart.
+    The thin full-resolution layer costs a tenth more than the first generation's 5x5 stem with stride 2, and is more
+    accurate. The last maps keep 2x2 or 3x3 positions: the position of a stroke's end distinguishes digits.
     """
 
     PAPER = "ours; residual blocks after He et al. 2016"
@@ -21,7 +21,7 @@ class DigitNet2(nn.Module):
         layers: list[nn.Module] = [conv_bn(1, widths[0]), nn.ReLU()]
         for width, wider, depth in zip(widths, widths[1:], blocks, strict=False):
             layers += [conv_bn(width, wider, stride=2), nn.ReLU(), *(Residual(wider) for _ in range(depth))]
-        side = {2: 3, 3: 2}[len(blocks)]  # 28 px halved so often, and once more by the pooling
+        side = {2: 3, 3: 2}[len(blocks)]  # 28 px halved by each stage and by the pooling
         layers += [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(widths[-1] * side * side, 10)]
         self.layers = nn.Sequential(*layers)
 
@@ -29,3 +29,17 @@ class DigitNet2(nn.Module):
         """Logits of the ten digits."""
         logits: Tensor = self.layers(glyphs)
         return logits
+
+
+class DigitNet2Large(DigitNet2):
+    """Twice the residual blocks of `DigitNet2`, and one more on the smallest maps; 583,034 weights."""
+
+    def __init__(self) -> None:
+        super().__init__(blocks=(2, 2, 1))
+
+
+class DigitNet2Nano(DigitNet2):
+    """Half the widths of `DigitNet2`, and one stage less; 32,066 weights."""
+
+    def __init__(self) -> None:
+        super().__init__(widths=(8, 16, 32), blocks=(1, 1))

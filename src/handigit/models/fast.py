@@ -1,4 +1,4 @@
-"""Ours for fast training: a first layer that needs none, then three that do; 154,458 weights, 784 of them fixed."""
+"""A network for fast training: a fixed first layer, then three trained ones; 154,458 weights, 784 of them fixed."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from handigit.models.blocks import conv_bn
 
-_BORDER_PX = 2  # MNIST's ink is 20 px long and centred by mass: what lies further out costs more than it tells
+_BORDER_PX = 2  # MNIST's ink is 20 px long and centred by mass: the border costs time and holds little
 _DIRECTIONS = 8
 _SIGMA_PX = 1.3
 
@@ -16,8 +16,8 @@ _SIGMA_PX = 1.3
 class Fast(nn.Module):
     """Fixed filters for edges and lines at stride 2, one learnt convolution at stride 2, dense 128.
 
-    What a first layer learns is known beforehand, so it is given: no gradient has to reach the largest maps, which is
-    where a small net's training spends its time.
+    First layers learn oriented filters anyway, so these are fixed: no gradient has to reach the largest maps, where a
+    small network spends most of its training time.
     """
 
     PAPER = "ours; fixed oriented filters after Freeman & Adelson 1991, The design and use of steerable filters"
@@ -41,10 +41,10 @@ class Fast(nn.Module):
 
 
 def oriented_filters(directions: int, *, side: int, sigma: float) -> Float[Tensor, "filters 1 side side"]:
-    """Edges in every direction, then bright and dark lines in every orientation: two filters a direction, of norm 1.
+    """Edges in every direction, then bright and dark lines in every orientation: two filters per direction, of norm 1.
 
-    They are the first and second derivatives of a Gaussian of `sigma` px. An edge seen from the other side is its own
-    negative; a line is not, so its negative stands for the second half of the directions.
+    They are first and second derivatives of a Gaussian of `sigma` px. The opposite direction gives an edge's negative;
+    a line is symmetric, so the second half of the directions gets its negative.
     """
     at = torch.arange(side) - (side - 1) / 2
     angles = torch.arange(directions)[:, None, None] * (2 * math.pi / directions)

@@ -1,4 +1,4 @@
-"""LeNet-5 as people build it today: ReLU, max-pooling, a plain output layer; 61,706 weights."""
+"""LeNet-5 in its usual modern form: ReLU, max-pooling, a plain output layer; 61,706 weights."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

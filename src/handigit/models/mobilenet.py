@@ -14,7 +14,7 @@ def separable(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
 
 
 class MobileNet(nn.Module):
-    """The first MobileNet's blocks in a size that fits 28x28 pixels."""
+    """MobileNet's blocks, scaled to 28x28 pixels."""
 
     PAPER = "Howard et al. 2017, MobileNets: efficient convolutional neural networks"
 

@@ -1,51 +1,51 @@
-"""Pictures in, digits and numbers out: the reading half's public face.
-
-It joins the other rooms (pages, views and lines, the engines, beliefs, decoding, confidence) and keeps the order; it
-knows nothing of formats, strokes or networks.
-"""
+"""The public reader: pictures in, digits and numbers out."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.errors import ModelError
+from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
-from handigit.images.upright import upright
-from handigit.read.ahead import Ready, prepared_ahead
-from handigit.read.belief import Belief, beliefs
-from handigit.read.confidence import outcome
-from handigit.read.decode import constraint
-from handigit.read.engine import BATCH, Engine
-from handigit.read.line_engine import LineEngine
-from handigit.read.locate import find_lines
-from handigit.read.looks import look
-from handigit.read.numbers import BLANK, Seen, Wanted, in_cells, number_on, surer
-from handigit.records import Digit, Number, Outcome
+from handigit.images.orientation import straighten
+from handigit.read.cells import join_cells, pick_line_or_cells
+from handigit.read.ctc import date_order, parse_pattern
+from handigit.read.digits import DigitPrediction, predict_digits
+from handigit.read.engine import BATCH, Engine, LineEngine, decide_outcome
+from handigit.read.hypotheses import decode_lines
+from handigit.read.numbers import BLANK, CropWithLine, ReadOptions, to_number
+from handigit.records import Digit, Kind, Number, Outcome
+from handigit.segment import find_regions
+
+Item = TypeVar("Item")
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
-LINES: Final = 64
+LINE_BATCH: Final = 64
 """Crops that are prepared together."""
+_BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
 
 
 class Reader:
     """Reads handwritten digits and numbers from pictures.
 
-    `model_dir`: a folder that holds `digit.onnx` and `number.onnx`, or one of them, or an .onnx file; None for the
-    models inside the package.
-    `target_error`: the wanted share of wrong answers among those `read`; what is less sure is a `doubt`.
-    `threads`: processor threads, None for all; `limits`: the largest pictures that are decoded.
-    A model is loaded when first needed; for numbers the package's digit model too, which has a say in doubts. Calls
-    from several threads at once are safe.
+    `model_dir`: a folder that contains `digit.onnx`, `number.onnx` or both, or an .onnx file; None for the models
+    inside the package.
+    `target_error`: the wanted fraction of wrong answers among those `read`; less certain ones are a `doubt`.
+    `threads`: processor threads, None for all. `limits`: the largest pictures that are decoded.
+    Models are loaded on first use; numbers also use the package's digit model, to rescore uncertain lines. Calls from
+    several threads at once are safe.
 
     Raises:
-        ModelError: no model there.
+        ModelError: no model at `model_dir`.
         ValueError: a `target_error` outside 0..1.
     """
 
@@ -62,51 +62,74 @@ class Reader:
         self.target_error = target_error
         self.threads = threads or os.cpu_count() or 1
         self.limits = limits
-        self.model_path = _model_at(Path(model_dir) if model_dir is not None else EMBEDDED)
+        self.model_path = _check_model_path(Path(model_dir) if model_dir is not None else EMBEDDED)
 
     @cached_property
     def engine(self) -> Engine:
         """The digit model, loaded on first use."""
-        return Engine(_model_file(self.model_path, "digit.onnx"), threads=max(1, self.threads - self._finders))
+        return Engine(_model_file(self.model_path, "digit.onnx"), threads=self._model_threads)
 
     @cached_property
     def line_engine(self) -> LineEngine:
         """The number model, loaded on first use."""
-        return LineEngine(_model_file(self.model_path, "number.onnx"), threads=max(1, self.threads - self._finders))
+        return LineEngine(_model_file(self.model_path, "number.onnx"), threads=self._model_threads)
 
     @property
     def engines(self) -> tuple[Engine | LineEngine, ...]:
-        """What runs each model that is there, loaded: that of digits, that of numbers, or both.
+        """The models that `model_dir` contains, loaded: for digits, for numbers, or both.
 
         Raises:
             ModelError: one of them cannot be run.
         """
-        place = self.model_path
-        digits = (self.engine,) if place.is_file() or (place / "digit.onnx").is_file() else ()
-        return (*digits, self.line_engine) if (place / "number.onnx").is_file() else digits
+        path = self.model_path
+        digits = (self.engine,) if path.is_file() or (path / "digit.onnx").is_file() else ()
+        return (*digits, self.line_engine) if (path / "number.onnx").is_file() else digits
+
+    def model_name(self, kind: Kind) -> str:
+        """Name and digest of the model that reads this kind, such as "digit-1f0c93ab"."""
+        engine = self.engine_for(kind)
+        return f"{engine.card.name}-{engine.digest[:8]}"
+
+    def engine_for(self, kind: Kind) -> Engine | LineEngine:
+        """The model that reads this kind."""
+        return self.engine if kind == "digit" else self.line_engine
 
     @cached_property
-    def _digits_asked(self) -> Engine:
-        """The digit model that has a say in doubts: the package's, with which number models are calibrated."""
+    def _second_opinion_model(self) -> Engine:
+        """The digit model that rescores uncertain lines: the package's, used when number models are calibrated."""
         shared = self.model_path == EMBEDDED
-        return self.engine if shared else Engine(EMBEDDED / "digit.onnx", threads=max(1, self.threads - self._finders))
+        return self.engine if shared else Engine(EMBEDDED / "digit.onnx", threads=self._model_threads)
 
     @property
-    def _finders(self) -> int:
-        """Threads that find ink while the rest run the model: all of both at once would only wait for one another."""
+    def _preprocess_threads(self) -> int:
         return max(1, self.threads // 2)
 
+    @property
+    def _model_threads(self) -> int:
+        """The remaining threads: preprocessing and the model with all threads each would wait for one another."""
+        return max(1, self.threads - self._preprocess_threads)
+
     def digit(self, image: Source) -> Digit:
-        """Read a picture that holds one digit; of several pages, the first.
+        """Read a picture of one digit; of several pages, the first.
 
         Raises:
             ImageError: a picture that cannot be used (`UnreadableImage`, `ImageTooLarge`).
             ModelError: a model that cannot be used.
         """
-        return self._answers([self._views(image)])[0]
+        return self._to_digits([self._views(image)])[0]
+
+    def digits(self, images: Iterable[Source]) -> list[Digit]:
+        """Read many pictures of one digit each, in order.
+
+        Raises:
+            ImageError: as `digit`, with the picture's index, counted from 0.
+            ModelError: a model that cannot be used.
+        """
+        batches = self._prefetch(images, self._views, batch=BATCH)
+        return [digit for views in batches for digit in self._to_digits(views)]
 
     def digit_on(self, page: UInt8[np.ndarray, "height width"]) -> Digit:
-        """Read a page that `open_pages` gave: ink dark on light, so that its polarity is not judged again.
+        """Read a page from `open_pages`, ink dark on light; its polarity is not judged again.
 
         Raises:
             ModelError: a model that cannot be used.
@@ -114,179 +137,202 @@ class Reader:
         return self.digits_on([page])[0]
 
     def digits_on(self, pages: Sequence[UInt8[np.ndarray, "_ _"]]) -> list[Digit]:
-        """Read pages that `open_pages` gave, one digit each, by one run of the model.
+        """Read pages from `open_pages`, one digit each, in one run of the model.
 
         Raises:
             ModelError: a model that cannot be used.
         """
-        return self._answers([views_of(page) for page in pages])
-
-    def digits(self, images: Iterable[Source]) -> list[Digit]:
-        """Read many pictures of one digit each; the answers stand in the same order.
-
-        Raises:
-            ImageError: as `digit`, naming the picture by its place, counted from 0.
-            ModelError: a model that cannot be used.
-        """
-        batches = self._ahead(images, self._views, batch=BATCH)
-        return [answer for views in batches for answer in self._answers(views)]
+        return self._to_digits([views_of(page) for page in pages])
 
     def number(self, image: Source, *, pattern: str | None = None, alphabet: str | None = None) -> Number:
-        r"""Read a picture that holds one number and what little lies around it; of several pages, the first.
+        r"""Read a crop of one number; of several pages, the first.
 
-        `pattern`: what its digits may be, as a regular expression (`\d{5}`) or a template (`YYYY`); `alphabet`: the
-        characters that may be written there, such as `0123456789` where no slash can be meant and no dash.
+        `pattern`: format of its digits, as a regular expression (`\d{5}`) or a template (`YYYY`). `alphabet`: the
+        characters that may occur, such as `0123456789` where neither slash nor dash is possible.
 
         Raises:
             ImageError: a picture that cannot be used.
             ModelError: a model that cannot be used.
-            PatternError: a pattern that is none, or an alphabet with characters that no number model knows.
+            PatternError: an invalid pattern, or an alphabet with characters that the model does not know.
         """
-        return self._numbers([self._seen(image)], self._wanted(pattern, alphabet))[0]
+        return self._to_numbers([self._crop(image)], self._options(pattern, alphabet))[0]
 
     def numbers(
         self, images: Iterable[Source], *, pattern: str | None = None, alphabet: str | None = None
     ) -> list[Number]:
-        """Read many pictures of one number each; the answers stand in the same order.
+        """Read many crops of one number each, in order.
 
         Raises:
-            ImageError: as `number`, naming the picture by its place, counted from 0.
+            ImageError: as `number`, with the picture's index, counted from 0.
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        wanted = self._wanted(pattern, alphabet)
-        batches = self._ahead(images, self._seen, batch=LINES)
-        return [answer for seen in batches for answer in self._numbers(seen, wanted)]
+        options = self._options(pattern, alphabet)
+        batches = self._prefetch(images, self._crop, batch=LINE_BATCH)
+        return [number for crops in batches for number in self._to_numbers(crops, options)]
 
     def numbers_on(
         self, crops: Sequence[UInt8[np.ndarray, "_ _"]], *, pattern: str | None = None, alphabet: str | None = None
     ) -> list[Number]:
-        """Read crops of pages that `open_pages` gave, ink dark on light; boxes are in pixels of each crop.
+        """Read crops of pages from `open_pages`, ink dark on light; boxes are in pixels of each crop.
 
         Raises:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        return self._numbers([Seen.on(crop) for crop in crops], self._wanted(pattern, alphabet))
+        return self._to_numbers([CropWithLine.of(crop) for crop in crops], self._options(pattern, alphabet))
 
     def page(self, image: Source) -> list[Number]:
-        """Every number found on each page of a picture or document, in reading order.
+        """Every number on each page of a picture or document, in reading order.
 
-        Boxes are in pixels of the page as given; what holds no number is left out.
+        Boxes are in pixels of the page as given; regions without a number are left out.
 
         Raises:
             ImageError: a picture that cannot be used.
             ModelError: a model that cannot be used.
         """
         pages = enumerate(open_pages(image, limits=self.limits))
-        return [replace(number, page=place) for place, page in pages for number in self.page_on(page)]
+        return [replace(number, page=index) for index, page in pages for number in self.page_on(page)]
 
     def page_on(self, page: UInt8[np.ndarray, "height width"]) -> list[Number]:
-        """Every number on a page that `open_pages` gave, ink dark on light, in reading order.
+        """Every number on a page from `open_pages`, ink dark on light, in reading order.
 
-        A page that lies on its side, on its head or askew is read upright where it says how it lies.
+        A page that is rotated or askew is read upright where its lines show how.
 
         Raises:
             ModelError: a model that cannot be used.
         """
-        lying = upright(page)
-        regions = find_lines(lying.page)
+        oriented = straighten(page)
+        regions = find_regions(oriented.page)
         numbers = self.numbers_on([region.pixels for region in regions])
-        size = page.shape[0], page.shape[1]
+        height, width = page.shape
         return [
-            number.placed(lambda box, region=region: lying.on_given(region.on_page(box), size=size))  # type: ignore[misc]
+            number.map_boxes(lambda box, region=region: oriented.to_original(region.on_page(box), size=(height, width)))  # type: ignore[misc]
             for region, number in zip(regions, numbers, strict=True)
             if number.text
         ]
 
-    def _ahead(
-        self, images: Iterable[Source], prepare: Callable[[Source], Ready], *, batch: int
-    ) -> Iterator[list[Ready]]:
-        return prepared_ahead(images, prepare, threads=self._finders, batch=batch, waiting=self.threads)
+    def _prefetch(
+        self, images: Iterable[Source], prepare: Callable[[Source], Item], *, batch: int
+    ) -> Iterator[list[Item]]:
+        return prefetch(images, prepare, threads=self._preprocess_threads, batch=batch, max_ahead=self.threads)
 
-    def _wanted(self, pattern: str | None, alphabet: str | None) -> Wanted:
-        within = constraint(pattern) if pattern is not None else None
-        barred = self.line_engine.barred(alphabet) if alphabet is not None else ()
-        return Wanted(self.target_error, within, barred)
+    def _options(self, pattern: str | None, alphabet: str | None) -> ReadOptions:
+        constraint = parse_pattern(pattern) if pattern is not None else None
+        excluded = self.line_engine.excluded_classes(alphabet) if alphabet is not None else ()
+        return ReadOptions(self.target_error, constraint, excluded, date_order(pattern))
 
-    def _seen(self, image: Source) -> Seen:
-        """The line on the first page."""
-        return Seen.on(next(iter(open_pages(image, limits=self.limits))))
-
-    def _numbers(self, seen: Sequence[Seen], wanted: Wanted) -> list[Number]:
-        """What the number model and its card say to each line; to cells, where they are surer, one by one."""
-        numbers = self._in_one(seen, wanted)
-        return [
-            self._in_cells(one, number, wanted) if one.line and one.line.boxed else number
-            for one, number in zip(seen, numbers, strict=True)
-        ]
-
-    def _in_one(self, seen: Sequence[Seen], wanted: Wanted) -> list[Number]:
-        """Each line read as a whole."""
-        lines = [one.line.pixels for one in seen if one.line is not None]
-        if not lines:
-            return [BLANK] * len(seen)  # the model need not be loaded
-        asked = self._digits_asked
-        looked = iter(look(self.line_engine, lines, digits=asked, within=wanted.within, barred=wanted.barred))
-        return [number_on(one, next(looked), self.line_engine.card, wanted) if one.line else BLANK for one in seen]
-
-    def _in_cells(self, seen: Seen, number: Number, wanted: Wanted) -> Number:
-        """The number in a row of cells: what was read in one, or what the cells hold, whichever is surer."""
-        if number.outcome is Outcome.READ:
-            return number
-        regions = find_lines(seen.crop)
-        parts = self._in_one([Seen.on(region.pixels) for region in regions], replace(wanted, within=None))
-        placed = [part.placed(region.on_page) for part, region in zip(parts, regions, strict=True)]
-        return surer(number, in_cells(placed), wanted, self.line_engine.card)
+    def _crop(self, image: Source) -> CropWithLine:
+        return CropWithLine.of(next(iter(open_pages(image, limits=self.limits))))
 
     def _views(self, image: Source) -> Views:
-        """The ways to see the first page."""
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
-    def _answers(self, views: Sequence[Views]) -> list[Digit]:
-        """What the model and its card say to each."""
-        if not any(one.found or one.frame is not None for one in views):
-            return [_BLANK] * len(views)  # the model need not be loaded
-        return [_BLANK if belief is None else self._answer(belief) for belief in beliefs(self.engine, views)]
+    def _to_numbers(self, crops: Sequence[CropWithLine], options: ReadOptions) -> list[Number]:
+        """Read each crop as a line, and where it may be a row of cells, also cell by cell."""
+        numbers = self._read_lines(crops, options)
+        return [
+            self._try_cells(crop, number, options) if crop.line and crop.line.maybe_in_cells else number
+            for crop, number in zip(crops, numbers, strict=True)
+        ]
 
-    def _answer(self, belief: Belief) -> Digit:
-        shares = belief.shares.tolist()
-        confidence = max(shares)
-        result = outcome(self.engine.card, confidence=confidence, target_error=self.target_error)
+    def _read_lines(self, crops: Sequence[CropWithLine], options: ReadOptions) -> list[Number]:
+        lines = [crop.line.pixels for crop in crops if crop.line is not None]
+        if not lines:
+            return [BLANK] * len(crops)  # without loading a model
+        decoded = iter(
+            decode_lines(
+                self.line_engine,
+                lines,
+                digits=self._second_opinion_model,
+                constraint=options.constraint,
+                excluded=options.excluded,
+            )
+        )
+        card = self.line_engine.card
+        return [to_number(crop, next(decoded), card, options) if crop.line else BLANK for crop in crops]
+
+    def _try_cells(self, crop: CropWithLine, number: Number, options: ReadOptions) -> Number:
+        """The number as read, or if it is uncertain and cell by cell is more certain, that."""
+        if number.outcome is Outcome.READ:
+            return number
+        regions = find_regions(crop.crop)
+        parts = [CropWithLine.of(region.pixels) for region in regions]
+        cells = self._read_lines(parts, replace(options, constraint=None))
+        mapped = [cell.map_boxes(region.on_page) for cell, region in zip(cells, regions, strict=True)]
+        return pick_line_or_cells(number, join_cells(mapped), options, self.line_engine.card)
+
+    def _to_digits(self, views: Sequence[Views]) -> list[Digit]:
+        if not any(view.found or view.frame is not None for view in views):
+            return [_BLANK_DIGIT] * len(views)  # without loading a model
+        predictions = predict_digits(self.engine, views)
+        return [_BLANK_DIGIT if prediction is None else self._to_digit(prediction) for prediction in predictions]
+
+    def _to_digit(self, prediction: DigitPrediction) -> Digit:
+        probs = prediction.probs.tolist()
+        confidence = max(probs)
+        outcome = decide_outcome(self.engine.card, confidence=confidence, target_error=self.target_error)
         return Digit(
-            outcome=result,
-            value=None if result is Outcome.NOT_A_NUMBER else shares.index(confidence),
+            outcome=outcome,
+            value=None if outcome is Outcome.NOT_A_NUMBER else probs.index(confidence),
             confidence=confidence,
-            probabilities=tuple(shares),
-            box=belief.box,
-            glyph=belief.glyph,
+            probabilities=tuple(probs),
+            box=prediction.box,
+            glyph=prediction.glyph,
         )
 
 
-_BLANK: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
-
-
-def _model_at(place: Path) -> Path:
-    """The folder with at least one model, or the model's file.
+def prefetch(
+    images: Iterable[Source], prepare: Callable[[Source], Item], *, threads: int, batch: int, max_ahead: int
+) -> Iterator[list[Item]]:
+    """Yield prepared batches in order, at most `max_ahead` of them in advance.
 
     Raises:
-        ModelError: nothing there.
+        ImageError: as `prepare`, with the picture's index, counted from 0.
     """
-    files = [place / name for name in ("digit.onnx", "number.onnx")] if place.is_dir() else [place]
+    numbered = enumerate(images)
+    queue: deque[Future[list[Item]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        while chunk := list(islice(numbered, batch)):
+            queue.append(pool.submit(_prepare_batch, chunk, prepare))
+            if len(queue) > max_ahead:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+
+
+def _prepare_batch(chunk: Sequence[tuple[int, Source]], prepare: Callable[[Source], Item]) -> list[Item]:
+    items = []
+    for index, image in chunk:
+        try:
+            items.append(prepare(image))
+        except ImageError as problem:
+            raise type(problem)(f"image {index}: {problem}") from None
+    return items
+
+
+def _check_model_path(path: Path) -> Path:
+    """The path, if it is a model's file or a folder with at least one model.
+
+    Raises:
+        ModelError: no model there.
+    """
+    files = [path / name for name in ("digit.onnx", "number.onnx")] if path.is_dir() else [path]
     if not any(file.is_file() for file in files):
         raise ModelError(
-            f"{place}: no model there; give a folder that holds digit.onnx or number.onnx, or the path of an .onnx file"
+            f"{path}: no model there; give a folder that contains digit.onnx or number.onnx, or the path of an .onnx"
+            " file"
         )
-    return place
+    return path
 
 
-def _model_file(place: Path, name: str) -> Path:
+def _model_file(path: Path, name: str) -> Path:
     """The model of that name in a folder, or the file itself.
 
     Raises:
-        ModelError: the folder has the other one only.
+        ModelError: the folder contains only the other model.
     """
-    path = place / name if place.is_dir() else place
-    if not path.is_file():
-        raise ModelError(f"{place} holds no {name}; put one there, or leave the model out to use the embedded one")
-    return path
+    file = path / name if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(f"{path} contains no {name}; put one there, or omit the model to use the built-in one")
+    return file

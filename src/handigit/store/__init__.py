@@ -5,22 +5,22 @@ The only room that speaks SQL. It knows neither how numbers are read nor how the
 
 from handigit.store.accounts import Accounts, Role, Token, User
 from handigit.store.errors import BadTruth, BrokenBackup, KeyReused, LeaseLost, NameTaken, NotInStore, StoreError
-from handigit.store.figures import Confusion, Day, Figures, Measured
-from handigit.store.nouns import (
+from handigit.store.readings import NewPage
+from handigit.store.statistics import Confusion, Day, ErrorCount, Statistics
+from handigit.store.store import Store
+from handigit.store.types import (
     Correction,
     Deleted,
     Filter,
     Lease,
-    Origin,
     Page,
     Policy,
+    Provenance,
     Purpose,
     Reading,
     Truth,
     Waiting,
 )
-from handigit.store.rows import Entry
-from handigit.store.store import Store
 
 __all__ = [
     "Accounts",
@@ -30,21 +30,21 @@ __all__ = [
     "Correction",
     "Day",
     "Deleted",
-    "Entry",
-    "Figures",
+    "ErrorCount",
     "Filter",
     "KeyReused",
     "Lease",
     "LeaseLost",
-    "Measured",
     "NameTaken",
+    "NewPage",
     "NotInStore",
-    "Origin",
     "Page",
     "Policy",
+    "Provenance",
     "Purpose",
     "Reading",
     "Role",
+    "Statistics",
     "Store",
     "StoreError",
     "Token",

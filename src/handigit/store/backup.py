@@ -10,25 +10,88 @@ Either kind can be restored into either database. Nothing of the old is touched 
 """
 
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Connection, MetaData, Table, func, insert, select, text
 
-from handigit.store import dump
 from handigit.store.database import Database
 from handigit.store.errors import BrokenBackup, NotInStore, StoreError
 from handigit.store.pictures import Pictures
-from handigit.store.rows import count_readings
-from handigit.store.schema import bring_up, newest
+from handigit.store.readings import count_readings
+from handigit.store.schema import latest_revision, upgrade
 from handigit.store.store import Store
 from handigit.store.tables import inputs
+
+_STEP_TABLE = "alembic_version"
+_BATCH = 500
+
+Row = dict[str, Any]
+
+
+def tables_of(connection: Connection) -> list[Table]:
+    """Every table of a database, those first to which others refer."""
+    metadata = MetaData()
+    metadata.reflect(connection)
+    return [table for table in metadata.sorted_tables if table.name != _STEP_TABLE]
+
+
+def rows_of(connection: Connection, table: Table) -> Iterator[Row]:
+    """Each row of a table, few in memory at a time; moments are the numbers that the database holds."""
+    query = select(table).order_by(*table.primary_key.columns)
+    for row in connection.execution_options(yield_per=_BATCH).execute(query).mappings():
+        yield dict(row)
+
+
+def write_rows(connection: Connection, folder: Path) -> None:
+    """Each table as `folder/NAME.jsonl`, one row a line."""
+    for table in tables_of(connection):
+        with (folder / f"{table.name}.jsonl").open("w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in rows_of(connection, table))
+
+
+def read_rows(connection: Connection, folder: Path) -> None:
+    """Fill the empty tables of a database with what `write_rows` has written."""
+    for table in tables_of(connection):
+        with (folder / f"{table.name}.jsonl").open(encoding="utf-8") as stream:
+            fill(connection, table, (json.loads(line) for line in stream))
+
+
+def replace_all(source: Connection, target: Connection) -> None:
+    """Put the rows of one database in the place of another's, which is at the same step."""
+    tables = tables_of(target)
+    for table in reversed(tables):
+        target.execute(table.delete())
+    for theirs in tables_of(source):
+        ours = next(table for table in tables if table.name == theirs.name)
+        fill(target, ours, rows_of(source, theirs))
+    _count_on(target, tables)
+
+
+def fill(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """Insert rows as they are."""
+    coming = iter(rows)
+    while batch := list(itertools.islice(coming, _BATCH)):
+        connection.execute(insert(table), batch)
+
+
+def _count_on(connection: Connection, tables: Iterable[Table]) -> None:
+    """Let PostgreSQL's counters go on after the numbers that came with the rows; SQLite's do by themselves."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in (table for table in tables if "id" in table.columns):
+        last = connection.scalar(select(func.max(table.c.id)))
+        if last is not None:
+            setting = text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :last)")
+            connection.execute(setting, {"table": table.name, "last": last})
+
 
 ABOUT, SUMS, DATABASE, TABLES, PICTURES = "backup.json", "SHA256SUMS", "database.sqlite", "tables", "pictures"
 FORMAT = 1
@@ -79,7 +142,7 @@ def restore(store: Store, folder: Path) -> Backup:
         try:
             done = _copy_in(folder, staged, store)
             with staged.reading() as source, store.database.writing() as target:
-                dump.replace_all(source, target)
+                replace_all(source, target)
         finally:
             staged.close()
     store.sweep()
@@ -90,7 +153,7 @@ def restore(store: Store, folder: Path) -> Backup:
 def _write_about(part: Path, database: Database) -> None:
     about = {
         "format": FORMAT,
-        "step": newest(),
+        "step": latest_revision(),
         "kind": DATABASE if database.is_sqlite else TABLES,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -103,7 +166,7 @@ def _write_database(part: Path, database: Database) -> None:
         return
     (part / TABLES).mkdir()
     with database.reading() as connection:
-        dump.write_rows(connection, part / TABLES)
+        write_rows(connection, part / TABLES)
 
 
 def _copy_out(part: Path, store: Store) -> tuple[int, int]:
@@ -160,10 +223,10 @@ def _stage(folder: Path, about: dict[str, Any], scratch: Path) -> Database:
     staged = Database(f"sqlite:///{path}")
     try:
         if about["kind"] == TABLES:
-            bring_up(staged, to=about["step"])
+            upgrade(staged, to=about["step"])
             with staged.writing(durable=False) as connection:
-                dump.read_rows(connection, folder / TABLES)
-        bring_up(staged)
+                read_rows(connection, folder / TABLES)
+        upgrade(staged)
         _check_staged(folder, staged)
     except (StoreError, OSError, ValueError, KeyError) as problem:
         staged.close()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from handigit.store.errors import StoreError
-from handigit.store.turn import Turn
+from handigit.store.write_lock import Turn
 
 BUSY_SECONDS = 30
 _CONNECTIONS = 40

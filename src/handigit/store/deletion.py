@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
-from handigit.store.nouns import Deleted
 from handigit.store.pictures import Pictures
 from handigit.store.tables import corrections, inputs, leases, queue, readings, undos
+from handigit.store.types import Deleted
 
 _BATCH = 500
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from handigit.store.nouns import Reading
+from handigit.store.types import Reading
 
 Format = Literal["csv", "jsonl"]
 
@@ -74,7 +74,7 @@ def _cells(reading: Reading) -> list[Any]:
     return [
         reading.id,
         reading.at.isoformat(timespec="milliseconds"),
-        reading.origin.source,
+        reading.provenance.source,
         number.page,
         number.outcome.value,
         number.text,
@@ -83,8 +83,8 @@ def _cells(reading: Reading) -> list[Any]:
         truth.text if truth else "",
         "yes" if reading.disputed else "",
         *(number.box.as_list() if number.box else [""] * 4),
-        reading.origin.model,
-        reading.origin.model_digest,
-        reading.origin.request_id,
+        reading.provenance.model,
+        reading.provenance.model_digest,
+        reading.provenance.request_id,
         reading.picture,
     ]

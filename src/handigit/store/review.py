@@ -4,7 +4,9 @@ It knows the queue and the leases. Everything here runs inside a writing transac
 that is why two reviewers cannot be given the same item.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -13,17 +15,64 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exi
 
 from handigit.records import Number, Outcome
 from handigit.store.errors import KeyReused, LeaseLost, NotInStore
-from handigit.store.nouns import Correction, Lease, Policy, Purpose, Truth, Waiting
-from handigit.store.opinions import disputed, is_opinion, stands
-from handigit.store.rows import get_corrections, get_reading, require_reading
-from handigit.store.sampling import Opinions, draw, want
-from handigit.store.tables import Moment, corrections, leases, queue, readings, undos
+from handigit.store.readings import disputed, get_corrections, get_reading, is_opinion, require_reading, stands
+from handigit.store.tables import UtcMicros, corrections, leases, queue, readings, undos
+from handigit.store.types import Correction, Lease, Policy, Purpose, Truth, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What is said of a reading: by how many, whether a runner-up is said as often, whether as part of the control."""
+
+    count: int = 0
+    disputed: bool = False
+    controlled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewNeed:
+    """That a reading is to be seen by a person: why, and how much it is worth (0..1) among those of its purpose."""
+
+    purpose: Purpose
+    worth: float
+
+
+NOTHING_SAID = Opinions()
+
+
+def review_need(
+    reading: int, outcome: Outcome, margin: float, *, policy: Policy, said: Opinions = NOTHING_SAID
+) -> ReviewNeed | None:
+    """What a reading still needs of a person; None for nothing.
+
+    `margin`: by how much the best answer is likelier than the second. A control stays wanted when somebody has
+    corrected it of their own accord: else the errors that somebody noticed would be missing from the measure.
+    """
+    worth = 1 - margin
+    control = outcome is Outcome.READ and hash01(policy, "control", reading) < policy.control_share
+    if said.disputed:
+        return ReviewNeed(Purpose.THIRD, worth)
+    if control and not said.controlled:
+        # Of the sample any order will do that says nothing of how sure the reader was.
+        return ReviewNeed(Purpose.CONTROL, hash01(policy, "order", reading))
+    if said.count == 0:
+        return ReviewNeed(Purpose.DOUBT, worth) if outcome is Outcome.DOUBT else None
+    if said.count == 1 and (control or outcome is Outcome.DOUBT):
+        twice = hash01(policy, "second", reading) < policy.second_share
+        return ReviewNeed(Purpose.SECOND, worth) if twice else None
+    return None
+
+
+def hash01(policy: Policy, what: str, number: int) -> float:
+    """A share in 0..1 that looks random and is always the same for the same seed, purpose and number."""
+    digest = hashlib.blake2b(f"{policy.seed}:{what}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def enqueue(connection: Connection, numbers: Mapping[int, Number], *, policy: Policy) -> None:
     """Queue what a person is to see of readings that have just come, by their ids."""
     wanted = {
-        reading: want(reading, number.outcome, _margin(number.confidence, number.alternatives), policy=policy)
+        reading: review_need(reading, number.outcome, _margin(number.confidence, number.alternatives), policy=policy)
         for reading, number in numbers.items()
     }
     rows = [{"reading": reading, "purpose": one.purpose, "worth": one.worth} for reading, one in wanted.items() if one]
@@ -36,7 +85,7 @@ def requeue(connection: Connection, reading: int, *, policy: Policy) -> None:
     row = connection.execute(_state().where(readings.c.id == reading)).one()
     said = Opinions(row.opinions, bool(row.disputed), bool(row.controlled))
     margin = _margin(row.confidence, row.alternatives)
-    wanted = want(reading, Outcome(row.outcome), margin, policy=policy, said=said)
+    wanted = review_need(reading, Outcome(row.outcome), margin, policy=policy, said=said)
     connection.execute(delete(queue).where(queue.c.reading == reading))
     if wanted:
         connection.execute(insert(queue).values(reading=reading, purpose=wanted.purpose, worth=wanted.worth))
@@ -66,7 +115,7 @@ def _margin(confidence: float, alternatives: Sequence[Sequence[Any]]) -> float:
 def take(connection: Connection, reviewer: str, *, policy: Policy, now: datetime) -> Lease | None:
     """Lease the next item to a reviewer; None if nothing is free for them."""
     newest = connection.scalar(select(func.max(leases.c.id))) or 0
-    control_first = draw(policy, "turn", newest) < policy.control_turn
+    control_first = hash01(policy, "turn", newest) < policy.control_turn
     found = next((row for purpose in _order(control_first) if (row := _best(connection, purpose, reviewer, now))), None)
     if found is None:
         return None
@@ -117,7 +166,7 @@ def _held(reading: ColumnElement[int]) -> ColumnElement[bool]:
     """Some lease of a reading is in force at `:now`: the last one rules, and it ends at its `until`."""
     lease, later = leases.alias("lease"), leases.alias("later_lease")
     overruled = exists().where(later.c.reading == lease.c.reading, later.c.id > lease.c.id)
-    return exists().where(lease.c.reading == reading, lease.c.until > bindparam("now", type_=Moment), ~overruled)
+    return exists().where(lease.c.reading == reading, lease.c.until > bindparam("now", type_=UtcMicros), ~overruled)
 
 
 def _append(

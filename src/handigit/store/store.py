@@ -15,17 +15,26 @@ from jaxtyping import UInt8
 from sqlalchemy import ColumnElement, select
 
 from handigit.records import Number
-from handigit.store import deletion, review, rows
+from handigit.store import deletion, review
 from handigit.store.accounts import Accounts, drop_old_sessions
 from handigit.store.database import Database
 from handigit.store.errors import StoreError
 from handigit.store.export import Format, lines
-from handigit.store.figures import Figures, figures
-from handigit.store.nouns import Correction, Deleted, Filter, Lease, Origin, Page, Policy, Reading, Truth, Waiting
 from handigit.store.pictures import Picture, Pictures, encode
-from handigit.store.rows import Entry
-from handigit.store.schema import bring_up
+from handigit.store.readings import (
+    LARGEST_PAGE,
+    NewPage,
+    get_corrections,
+    get_reading,
+    insert_pictures,
+    insert_readings,
+    list_readings,
+    require_reading,
+)
+from handigit.store.schema import upgrade
+from handigit.store.statistics import Insights, Statistics, compute_statistics
 from handigit.store.tables import corrections, readings
+from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
 
 EVERYTHING = Filter()
 USUAL_POLICY = Policy()
@@ -43,6 +52,7 @@ class Store:
         self.pictures = pictures
         self.policy = policy
         self.accounts = Accounts(database)
+        self.insights = Insights(database)
 
     @classmethod
     def open(cls, url: str, *, files: Path, policy: Policy = USUAL_POLICY) -> "Store":
@@ -54,7 +64,7 @@ class Store:
             StoreError: no such database, one of a newer Handigit, or a folder that cannot be written.
         """
         database = Database(url)
-        bring_up(database)
+        upgrade(database)
         return cls(database, Pictures(files), policy)
 
     def close(self) -> None:
@@ -79,7 +89,7 @@ class Store:
             connection.execute(select(1))
 
     def add(
-        self, numbers: Sequence[Number], origin: Origin, *, page: UInt8[np.ndarray, "..."] | None = None
+        self, numbers: Sequence[Number], provenance: Provenance, *, page: UInt8[np.ndarray, "..."] | None = None
     ) -> tuple[int, ...]:
         """Keep what was read from one page, all of it or nothing; the new readings' ids, in order.
 
@@ -89,12 +99,12 @@ class Store:
         Raises:
             StoreError: it cannot be kept.
         """
-        (added,) = self.add_many([Entry(numbers, origin, page)])
+        (added,) = self.add_many([NewPage(numbers, provenance, page)])
         if isinstance(added, StoreError):
             raise added
         return added
 
-    def add_many(self, entries: Sequence[Entry]) -> list[tuple[int, ...] | StoreError]:
+    def add_many(self, entries: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
         """Keep what was read from several pages in one transaction: as `add`, for a fraction of its cost.
 
         A page whose picture cannot be kept is left out with all that was read from it, and gives its error.
@@ -107,7 +117,7 @@ class Store:
         added = iter(self._insert(good) if good else ())
         return [one if isinstance(one, StoreError) else next(added) for one in pictures]
 
-    def _placed(self, entry: Entry) -> Picture | StoreError | None:
+    def _placed(self, entry: NewPage) -> Picture | StoreError | None:
         """An entry's picture, in its place; None if it has none, or nothing was read from it."""
         if entry.page is None or not entry.numbers:
             return None
@@ -118,14 +128,14 @@ class Store:
             return problem
         return picture
 
-    def _insert(self, entries: Sequence[tuple[Entry, Picture | None]]) -> list[tuple[int, ...]]:
+    def _insert(self, entries: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
         now = _now()
         pictures = [picture for _, picture in entries if picture]
         with self.database.writing(durable=False) as connection:
             for one in pictures:  # again: until we held the turn to write, a deletion may have taken it
                 self.pictures.put(one.sha256, one.content)
-            rows.insert_pictures(connection, pictures, now)
-            added = rows.insert_readings(connection, entries, now)
+            insert_pictures(connection, pictures, now)
+            added = insert_readings(connection, entries, now)
             numbers = [number for entry, _ in entries for number in entry.numbers]
             review.enqueue(connection, dict(zip(chain.from_iterable(added), numbers, strict=True)), policy=self.policy)
         return added
@@ -137,12 +147,12 @@ class Store:
             NotInStore: no such reading.
         """
         with self.database.reading() as connection:
-            return rows.get_reading(connection, reading)
+            return get_reading(connection, reading)
 
     def readings(self, filter: Filter = EVERYTHING, *, after: int | None = None, limit: int = 100) -> Page:  # noqa: A002
         """Readings, newest first, by pages of up to 1000 that stay put while new ones arrive."""
         with self.database.reading() as connection:
-            return rows.list_readings(connection, filter, after=after, limit=limit)
+            return list_readings(connection, filter, after=after, limit=limit)
 
     def export(self, filter: Filter = EVERYTHING, *, format: Format) -> Iterator[str]:  # noqa: A002
         """All readings that are meant, as lines with their line ends, newest first; CSV begins with its headings.
@@ -155,7 +165,7 @@ class Store:
         """All readings that are meant, newest first, a thousand in memory at a time."""
         after = None
         while True:
-            page = self.readings(filter, after=after, limit=rows.LARGEST_PAGE)
+            page = self.readings(filter, after=after, limit=LARGEST_PAGE)
             yield from page.readings
             after = page.after
             if after is None:
@@ -168,8 +178,8 @@ class Store:
             NotInStore: no such reading.
         """
         with self.database.reading() as connection:
-            rows.require_reading(connection, reading)
-            return rows.get_corrections(connection, corrections.c.reading == reading)
+            require_reading(connection, reading)
+            return get_corrections(connection, corrections.c.reading == reading)
 
     def picture(self, digest: str) -> bytes:
         """A kept page as PNG, by its SHA-256.
@@ -241,10 +251,10 @@ class Store:
         with self.database.reading() as connection:
             return review.count_waiting(connection, _now())
 
-    def figures(self, filter: Filter = EVERYTHING) -> Figures:  # noqa: A002
+    def statistics(self, filter: Filter = EVERYTHING) -> Statistics:  # noqa: A002
         """How well reading goes: outcomes, confusions, the measured error, day by day."""
         with self.database.reading() as connection:
-            return figures(connection, filter)
+            return compute_statistics(connection, filter)
 
     def delete(self, doomed: Sequence[int]) -> Deleted:
         """Delete readings for good, with what people said of them, and pictures that nothing else was read from.

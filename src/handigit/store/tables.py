@@ -28,10 +28,10 @@ from sqlalchemy.types import TypeEngine
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1) // MICROSECOND
-"""One day as a `Moment` counts it."""
+"""One day as a `UtcMicros` counts it."""
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcMicros(TypeDecorator[datetime]):
     """An aware datetime as microseconds since 1970 in UTC: the same order and arithmetic in every database."""
 
     impl = BigInteger
@@ -46,7 +46,7 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else EPOCH + value * MICROSECOND
 
 
-class Words(TypeDecorator[str]):
+class SafeText(TypeDecorator[str]):
     """Text that any database takes: PostgreSQL knows no NUL, UTF-8 no half of a surrogate pair."""
 
     impl = Text
@@ -92,17 +92,17 @@ def _of(table: str, name: str, *, key: str = "id", **kwargs: Any) -> Column[Any]
 
 
 def _text(name: str, **kwargs: Any) -> Column[str]:
-    return Column(name, Words, nullable=False, **kwargs)
+    return Column(name, SafeText, nullable=False, **kwargs)
 
 
 inputs = Table(
     "inputs",
     metadata,
-    Column("sha256", Words, primary_key=True),
+    Column("sha256", SafeText, primary_key=True),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcMicros, nullable=False),
 )
 
 readings = Table(
@@ -123,7 +123,7 @@ readings = Table(
     _text("model"),
     _text("model_digest"),
     _text("request_id"),
-    Column("at", Moment, nullable=False, index=True),
+    Column("at", UtcMicros, nullable=False, index=True),
     Index(None, "outcome", "id"),
     sqlite_autoincrement=True,
 )
@@ -135,8 +135,8 @@ leases = Table(
     _of("readings", "reading", nullable=False),
     _text("reviewer"),
     _text("purpose"),
-    Column("at", Moment, nullable=False),
-    Column("until", Moment, nullable=False),
+    Column("at", UtcMicros, nullable=False),
+    Column("until", UtcMicros, nullable=False),
     Index(None, "reading", "until"),
     Index(None, "until"),
     sqlite_autoincrement=True,
@@ -152,7 +152,7 @@ corrections = Table(
     _text("text"),
     _text("by"),
     _text("key"),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcMicros, nullable=False),
     UniqueConstraint("by", "key"),
     sqlite_autoincrement=True,
 )
@@ -162,7 +162,7 @@ undos = Table(
     metadata,
     _of("corrections", "correction", primary_key=True),
     _text("by"),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcMicros, nullable=False),
 )
 
 queue = Table(
@@ -181,18 +181,18 @@ users = Table(
     _text("name", unique=True),
     _text("password"),
     _text("role"),
-    Column("at", Moment, nullable=False),
-    Column("removed_at", Moment),
+    Column("at", UtcMicros, nullable=False),
+    Column("removed_at", UtcMicros),
     sqlite_autoincrement=True,
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("secret", Words, primary_key=True),
+    Column("secret", SafeText, primary_key=True),
     _of("users", "user", nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("until", Moment, nullable=False),
+    Column("at", UtcMicros, nullable=False),
+    Column("until", UtcMicros, nullable=False),
 )
 
 tokens = Table(
@@ -202,8 +202,8 @@ tokens = Table(
     _text("name"),
     _text("secret", unique=True),
     _text("role"),
-    Column("at", Moment, nullable=False),
-    Column("until", Moment),
-    Column("revoked_at", Moment),
+    Column("at", UtcMicros, nullable=False),
+    Column("until", UtcMicros),
+    Column("revoked_at", UtcMicros),
     sqlite_autoincrement=True,
 )

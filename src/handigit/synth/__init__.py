@@ -1,14 +1,13 @@
-"""Handwriting that nobody wrote: digits as pen strokes, what is no digit, and the paper and camera around them.
+"""Synthetic handwriting: digits and numbers as pen strokes, non-digits, and the paper and cameras around them.
 
-In the order of the work: `strokes` (notation to paths), `allographs`, `letters`, `alphabets` and `signs` (the shapes),
-`writer` (style and pen), `ink` and `draw` (ink to pixels), `altered`, `groups`, `invented` and `nondigits` (what is no
-digit), `scan` and `sets` (glyphs by the thousand), `paper`, `camera` and `picture` (whole photographs). It reads no
-real handwriting and knows nothing of models.
+In the order of the data: `shapes` (tables), `strokes` (notation to paths), `writer` (style and pen), `ink` and `draw`
+(paths to pixels), `nondigits`, `sets` (glyphs by the thousand); `number_texts`, `real_digits`, `write_number`,
+`form_paper` and `crops` (lines for number models); `photo_paper`, `camera` and `photo` (whole photographs).
 """
 
 from handigit.synth.camera import Camera
-from handigit.synth.paper import Paper
-from handigit.synth.picture import Picture, Scene, picture
+from handigit.synth.photo import Picture, Scene, picture
+from handigit.synth.photo_paper import Paper
 from handigit.synth.sets import Synthetic, contact_sheet, digits, nondigits
 from handigit.synth.writer import Pen, Writer
 

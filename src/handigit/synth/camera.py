@@ -1,7 +1,4 @@
-"""What a camera or scanner makes of a sheet: uneven light, shadow, tilt, blur, noise, low contrast, JPEG.
-
-It takes and returns RGB pictures and knows nothing of what is on them.
-"""
+"""Cameras and scanners: uneven light, shadow, tilt, blur, noise, low contrast and JPEG, applied to RGB pictures."""
 
 from dataclasses import dataclass
 
@@ -12,11 +9,11 @@ from jaxtyping import Float32, UInt8
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """How a sheet is seen; the defaults are a perfect scanner.
+    """How a sheet is captured; the defaults are a perfect scanner.
 
-    `uneven` and `shadow`: the share of the light that is lost at the worst place; `tilt` moves the corners by up to
-    this share of the side; `blur_px` and `noise` are standard deviations (pixels, grey levels); `contrast` is the
-    distance of black and white that remains; `jpeg` the quality, 0 for none.
+    `uneven` and `shadow`: maximum fraction of light lost; `tilt`: maximum shift of a corner as a fraction of the side;
+    `blur_px` and `noise`: standard deviations (pixels, grey levels); `contrast`: remaining fraction of the distance
+    between black and white; `jpeg`: quality, 0 for no compression.
     """
 
     uneven: float = 0.0
@@ -29,7 +26,7 @@ class Camera:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Camera":
-        """A scanner in one of three cases, else a telephone."""
+        """A scanner in a third of the cases, else a phone."""
         if rng.random() < 1 / 3:
             return cls(blur_px=float(rng.uniform(0, 0.8)), noise=float(rng.uniform(0, 4)))
         return cls(
@@ -46,22 +43,24 @@ class Camera:
 def photograph(
     page: UInt8[np.ndarray, "h w 3"], camera: Camera, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The sheet as this camera sees it, of the same size."""
+    """The sheet as captured by the camera, of the same size."""
     if camera.tilt > 0:
-        page = _tilted(page, camera.tilt, rng)
-    light = _light(page.shape[0], page.shape[1], camera, rng)
-    seen = page.astype(np.float32) * light[..., None]
+        page = _tilt(page, camera.tilt, rng)
+    light = _draw_light(page.shape[0], page.shape[1], camera, rng)
+    captured = page.astype(np.float32) * light[..., None]
     if camera.blur_px > 0:
-        seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), camera.blur_px), np.float32)
-    seen = 128 + (seen - 128) * camera.contrast
+        captured = np.asarray(cv2.GaussianBlur(captured, (0, 0), camera.blur_px), np.float32)
+    captured = 128 + (captured - 128) * camera.contrast
     if camera.noise > 0:
-        seen += rng.normal(0, camera.noise, seen.shape[:2])[..., None] + rng.normal(0, camera.noise / 3, seen.shape)
-    page = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
-    return _jpeg(page, camera.jpeg) if camera.jpeg else page
+        captured += rng.normal(0, camera.noise, captured.shape[:2])[..., None] + rng.normal(
+            0, camera.noise / 3, captured.shape
+        )
+    page = np.clip(np.rint(captured), 0, 255).astype(np.uint8)
+    return _compress(page, camera.jpeg) if camera.jpeg else page
 
 
-def _light(height: int, width: int, camera: Camera, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
-    """How much light falls on each pixel, at most 1: a lamp somewhere, and the soft edge of a shadow."""
+def _draw_light(height: int, width: int, camera: Camera, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
+    """Light on each pixel, 0..1: a lamp at a random position, and a shadow with a soft edge."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     lamp_x, lamp_y = rng.uniform(-0.2, 1.2, 2)
     distance = (x - lamp_x) ** 2 + (y - lamp_y) ** 2
@@ -73,8 +72,8 @@ def _light(height: int, width: int, camera: Camera, rng: np.random.Generator) ->
     return np.asarray(light, np.float32)
 
 
-def _tilted(page: UInt8[np.ndarray, "h w 3"], tilt: float, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
-    """The sheet seen at an angle; beyond its edges the table is as bright as the edge."""
+def _tilt(page: UInt8[np.ndarray, "h w 3"], tilt: float, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+    """The sheet in perspective; beyond its edges the edge colour continues."""
     height, width = page.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     moved = corners + rng.uniform(-tilt, tilt, (4, 2)) * [width, height]
@@ -82,7 +81,7 @@ def _tilted(page: UInt8[np.ndarray, "h w 3"], tilt: float, rng: np.random.Genera
     return np.asarray(cv2.warpPerspective(page, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _jpeg(page: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Compressed and read again."""
+def _compress(page: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The page after JPEG compression."""
     _, data = cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

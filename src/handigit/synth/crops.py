@@ -1,7 +1,6 @@
-"""Crops of forms, cheques and notes that hold one number, or something that is none, as a scanner or camera sees them.
+"""Crops of forms, cheques and notes with one number or a non-number, as a scanner or camera sees them.
 
-Unlimited and seeded: equal seeds give equal bytes. A crop becomes a line by `handigit.images`, as when reading. It
-knows nothing of models.
+Unlimited and seeded: equal seeds give equal bytes. `handigit.images` turns a crop into a line, as in reading.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,20 +12,20 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from handigit.images.line import Line, find_line
-from handigit.synth.grounds import ground, print_cells, print_neighbours, print_rules, stamp
-from handigit.synth.hands import Hands
-from handigit.synth.texts import digits_only, number
-from handigit.synth.writing import Manner, Writing, write_number
+from handigit.synth.form_paper import draw_paper, print_cells, print_neighbours, print_rules, stamp
+from handigit.synth.number_texts import number, random_digits
+from handigit.synth.real_digits import Hands
+from handigit.synth.write_number import LineStyle, Writing, write_number
 
 NO_NUMBER: Final = "?"
-"""The text of a line that is no number; that of a blank is empty."""
-_FAINTER: Final = 0.35
-"""A printed pattern takes at most so much of the light that the ink takes: nobody prints one that hides the writing."""
+"""The text of a line that is not a number; that of a blank is empty."""
+_MAX_PATTERN: Final = 0.35
+"""Maximum darkness of a printed pattern relative to the ink's: real ones do not hide the writing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Grey pixels, ink dark on light, and the characters written there, gaps left out."""
+    """Grey pixels, ink dark on light, and the characters written on it, without spaces."""
 
     pixels: UInt8[np.ndarray, "h w"]
     text: str
@@ -34,10 +33,10 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What is drawn: the shares of lines that are no number or blank, and of those by real hands.
+    """Shares of what is drawn: blanks (`nothing`), non-numbers, and numbers by real hands.
 
-    `plain`: the share of numbers on bare paper, without rules, patterns and stains; `plain_in_cells`: that of the
-    numbers written as into cells.
+    `plain`: numbers on bare paper, without rules, patterns and stains; `plain_in_cells`: the same among the numbers
+    spaced as in cells.
     """
 
     nothing: float = 0.02
@@ -48,58 +47,57 @@ class Mix:
 
 
 def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:
-    """One crop; real digits come from any of these hands."""
+    """A random crop; real digits come from the given hands."""
     chance = rng.random()
     if chance < mix.nothing:
-        return Crop(_seen(_empty(rng), rng, clean=False), "")
-    text = _no_number(rng) if chance < mix.nothing + mix.no_number else number(rng)
-    hand = _any_of(hands, rng).hand(rng) if hands and rng.random() < mix.real else None
-    if (
-        hand is not None and hand.mixed and NO_NUMBER not in text
-    ):  # where all lean differently nobody could tell a slash from a 1
+        return Crop(_capture(_draw_blank_field(rng), rng, clean=False), "")
+    text = _random_non_number(rng) if chance < mix.nothing + mix.no_number else number(rng)
+    hand = _choose_hands(hands, rng).hand(rng) if hands and rng.random() < mix.real else None
+    # Where digits lean differently, a slash cannot be distinguished from a 1.
+    if hand is not None and hand.mixed and NO_NUMBER not in text:
         text = "".join(filter(str.isdecimal, text)) or text
     height_px = float(np.exp(rng.uniform(np.log(13), np.log(44))))
-    manner = Manner.draw(rng)
-    writing = write_number(text, rng, height_px=height_px, manner=manner, hand=hand)
+    style = LineStyle.draw(rng)
+    writing = write_number(text, rng, height_px=height_px, style=style, hand=hand)
     clean = rng.random() < (mix.plain_in_cells if writing.cells else mix.plain)
-    page = _on_paper(_with_pen(writing, rng), rng, clean=clean)
+    page = _put_on_paper(_vary_pen(writing, rng), rng, clean=clean)
     if NO_NUMBER in text:
-        return Crop(_seen(page, rng, clean=clean), _merged(text))
+        return Crop(_capture(page, rng, clean=clean), _merge_non_numbers(text))
     if not clean and rng.random() < 0.02:
-        page = _crossed_out(page, rng)
+        page = _cross_out(page, rng)
         text = NO_NUMBER
-    return Crop(_seen(page, rng, clean=clean), text.replace(" ", ""))
+    return Crop(_capture(page, rng, clean=clean), text.replace(" ", ""))
 
 
-def _any_of(hands: Sequence[Hands], rng: np.random.Generator) -> Hands:
-    """Some hands, each set as often as its weight says."""
-    sums = np.cumsum([one.weight for one in hands])
+def _choose_hands(hands: Sequence[Hands], rng: np.random.Generator) -> Hands:
+    """Random hands, by weight."""
+    sums = np.cumsum([each.weight for each in hands])
     return hands[int(np.searchsorted(sums, rng.random() * sums[-1]))]
 
 
 def draw_lines(n: int, *, seed: int, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Iterator[tuple[Line, str]]:
-    """So many lines with their texts; blanks in which no line is found are drawn, but not given."""
+    """`n` lines with their texts; crops in which no line is found are skipped."""
     rng = np.random.default_rng(seed)
-    given = 0
-    while given < n:
+    count = 0
+    while count < n:
         crop = draw_crop(rng, hands=hands, mix=mix)
         line = find_line(crop.pixels)
         if line is not None:
-            given += 1
+            count += 1
             yield line, crop.text
 
 
 def contact_sheet(
     crops: Sequence[Crop], *, columns: int = 6, cell_px: tuple[int, int] = (150, 240)
 ) -> UInt8[np.ndarray, "h w"]:
-    """Crops in rows, each above its line as a model sees it and its text."""
+    """Crops in rows, each above its line as the model sees it and its text."""
     height, width = cell_px
-    cells = [_cell(crop, height, width) for crop in crops]
+    cells = [_draw_cell(crop, height, width) for crop in crops]
     cells += [np.full((height, width), 255, np.uint8)] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)])
 
 
-def _cell(crop: Crop, height: int, width: int) -> UInt8[np.ndarray, "h w"]:
+def _draw_cell(crop: Crop, height: int, width: int) -> UInt8[np.ndarray, "h w"]:
     cell = np.full((height, width), 255, np.uint8)
     scale = min((width - 4) / crop.pixels.shape[1], 64 / crop.pixels.shape[0])
     small = cv2.resize(crop.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -111,57 +109,57 @@ def _cell(crop: Crop, height: int, width: int) -> UInt8[np.ndarray, "h w"]:
     return cell
 
 
-def _no_number(rng: np.random.Generator) -> str:
-    """Words, scribbles, single signs, and digits among letters."""
+def _random_non_number(rng: np.random.Generator) -> str:
+    """Words, scribbles, signs, and digits among letters, as text."""
     chance = rng.random()
     if chance < 0.45:
         return NO_NUMBER * int(rng.integers(1, 5))
     if chance < 0.55:
         return str(rng.choice(["-", "--", "x", "xx", "xxx", "/", "-x-", "=", ".", "..."]))
-    text = list(digits_only(rng, longest=6))
+    text = list(random_digits(rng, longest=6))
     for _ in range(int(rng.integers(1, 3))):
         text.insert(int(rng.integers(len(text) + 1)), NO_NUMBER)
     return "".join(text)
 
 
-def _merged(text: str) -> str:
-    """The text with one mark for each run of what is no number: how many words there are is nobody's question."""
+def _merge_non_numbers(text: str) -> str:
+    """The text without spaces, each run of non-numbers as one mark: the number of words does not matter."""
     merged = text.replace(" ", "")
     while NO_NUMBER * 2 in merged:
         merged = merged.replace(NO_NUMBER * 2, NO_NUMBER)
     return merged
 
 
-def _with_pen(writing: Writing, rng: np.random.Generator) -> Writing:
-    """The same with strokes made thicker or thinner, and their darkness uneven."""
-    cover = writing.cover
+def _vary_pen(writing: Writing, rng: np.random.Generator) -> Writing:
+    """The writing with thicker or thinner strokes, or of uneven darkness."""
+    coverage = writing.coverage
     chance = rng.random()
     if chance < 0.25:
-        cover = cv2.convertScaleAbs(cv2.GaussianBlur(cover, (3, 3), 0), alpha=rng.uniform(1.3, 3.0))
+        coverage = cv2.convertScaleAbs(cv2.GaussianBlur(coverage, (3, 3), 0), alpha=rng.uniform(1.3, 3.0))
     elif chance < 0.4:
-        cover = cv2.subtract(cover, np.full_like(cover, int(rng.uniform(40, 110))))
-        cover = cv2.convertScaleAbs(cover, alpha=255 / max(int(cover.max()), 1))
-    return Writing(cover.astype(np.uint8, copy=False), writing.height_px, writing.base_px, writing.cells)
+        coverage = cv2.subtract(coverage, np.full_like(coverage, int(rng.uniform(40, 110))))
+        coverage = cv2.convertScaleAbs(coverage, alpha=255 / max(int(coverage.max()), 1))
+    return Writing(coverage.astype(np.uint8, copy=False), writing.height_px, writing.base_px, writing.cells)
 
 
-def _on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UInt8[np.ndarray, "h w"]:
-    """The writing on paper with what is printed there, with a margin around it or none."""
+def _put_on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UInt8[np.ndarray, "h w"]:
+    """The writing on paper, perhaps printed, with a random margin."""
     high = writing.height_px
     above, below = (rng.uniform(-0.3, 0.6, 2) * high).round().astype(int).tolist()
     left, right = (rng.gamma(1.5, 0.25, 2) * high).round().astype(int).tolist()
-    if writing.cells and not clean:  # a box has room above and below, and the crop some beyond it
+    if writing.cells and not clean:  # a box is taller than the digits, and the crop taller than the box
         above, below = (rng.uniform(0, 1.4, 2) * high).round().astype(int).tolist()
-    height, width = writing.cover.shape
+    height, width = writing.coverage.shape
     sheet = np.zeros((height + above + below, width + left + right), np.uint8)
-    source = writing.cover[max(-above, 0) : height - max(-below, 0)]
+    source = writing.coverage[max(-above, 0) : height - max(-below, 0)]
     sheet[max(above, 0) : max(above, 0) + len(source), left : left + width] = source
     if clean:
         return np.asarray(255 - sheet, np.uint8)
     darkness = rng.uniform(0.35, 1.0) if rng.random() < 0.9 else rng.uniform(0.2, 0.4)
-    paper = ground(sheet.shape[0], sheet.shape[1], rng, strongest=_FAINTER * darkness)
+    paper = draw_paper(sheet.shape[0], sheet.shape[1], rng, strongest=_MAX_PATTERN * darkness)
     page = np.clip(paper, 0, 255).astype(np.uint8)
     rows = (above + 0.3 * high, above + writing.base_px)
-    _print(page, writing, rng, rows=rows, left=left)
+    _print_form(page, writing, rng, rows=rows, left=left)
     amount: Float32[np.ndarray, "h w"] = sheet.astype(np.float32) * np.float32(darkness / 255)
     if rng.random() < 0.25:
         amount *= 1 - np.float32(rng.uniform(0.1, 0.6)) * rng.random(amount.shape, np.float32)
@@ -169,13 +167,15 @@ def _on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UIn
     return stamp(page, rng) if rng.random() < 0.03 else page
 
 
-def _print(
+def _print_form(
     page: UInt8[np.ndarray, "h w"], writing: Writing, rng: np.random.Generator, *, rows: tuple[float, float], left: int
 ) -> None:
-    """Rules, cells and neighbours, in place."""
+    """Print rules, cells and neighbouring parts of the form, in place."""
     high = writing.height_px
     if writing.cells and rng.random() < 0.9:
-        room = rng.uniform(0.25, 0.8 if rng.random() < 0.7 else 1.6, 2) * high  # a border as high as a digit is a 1
+        room = (
+            rng.uniform(0.25, 0.8 if rng.random() < 0.7 else 1.6, 2) * high
+        )  # a border as tall as a digit would be a 1
         borders = tuple(border + left for border in writing.cells)
         print_cells(page, borders, rng, rows=(rows[0] - room[0], rows[1] + room[1]))
     elif rng.random() < 0.4:
@@ -184,18 +184,18 @@ def _print(
         print_neighbours(page, rng, height_px=high, left=left)
 
 
-def _empty(rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
-    """A field that nobody wrote into."""
+def _draw_blank_field(rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
+    """An empty field."""
     high, count = float(rng.uniform(14, 44)), int(rng.integers(1, 8))
     pitch = high * float(rng.uniform(0.8, 2.0))
     cells = tuple(index * pitch for index in range(count + 1)) if rng.random() < 0.5 else ()
     size = round(1.6 * high), round(count * pitch) + 4
     blank = Writing(np.zeros(size, np.uint8), high, 1.3 * high, cells)
-    return _on_paper(blank, rng, clean=False)
+    return _put_on_paper(blank, rng, clean=False)
 
 
-def _crossed_out(page: UInt8[np.ndarray, "h w"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
-    """A number that somebody took back."""
+def _cross_out(page: UInt8[np.ndarray, "h w"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
+    """The page with a number crossed out."""
     height, width = page.shape
     shade = int(np.quantile(page, 0.03))
     for _ in range(int(rng.integers(2, 5))):
@@ -204,8 +204,8 @@ def _crossed_out(page: UInt8[np.ndarray, "h w"], rng: np.random.Generator) -> UI
     return page
 
 
-def _seen(page: UInt8[np.ndarray, "h w"], rng: np.random.Generator, *, clean: bool) -> UInt8[np.ndarray, "h w"]:
-    """The page through a lens: tilted, coarse, blurred, noisy, compressed."""
+def _capture(page: UInt8[np.ndarray, "h w"], rng: np.random.Generator, *, clean: bool) -> UInt8[np.ndarray, "h w"]:
+    """The page as captured: rotated, blurred, noisy, compressed."""
     if rng.random() < (0.3 if clean else 0.6):
         height, width = page.shape
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.normal(0, 1.5)), 1)

@@ -1,8 +1,7 @@
-"""From ink to pixels: the ink's cover of a sheet of any size, and the glyph that MNIST would make of it.
+"""From ink to pixels: coverage of a sheet of any size, and the glyph in MNIST's normalisation.
 
-A glyph is drawn straight into its 20-pixel box, four times too large, and centred there by mass: the same result as
-drawing a page and normalising it with `handigit.images` (a test compares the two), fifty times faster. It knows
-nothing of who wrote.
+A glyph is drawn straight into its 20-pixel box at four times the size and centred there by mass: the same result as
+drawing a page and normalising it with `handigit.images` (a test compares the two), fifty times faster.
 """
 
 from itertools import pairwise
@@ -16,19 +15,19 @@ from handigit.synth.ink import Ink
 GLYPH_PX = 28
 BOX_PX = 20
 CENTRE_PX = 14
-"""Side of a glyph, longer side of its ink box, and the pixel on which its centre of mass lies (LeCun et al. 1998)."""
+"""Side of a glyph, longer side of its ink box, and position of its centre of mass (LeCun et al. 1998)."""
 PEN_PX = 1.8
-"""Least width of a stroke in a glyph, as in `handigit.images`, which says why."""
+"""Minimum stroke width in a glyph, as in `handigit.images`."""
 FINE = 4
-"""Pixels drawn for one of the glyph, each way: 17 levels of grey at an edge."""
+"""Supersampling factor in each direction: 17 levels of grey at an edge."""
 _RIM_PX = 1
-"""Room around the box for what rounding lets stand out."""
+"""Margin around the box for rounding."""
 _SUBPIXEL_BITS = 4
 _SUBPIXELS = 1 << _SUBPIXEL_BITS
 
 
 def glyph(ink: Ink) -> UInt8[np.ndarray, "28 28"]:
-    """The ink as a glyph, 0..255, ink bright; a thin pen's strokes as wide as `handigit.images` makes them."""
+    """The ink as a glyph, 0..255, ink bright; thin strokes are widened as in `handigit.images`."""
     corner, far = ink.extent()
     missing = PEN_PX * _side(corner, far) / BOX_PX - float(np.concatenate(ink.widths).mean())
     wider = max(0.0, missing)
@@ -42,20 +41,20 @@ def glyph(ink: Ink) -> UInt8[np.ndarray, "28 28"]:
 
 
 def _side(corner: Float64[np.ndarray, "2"], far: Float64[np.ndarray, "2"]) -> float:
-    """The longer side of the box between these, but never nothing."""
+    """The longer side of the box between two corners, but never 0."""
     return max(float((far - corner).max()), 1e-3)
 
 
 def paint(
     canvas: UInt8[np.ndarray, "h w"], ink: Ink, *, scale: float, shift: tuple[float, float], wider: float = 0.0
 ) -> None:
-    """Draw ink at 255, in place; no edge is smoothed, so draw large and shrink.
+    """Draw ink at 255, in place, without anti-aliasing: draw large, then downscale.
 
-    `scale` and `shift` turn the ink's heights into pixels of the canvas, after `wider` was added to every width.
+    `scale` and `shift` map the ink's coordinates to canvas pixels; `wider` is first added to every width.
     """
     points = np.concatenate(ink.strokes) * (scale * _SUBPIXELS) + (np.array(shift) - 0.5) * _SUBPIXELS
     grid = np.rint(points).astype(np.int32)
-    # OpenCV paints an even thickness one pixel wider than it says, and an odd one two.
+    # OpenCV draws an even thickness one pixel too wide, and an odd one two.
     widths = (np.concatenate(ink.widths) + wider) * scale
     thickness = np.maximum(1, 2 * np.rint((widths - 1) / 2)).astype(int)
     start = 0
@@ -68,15 +67,15 @@ def paint(
         start = stop
 
 
-def cover(ink: Ink, height_px: int, width_px: int) -> UInt8[np.ndarray, "h w"]:
-    """How much of each pixel of a sheet the ink (in pixels of the sheet) covers, 0..255."""
+def coverage(ink: Ink, height_px: int, width_px: int) -> UInt8[np.ndarray, "h w"]:
+    """How much of each pixel of a sheet the ink (in the sheet's pixels) covers, 0..255."""
     canvas = np.zeros((height_px * FINE, width_px * FINE), np.uint8)
     paint(canvas, ink, scale=FINE, shift=(0.0, 0.0))
     return np.asarray(cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _centred(cut: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
-    """The ink moved by whole pixels until its centre of mass is at the glyph's, as far as its box lets it."""
+    """The ink moved by whole pixels so that its centre of mass is the glyph's, as far as its box allows."""
     moments, (height, width) = cv2.moments(cut), cut.shape
     mass = max(moments["m00"], 1.0)
     left = round(CENTRE_PX - moments["m10"] / mass) + _RIM_PX

@@ -1,7 +1,4 @@
-"""Sets of drawn glyphs, for training and testing: many writers, all digits, or what is no digit.
-
-Equal seeds give equal bytes. It knows nothing of data sets on disk (`handigit.data`); the arrays go there as they are.
-"""
+"""Sets of synthetic glyphs, digits or non-digits, by many writers. Equal seeds give equal bytes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +10,47 @@ from jaxtyping import Int64, UInt8
 from handigit.errors import DataError
 from handigit.synth.draw import GLYPH_PX, glyph
 from handigit.synth.nondigits import KINDS
-from handigit.synth.scan import scan
-from handigit.synth.strokes import figure
+from handigit.synth.strokes import parse_figure
 from handigit.synth.writer import Pen, Writer, write
 
-GLYPHS_A_WRITER = 10
-"""Digits before the next writer comes; few, since writers differ more than one writer's days."""
-NONDIGITS_A_WRITER = 3
-"""Fewer: no two of them need be told from one another."""
+
+def scan(glyph: UInt8[np.ndarray, "28 28"], pen: Pen, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    """The glyph with a scanner's defects; about one in three is unchanged."""
+    coarse, soft, contrast = rng.random(3)
+    if coarse < 0.18:
+        glyph = _coarse(glyph, rng)
+    if pen.grain > 0.15:
+        glyph = _grainy(glyph, pen.grain, rng)
+    if soft < 0.35:
+        glyph = np.asarray(cv2.GaussianBlur(glyph, (5, 5), rng.uniform(0.4, 1.0)), np.uint8)
+    if contrast < 0.35:
+        glyph = cv2.convertScaleAbs(glyph, alpha=rng.uniform(0.65, 1.7)).astype(np.uint8, copy=False)
+    return glyph
+
+
+def _coarse(glyph: UInt8[np.ndarray, "28 28"], rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    """Downscaled and back; half of them forced to black or white, as by old scanners."""
+    side = int(rng.integers(14, 25))
+    small = cv2.resize(glyph, (side, side), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        small = cv2.threshold(small, rng.uniform(0.25, 0.5) * small.max(), 255, cv2.THRESH_BINARY)[1]
+    return np.asarray(cv2.resize(small, (28, 28), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _grainy(glyph: UInt8[np.ndarray, "28 28"], grain: float, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    """Ink missing where the paper is rough; bare paper stays bare."""
+    loss = rng.random((28, 28), np.float32)
+    return np.asarray(glyph * (1 - grain * loss), np.uint8)
+
+
+GLYPHS_PER_WRITER = 10
+"""Few, since two writers differ more than two glyphs of one writer."""
+NONDIGITS_PER_WRITER = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Synthetic:
-    """Drawn glyphs (0..255, ink bright) and what they are.
+    """Synthetic glyphs (0..255, ink bright) with their digits and kinds.
 
     `labels` is the digit, or -1; `kinds` names each glyph's allograph ("7 crossed") or kind of non-digit ("scribble").
     """
@@ -39,43 +64,43 @@ class Synthetic:
 
 
 def digits(n: int, *, seed: int) -> Synthetic:
-    """`n` digits by many writers with many pens, all ten values equally often, in random order."""
+    """`n` digits by many writers with many pens, all ten equally often, in random order."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(n) % 10)
     glyphs, kinds = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8), []
     for index, value in enumerate(labels.tolist()):
-        if index % GLYPHS_A_WRITER == 0:
+        if index % GLYPHS_PER_WRITER == 0:
             writer, pen = Writer.draw(rng), Pen.draw(rng)
         allograph = writer.allograph(value, rng)
-        ink = write(figure(allograph.strokes), writer, pen, rng)
+        ink = write(parse_figure(allograph.strokes), writer, pen, rng)
         glyphs[index] = scan(glyph(ink), pen, rng)
         kinds.append(f"{value} {allograph.name}")
     return Synthetic(glyphs, labels.astype(np.int64), tuple(kinds))
 
 
 def nondigits(n: int, *, seed: int, kinds: Sequence[str] = ()) -> Synthetic:
-    """`n` glyphs that are no digit, of these kinds equally often; of none named: of all, but no look-alike.
+    """`n` non-digits of the given kinds, equally often; by default of all kinds but look-alikes, by their weights.
 
     Raises:
-        DataError: a kind that is not among `KINDS`.
+        DataError: an unknown kind.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise DataError(f"no kind of non-digit named {unknown[0]!r}; there are: {', '.join(KINDS)}")
     rng = np.random.default_rng(seed)
-    shares = np.array([float(name in kinds) if kinds else share for name, (_, share) in KINDS.items()])
-    chosen = [tuple(KINDS)[i] for i in rng.choice(len(KINDS), size=n, p=shares / shares.sum())]
+    weights = np.array([float(name in kinds) if kinds else share for name, (_, share) in KINDS.items()])
+    selected = [tuple(KINDS)[i] for i in rng.choice(len(KINDS), size=n, p=weights / weights.sum())]
     glyphs = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8)
-    for index, name in enumerate(chosen):
-        if index % NONDIGITS_A_WRITER == 0:
+    for index, name in enumerate(selected):
+        if index % NONDIGITS_PER_WRITER == 0:
             writer, pen = Writer.draw(rng), Pen.draw(rng)
         glyphs[index] = scan(glyph(KINDS[name][0](writer, pen, rng)), pen, rng)
-    return Synthetic(glyphs, np.full(n, -1, np.int64), tuple(chosen))
+    return Synthetic(glyphs, np.full(n, -1, np.int64), tuple(selected))
 
 
 def contact_sheet(
     glyphs: UInt8[np.ndarray, "n 28 28"], *, columns: int, labels: Sequence[object] = ()
 ) -> UInt8[np.ndarray, "h w"]:
-    """The glyphs in rows, dark on white, each above its label in small print if labels are given."""
+    """The glyphs in rows, dark on white, each above its label if labels are given."""
     cell = GLYPH_PX + 4
     height = cell + (10 if len(labels) else 0)
     rows = -(-len(glyphs) // columns)

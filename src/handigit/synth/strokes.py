@@ -1,10 +1,9 @@
-"""How a written figure is described, and how its few points become smooth pen paths.
+"""The notation of written figures, and the splines that turn their few points into smooth pen paths.
 
-A figure is one string: strokes apart by `/`, points `x,y` in percent of its height (y downward, 0 at the top, 100 at
-the base line), `!` after a point where the pen turns sharply. "0,25 22,0! 22,100" is a 1 with a flag.
+A figure is one string: strokes separated by `/`, points `x,y` in percent of its height (y downward, 0 at the top, 100
+at the base line), `!` after a point where the pen turns sharply. "0,25 22,0! 22,100" is a 1 with a flag.
 
-Everything between points and path is linear, so a figure keeps two matrices and each glyph costs one product. This
-file knows nothing of writers, pens or pictures.
+Everything between points and path is linear, so a figure keeps two matrices and each glyph costs one product.
 """
 
 from collections.abc import Sequence
@@ -16,17 +15,17 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.lib.stride_tricks import sliding_window_view
 
-SAMPLES_A_SPAN = 5
-"""Path points between two neighbouring control points; more is not seen at 28 pixels."""
+SAMPLES_PER_SPAN = 5
+"""Path points between two neighbouring control points; more are not visible at 28 pixels."""
 SOFTENING = 3.0
-"""Standard deviation, in path points, of the blur that makes the path of a hasty hand out of a careful one's."""
+"""Standard deviation, in path points, of the blur that turns a careful path into a hasty one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A figure's control points (in heights) and the two matrices that turn any variant of them into paths.
 
-    `sharp @ points` passes through every point, with corners; `soft @ points` cuts the corners as haste does. Rows
+    `sharp @ points` passes through every point, with corners; `soft @ points` cuts the corners, as in haste. Rows
     `ends[i - 1]` to `ends[i]` are stroke `i`.
     """
 
@@ -37,33 +36,33 @@ class Figure:
 
 
 @cache
-def figure(notation: str) -> Figure:
-    """The figure that a string describes; made once for each string.
+def parse_figure(notation: str) -> Figure:
+    """The figure of a notation; cached.
 
     Raises:
         ValueError: a point that is not `x,y` in numbers, or a stroke of fewer than two points.
     """
-    return _assemble([_parse(stroke) for stroke in notation.split("/")])
+    return _build_figure([_parse(stroke) for stroke in notation.split("/")])
 
 
-def through(points: Float64[np.ndarray, "k 2"]) -> Figure:
+def smooth_stroke(points: Float64[np.ndarray, "k 2"]) -> Figure:
     """The figure of one smooth stroke through these points, in heights.
 
-    Its spline is the uniform one, whose matrices depend on the number of points alone and so are made only once.
+    Its spline is the uniform one: the matrices depend only on the number of points, so they are cached.
     """
-    even = _evenly(len(points))
+    even = _evenly_spaced(len(points))
     return Figure(points, even.sharp, even.soft, even.ends)
 
 
 @cache
-def _evenly(count: int) -> Figure:
-    """One stroke of so many points, equally far apart on a line."""
+def _evenly_spaced(count: int) -> Figure:
+    """One stroke of `count` equidistant points on a line."""
     points = np.stack([np.arange(count), np.zeros(count)], axis=1)
-    return _assemble([(points, [0, count - 1])])
+    return _build_figure([(points, [0, count - 1])])
 
 
-def assembled(parts: Sequence[tuple[Figure, Float64[np.ndarray, "_ 2"]]]) -> Figure:
-    """One figure of several, each with its points where they are given; their splines keep the matrices they have."""
+def combine(parts: Sequence[tuple[Figure, Float64[np.ndarray, "_ 2"]]]) -> Figure:
+    """One figure from several, each at the given points; their spline matrices are kept."""
     ends = np.cumsum([0, *(len(part.sharp) for part, _ in parts)])
     return Figure(
         points=np.concatenate([points for _, points in parts]),
@@ -73,17 +72,17 @@ def assembled(parts: Sequence[tuple[Figure, Float64[np.ndarray, "_ 2"]]]) -> Fig
     )
 
 
-def _assemble(strokes: list[tuple[Float64[np.ndarray, "_ 2"], list[int]]]) -> Figure:
-    """A figure from the points and the corners of each stroke."""
-    paths = [_interpolation(points, corners) for points, corners in strokes]
+def _build_figure(strokes: list[tuple[Float64[np.ndarray, "_ 2"], list[int]]]) -> Figure:
+    """A figure from each stroke's points and corners."""
+    paths = [_interpolation_matrix(points, corners) for points, corners in strokes]
     sharp = _block_diagonal(paths)
-    soft = _block_diagonal([_softening(len(path)) @ path for path in paths])
+    soft = _block_diagonal([_soften_matrix(len(path)) @ path for path in paths])
     ends = tuple(int(end) for end in np.cumsum([len(path) for path in paths]))
     return Figure(np.concatenate([points for points, _ in strokes]), sharp, soft, ends)
 
 
 def _parse(stroke: str) -> tuple[Float64[np.ndarray, "k 2"], list[int]]:
-    """Points in heights, and the indices of the corners, both ends among them."""
+    """Points in heights, and the indices of the corners, including both ends."""
     words = stroke.split()
     try:
         points = np.array([[float(value) / 100 for value in word.rstrip("!").split(",")] for word in words])
@@ -95,11 +94,11 @@ def _parse(stroke: str) -> tuple[Float64[np.ndarray, "k 2"], list[int]]:
     return points, [0, *inner, len(words) - 1]
 
 
-def _interpolation(points: Float64[np.ndarray, "k 2"], corners: list[int]) -> Float64[np.ndarray, "m k"]:
+def _interpolation_matrix(points: Float64[np.ndarray, "k 2"], corners: list[int]) -> Float64[np.ndarray, "m k"]:
     """The matrix from a stroke's control points to its path: one Catmull-Rom spline between each two corners."""
     rows = []
     for first, last in pairwise(corners):
-        piece = np.zeros(((last - first) * SAMPLES_A_SPAN + 1, len(points)))
+        piece = np.zeros(((last - first) * SAMPLES_PER_SPAN + 1, len(points)))
         piece[:, first : last + 1] = _catmull_rom(points[first : last + 1])
         rows.append(piece if last == len(points) - 1 else piece[:-1])
     return np.concatenate(rows)
@@ -108,8 +107,8 @@ def _interpolation(points: Float64[np.ndarray, "k 2"], corners: list[int]) -> Fl
 def _catmull_rom(points: Float64[np.ndarray, "k 2"]) -> Float64[np.ndarray, "m k"]:
     """The centripetal Catmull-Rom spline (Barry & Goldman 1988; Yuksel et al. 2011) as a matrix.
 
-    The knots come from these nominal points, so that the spline stays linear in the points it is later given. Beyond
-    both ends stands a mirrored point.
+    The knots come from these nominal points, so the spline stays linear in the points it is applied to. Each end is
+    extended by a mirrored point.
     """
     count = len(points)
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
@@ -117,14 +116,16 @@ def _catmull_rom(points: Float64[np.ndarray, "k 2"]) -> Float64[np.ndarray, "m k
     values = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
     steps = np.maximum(np.linalg.norm(np.diff(padded, axis=0), axis=1), 1e-3) ** 0.5
     knots = np.concatenate([[0.0], np.cumsum(steps)])
-    spans = _spans(sliding_window_view(values, 4, axis=0), sliding_window_view(knots, 4))
+    spans = _interpolate_spans(sliding_window_view(values, 4, axis=0), sliding_window_view(knots, 4))
     return np.concatenate([spans, np.eye(count)[-1:]])
 
 
-def _spans(values: Float64[np.ndarray, "n k 4"], knots: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "s k"]:
-    """All spans, by the pyramid of linear interpolations; the far end of each belongs to the next."""
+def _interpolate_spans(
+    values: Float64[np.ndarray, "n k 4"], knots: Float64[np.ndarray, "n 4"]
+) -> Float64[np.ndarray, "s k"]:
+    """All spans, by the pyramid of linear interpolations; the end point of each belongs to the next."""
     v, k = np.moveaxis(values, 2, 0)[:, :, None], knots.T[:, :, None, None]
-    t = k[1] + (k[2] - k[1]) * np.linspace(0, 1, SAMPLES_A_SPAN, endpoint=False)[:, None]
+    t = k[1] + (k[2] - k[1]) * np.linspace(0, 1, SAMPLES_PER_SPAN, endpoint=False)[:, None]
 
     def mix(a: np.ndarray, b: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         return np.asarray(((stop - t) * a + (t - start) * b) / (stop - start))
@@ -134,8 +135,8 @@ def _spans(values: Float64[np.ndarray, "n k 4"], knots: Float64[np.ndarray, "n 4
     return mix(b[0], b[1], k[1], k[2]).reshape(-1, values.shape[1])
 
 
-def _softening(count: int) -> Float64[np.ndarray, "m m"]:
-    """A Gaussian blur along the path that narrows towards its ends, which so stay where they are."""
+def _soften_matrix(count: int) -> Float64[np.ndarray, "m m"]:
+    """A Gaussian blur along the path, narrower towards the ends so that they keep their positions."""
     index = np.arange(count)
     width = np.minimum(SOFTENING, np.minimum(index, count - 1 - index) / 2) + 1e-3
     weights = np.exp(-(((index[None] - index[:, None]) / width[:, None]) ** 2) / 2)
@@ -143,7 +144,7 @@ def _softening(count: int) -> Float64[np.ndarray, "m m"]:
 
 
 def _block_diagonal(blocks: list[Float64[np.ndarray, "_ _"]]) -> Float64[np.ndarray, "m k"]:
-    """The blocks along the diagonal of one matrix of zeros."""
+    """A matrix of zeros with the blocks along its diagonal."""
     matrix = np.zeros((sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks)))
     row = column = 0
     for block in blocks:

@@ -1,7 +1,7 @@
-"""Who writes, and with what: the style that all of a writer's figures share, and the pen.
+"""Writers and pens: the style that all figures of one person share, and the pen's line.
 
-`write` turns a figure into ink: paths with a width at each point, in heights of the figure (y downward). It knows
-nothing of pictures; `draw.py` makes those. Every choice comes from the generator that is handed in.
+`write` turns a figure into ink: paths with a width at each point, in heights of the figure (y downward). All randomness
+comes from the generator passed in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.errors import DataError
-from handigit.synth.allographs import DIGITS, Allograph
 from handigit.synth.ink import Ink
-from handigit.synth.strokes import Figure, figure, through
+from handigit.synth.shapes import DIGITS, Allograph
+from handigit.synth.strokes import Figure, parse_figure, smooth_stroke
 
 HABITS = 96
-"""Points of a writer's habits: each figure takes its own stretch of them."""
+"""Number of a writer's habitual displacements; each figure uses its own section of them."""
 
 PenKind = Literal["ballpoint", "felt", "marker", "pencil", "mouse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """A pen. `width` is the mean width of its line as a share of the figure's height; all else is in 0..1.
+    """A pen. `width` is the mean line width as a fraction of the figure's height; the others are in 0..1.
 
-    `pressure`: how far the width follows the hand; `darkness`: how much light the ink takes; `grain`: how much of the
-    paper's roughness shows in the line; `jagged`: drawn with a mouse, few straight steps on a coarse grid.
+    `pressure`: how far the width follows the hand; `darkness`: how much light the ink absorbs; `grain`: how much of the
+    paper's roughness shows in the line; `jagged`: drawn with a mouse, in a few straight steps on a coarse grid.
     """
 
     kind: PenKind
@@ -39,7 +39,7 @@ class Pen:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, *, kind: PenKind | None = None) -> "Pen":
-        """A pen as one finds it, of this kind or of any."""
+        """A random pen, of the given kind or of any."""
         kind = kind or _PEN_KINDS[int(rng.choice(len(_PEN_KINDS), p=_PEN_SHARES))]
         width, spread, pressure, darkness, grain = _PENS[kind]
         return cls(
@@ -52,7 +52,7 @@ class Pen:
         )
 
 
-# Width, its spread (of the logarithm), most pressure, darkness, most grain.
+# Width, its spread (of the logarithm), maximum pressure, darkness, maximum grain.
 _PENS: dict[PenKind, tuple[float, float, float, float, float]] = {
     "ballpoint": (0.1, 0.3, 0.5, 0.8, 0.35),
     "felt": (0.15, 0.22, 0.35, 0.95, 0.1),
@@ -66,52 +66,52 @@ _PEN_SHARES = (0.37, 0.28, 0.13, 0.14, 0.08)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Writer:
-    """What stays the same in all that one person writes.
+    """The constant features of one person's handwriting.
 
-    `slant` is the shear to the right, `turn_rad` the turn of the line of writing, `aspect` the width of figures over
-    the usual one. `haste` (0..1) cuts corners and overshoots, `care_sd` is how far control points stray from one
-    figure to the next, `tremor` the height of the hand's shake, both in heights. `habit` displaces the control points
-    of every figure, always alike; `warp` bends the whole figure; `taste` picks the allograph of each digit, and
-    `whim` is how often another one comes instead.
+    `slant` is the shear to the right, `rotation_rad` the rotation of the line of writing, `aspect` the width of figures
+    relative to the usual one. `haste` (0..1) cuts corners and overshoots; `care_sd` is how far control points vary from
+    one figure to the next, `tremor` the amplitude of the hand's shake, both in heights. `habit` displaces the control
+    points of every figure, always alike; `warp` bends the whole figure; `preference` selects the allograph of each
+    digit, and `variation_rate` is how often another one is used instead.
     """
 
     slant: float
-    turn_rad: float
+    rotation_rad: float
     aspect: float
     haste: float
     care_sd: float
     tremor: float
     habit: Float64[np.ndarray, "96 2"]
     warp: Float64[np.ndarray, "3 2"]
-    taste: Float64[np.ndarray, "10"]
-    whim: float
+    preference: Float64[np.ndarray, "10"]
+    variation_rate: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Writer":
-        """Somebody."""
+        """A random writer."""
         return cls(
             slant=float(np.clip(rng.normal(0.14, 0.26), -0.5, 0.85)),
-            turn_rad=float(rng.normal(0, 0.08)),
+            rotation_rad=float(rng.normal(0, 0.08)),
             aspect=float(np.clip(np.exp(rng.normal(0.08, 0.28)), 0.65, 2.0)),
             haste=float(rng.random()),
             care_sd=float(0.028 * np.exp(rng.normal(0, 0.35))),
             tremor=float(0.004 * np.exp(rng.normal(0, 0.8))),
             habit=rng.normal(0, 0.05, (HABITS, 2)),
             warp=rng.normal(0, 0.13, (3, 2)),
-            taste=rng.random(10),
-            whim=0.25 * float(rng.random()),
+            preference=rng.random(10),
+            variation_rate=0.25 * float(rng.random()),
         )
 
     def allograph(
         self, value: int, rng: np.random.Generator, *, among: Mapping[int, Sequence[Allograph]] = DIGITS
     ) -> Allograph:
-        """The way in which this writer writes this digit now: nearly always the same."""
-        taste = self.taste[value] if rng.random() >= self.whim else rng.random()
-        shares = _shares(among[value])
-        return among[value][int(np.searchsorted(shares, taste * shares[-1], side="right"))]
+        """The allograph that this writer uses this time: nearly always the same."""
+        preference = self.preference[value] if rng.random() >= self.variation_rate else rng.random()
+        shares = _cumulative_shares(among[value])
+        return among[value][int(np.searchsorted(shares, preference * shares[-1], side="right"))]
 
     def preferring(self, value: int, name: str) -> "Writer":
-        """The same person, who always writes this digit by the allograph of this name.
+        """The same writer, always using the named allograph for this digit.
 
         Raises:
             DataError: the digit has no allograph of that name.
@@ -119,29 +119,29 @@ class Writer:
         names = [allograph.name for allograph in DIGITS[value]]
         if name not in names:
             raise DataError(f"no {value} named {name!r}; there are: {', '.join(names)}")
-        index, shares = names.index(name), np.concatenate([[0.0], _shares(DIGITS[value])])
-        taste = self.taste.copy()
-        taste[value] = (shares[index] + shares[index + 1]) / 2 / shares[-1]
-        return replace(self, taste=taste, whim=0.0)
+        index, shares = names.index(name), np.concatenate([[0.0], _cumulative_shares(DIGITS[value])])
+        preference = self.preference.copy()
+        preference[value] = (shares[index] + shares[index + 1]) / 2 / shares[-1]
+        return replace(self, preference=preference, variation_rate=0.0)
 
 
-def _shares(allographs: Sequence[Allograph]) -> Float64[np.ndarray, " k"]:
-    """The running sum of the shares of a digit's allographs."""
+def _cumulative_shares(allographs: Sequence[Allograph]) -> Float64[np.ndarray, " k"]:
+    """The cumulative shares of a digit's allographs."""
     return np.cumsum([allograph.share for allograph in allographs])
 
 
 def write_digit(value: int, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """One digit as this writer writes it now."""
-    return write(figure(writer.allograph(value, rng).strokes), writer, pen, rng)
+    """One digit by this writer; no two are equal."""
+    return write(parse_figure(writer.allograph(value, rng).strokes), writer, pen, rng)
 
 
 def write_stroke(points: Float64[np.ndarray, "k 2"], writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """One smooth stroke through these points, in heights, in this writer's hand."""
-    return write(through(points), writer, pen, rng)
+    """One smooth stroke through these points (in heights) by this writer."""
+    return write(smooth_stroke(points), writer, pen, rng)
 
 
 def write(shape: Figure, writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
-    """Any figure as this writer writes it now."""
+    """Any figure by this writer."""
     path = _style(_bend(_trace(shape, writer, rng), writer, rng), writer, rng)
     strokes = np.split(path, shape.ends[:-1])
     if len(strokes) > 1 and rng.random() < 0.06 * writer.haste:
@@ -153,9 +153,11 @@ def write(shape: Figure, writer: Writer, pen: Pen, rng: np.random.Generator) -> 
 
 
 def _trace(shape: Figure, writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
-    """The path through this writer's, and this moment's, control points."""
+    """The path through the control points, displaced by the writer's habit and by chance."""
     count = len(shape.points)
-    first = round(float(shape.points.sum()) * 100) % HABITS  # any stretch will do that is the same in each run
+    first = (
+        round(float(shape.points.sum()) * 100) % HABITS
+    )  # any section will do, as long as it is the same in each run
     habit = writer.habit.take(range(first, first + count), axis=0, mode="wrap")
     points = shape.points + habit + rng.normal(0, writer.care_sd, (count, 2))
     softness = min(1.0, max(0.0, writer.haste + 0.2 * rng.standard_normal()))
@@ -164,7 +166,7 @@ def _trace(shape: Figure, writer: Writer, rng: np.random.Generator) -> Float64[n
 
 
 def _bend(path: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
-    """The whole figure bent by a smooth warp, then shaken by tremor."""
+    """The figure bent by a smooth warp, then shaken by tremor."""
     x, y = path[:, 0] - 0.3, path[:, 1] - 0.5
     warp = writer.warp + rng.normal(0, 0.06, (3, 2))
     waves = np.sin(np.arange(len(path))[:, None] * rng.uniform(0.3, 2.5, 4) + rng.uniform(0, 6.28, 4))
@@ -173,17 +175,17 @@ def _bend(path: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Gener
 
 
 def _style(path: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "m 2"]:
-    """Aspect, slant and turn, as one matrix; each figure differs a little from the writer's mean."""
+    """Aspect, slant and rotation as one matrix; each figure differs a little from the writer's mean."""
     aspect, slant, turn = rng.standard_normal(3)
     wide = writer.aspect * np.exp(0.08 * aspect)
     shear = writer.slant + 0.05 * slant
-    angle = writer.turn_rad + 0.05 * turn
+    angle = writer.rotation_rad + 0.05 * turn
     cos, sin = np.cos(angle), np.sin(angle)
     return np.asarray(path @ np.array([[wide, 0.0], [-shear, 1.0]]) @ np.array([[cos, sin], [-sin, cos]]))
 
 
 def _reach(stroke: Float64[np.ndarray, "m 2"], writer: Writer, rng: np.random.Generator) -> Float64[np.ndarray, "_ 2"]:
-    """The stroke begun or ended too early or too late, the more so in haste."""
+    """The stroke started or ended too early or too late, more so in haste."""
     start, end = rng.normal(0, 0.02 + 0.04 * writer.haste, 2)
     if end > 0:
         stroke = np.concatenate([stroke, stroke[-1:] + _direction(stroke[-4:]) * end])
@@ -200,14 +202,14 @@ def _direction(points: Float64[np.ndarray, "_ 2"]) -> Float64[np.ndarray, "2"]:
 
 
 def _mouse(stroke: Float64[np.ndarray, "m 2"], rng: np.random.Generator) -> Float64[np.ndarray, "_ 2"]:
-    """The stroke as a mouse reports it: every few points only, on a grid."""
+    """The stroke as a mouse reports it: only every few points, on a grid."""
     step, grid = int(rng.integers(2, 6)), rng.uniform(20, 60)
     points = np.concatenate([stroke[:-1:step], stroke[-1:]])
     return np.asarray(np.round((points + rng.normal(0, 0.008, points.shape)) * grid) / grid)
 
 
 def _widths(stroke: Float64[np.ndarray, "m 2"], pen: Pen, rng: np.random.Generator) -> Float64[np.ndarray, " m"]:
-    """The line's width along the stroke: heavier downward, swelling slowly, thinner where the pen is lifted."""
+    """Line width along the stroke: heavier downward, slowly swelling, thinner where the pen is lifted."""
     width = pen.width * np.exp(0.1 * rng.standard_normal())
     if pen.pressure < 0.12:
         return np.full(len(stroke), width)

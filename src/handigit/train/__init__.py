@@ -1,1 +1,1 @@
-"""Training, from a recipe and data to a run's folder: `fit` is the loop, `Run` the folder, `export` makes the file."""
+"""Training: recipe and data in, a run folder and an ONNX file out. `trainer.fit` is the loop for all models."""

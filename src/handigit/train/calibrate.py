@@ -1,80 +1,106 @@
-"""From held-out answers to honest ones: temperature, thresholds for wanted error rates, and the floor for non-digits.
+"""Calibration on held-out data: confidence curve, thresholds per target error rate, floor for non-digits.
 
-It takes logits and labels of validation data only; what it finds goes into the model's card.
+The result goes into the model's card; the test set is never used.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
-from jaxtyping import Bool, Float, Int64
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own abbreviation
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from handigit.card import Threshold
 
 TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-_DIGITS_LOST = 0.001  # share of validation digits, bent ones included, that the floor may take for something else
+_FLOOR_QUANTILE = 0.001
+"""Fraction of validation digits, augmented copies included, that the floor may take for non-digits."""
+_MIN_PROBABILITY = 1e-9
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the card says about confidence."""
+    """The card's fields about confidence; the defaults mean "not calibrated".
 
-    temperature: float
-    thresholds: tuple[Threshold, ...]
-    digit_floor: float
+    A digit's confidence is its softmax at `temperature`; a number's is the logistic curve of `steepness` and `shift`.
+    """
+
+    temperature: float = 1.0
+    steepness: float = 1.0
+    shift: float = 0.0
+    thresholds: tuple[Threshold, ...] = ()
+    digit_floor: float = 0.0
 
 
-def calibrate(
+def calibrate_digits(
     logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"], outliers: Float[Tensor, "m 10"] | None = None
 ) -> Calibration:
-    """Temperature, thresholds and the floor for non-digits from held-out answers.
+    """Temperature, thresholds and floor from held-out logits.
 
-    `outliers` are answers to held-out things that are no digit, as many of them as the digits will meet: reading one
-    as a digit is an error that a threshold has to count.
+    `outliers` are logits for held-out non-digits, in the proportion in which they are expected: reading one as a digit
+    is an error that the thresholds count.
     """
     temperature = fit_temperature(logits, labels)
     confidence, answer = F.softmax(logits / temperature, dim=1).max(dim=1)
-    floor = torch.quantile(confidence, _DIGITS_LOST).item()
-    right = answer == labels
+    floor = torch.quantile(confidence, _FLOOR_QUANTILE).item()
+    correct = answer == labels
     if outliers is not None:
         confidence = torch.cat([confidence, F.softmax(outliers / temperature, dim=1).amax(dim=1)])
-        right = torch.cat([right, torch.zeros(len(outliers), dtype=torch.bool)])
-    return Calibration(temperature, choose_thresholds(confidence, right), floor)
+        correct = torch.cat([correct, torch.zeros(len(outliers), dtype=torch.bool)])
+    thresholds = choose_thresholds(confidence, correct)
+    return Calibration(temperature=temperature, thresholds=thresholds, digit_floor=floor)
+
+
+def calibrate_numbers(probability: Float64[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> Calibration:
+    """The logistic curve (Platt 1999) and thresholds from held-out readings, each with the probability of its text."""
+    logits = torch.from_numpy(probability).clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY).logit()
+    truth = torch.from_numpy(correct)
+    curve = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([curve], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(curve[0] * logits + curve[1], truth.double())
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    steepness, shift = curve.detach().tolist()
+    confidence = torch.sigmoid(steepness * logits + shift)
+    thresholds = choose_thresholds(confidence, truth)
+    return Calibration(steepness=max(steepness, 1e-3), shift=shift, thresholds=thresholds)
 
 
 def fit_temperature(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> float:
-    """The divisor of the logits with the least negative log-likelihood (Guo et al. 2017), within 0.05 to 20."""
+    """The temperature with the smallest negative log-likelihood (Guo et al. 2017), between 0.05 and 20."""
     logits = logits.double()
-    low, high = torch.tensor(0.05).log().item(), torch.tensor(20.0).log().item()
-    for _ in range(30):  # ternary search: the loss has one valley in the temperature; ends within 0.01 %
+
+    def loss(log_temperature: float) -> float:
+        return F.cross_entropy(logits / np.exp(log_temperature), labels).item()
+
+    low, high = float(np.log(0.05)), float(np.log(20.0))
+    for _ in range(30):  # ternary search of a unimodal function; ends within 0.01 %
         left, right = low + (high - low) / 3, high - (high - low) / 3
-        if _loss_at(left, logits, labels) < _loss_at(right, logits, labels):
-            high = right
-        else:
-            low = left
-    return float(torch.tensor((low + high) / 2).exp())
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return float(np.exp((low + high) / 2))
 
 
 def choose_thresholds(
-    confidence: Float[Tensor, " n"], right: Bool[Tensor, " n"], targets: Sequence[float] = TARGET_ERRORS
+    confidence: Float[Tensor, " n"], correct: Bool[Tensor, " n"], targets: Sequence[float] = TARGET_ERRORS
 ) -> tuple[Threshold, ...]:
-    """For each wanted error rate the least confidence whose answers, and all surer ones, keep to it.
+    """For each target error rate, the lowest confidence at and above which the answers meet it.
 
-    Where even the surest answers miss the target, the threshold is 1: nothing is read unseen.
+    The threshold is 1 where even the most confident answers miss the target, so that nothing is read automatically.
     """
     order = confidence.argsort(descending=True)
-    sure = confidence[order]
-    errors = (~right[order]).double().cumsum(0) / torch.arange(1, len(order) + 1)
-    last_of_equals = torch.cat([sure[1:] < sure[:-1], torch.ones(1, dtype=torch.bool)])
+    ranked = confidence[order]
+    error_rates = (~correct[order]).double().cumsum(0) / torch.arange(1, len(order) + 1)
+    last_of_ties = torch.cat([ranked[1:] < ranked[:-1], torch.ones(1, dtype=torch.bool)])
     thresholds = []
     for target in targets:
-        kept = ((errors <= target) & last_of_equals).nonzero()
-        least = sure[kept[-1, 0]].item() if len(kept) else 1.0
-        thresholds.append(Threshold(target_error=target, confidence=min(1.0, max(0.0, least))))
+        accepted = ((error_rates <= target) & last_of_ties).nonzero()
+        lowest = ranked[accepted[-1, 0]].item() if len(accepted) else 1.0
+        thresholds.append(Threshold(target_error=target, confidence=min(1.0, max(0.0, lowest))))
     return tuple(thresholds)
-
-
-def _loss_at(log_temperature: float, logits: Tensor, labels: Tensor) -> float:
-    return F.cross_entropy(logits / torch.tensor(log_temperature).exp(), labels).item()

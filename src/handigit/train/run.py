@@ -1,17 +1,16 @@
-"""A training run on disk: a folder that keeps what was trained, on what, by which code, and how it went.
+"""A training run on disk: one folder with the recipe, the data's fingerprints, the code version and the results.
 
-    recipe.toml               every field, so that a later change of a default does not touch this run
+    recipe.toml               every field, so that a later change of a default does not affect this run
     run.json                  code version, fingerprints of the data, machine
-    metrics.jsonl             one line an epoch
-    checkpoint.safetensors    all that is needed to go on; written whole or not at all
-    weights.safetensors       the trained weights, once the run has ended
+    metrics.jsonl             one line per epoch
+    checkpoint.safetensors    the training state to resume from
+    weights.safetensors       the trained weights of a finished run
     report.json, curves.png   the final report
 
-It knows nothing of networks or optimisers: tensors go in and come out by name.
+Every file is written completely or not at all.
 """
 
 import json
-import os
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,13 +18,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from handigit.atomic import write_file
 from handigit.errors import RunError
 from handigit.recipe import Recipe
 
 Row = dict[str, float]
+"""Metrics of one epoch, as in `metrics.jsonl`."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +37,26 @@ class Run:
     recipe: Recipe
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe, facts: dict[str, Any]) -> "Run":
-        """Start a run in a new folder.
+    def create(cls, path: Path, recipe: Recipe, metadata: dict[str, Any]) -> "Run":
+        """Start a run in a new folder; `metadata` goes into `run.json`.
 
         Raises:
-            RunError: a run is there already.
+            RunError: the folder already contains a run.
         """
         if (path / "recipe.toml").exists():
-            raise RunError(f"{path} already holds a run; go on with it by --resume, or name another folder by --run")
+            raise RunError(f"{path} already contains a run; continue it with --resume, or choose another --run folder")
         path.mkdir(parents=True, exist_ok=True)
-        write_whole(path / "run.json", json.dumps(facts, indent=2) + "\n")
-        write_whole(path / "recipe.toml", recipe.to_toml())
+        write_text(path / "run.json", json.dumps(metadata, indent=2) + "\n")
+        write_text(path / "recipe.toml", recipe.to_toml())
         return cls(path, recipe)
 
     @classmethod
     def open(cls, path: Path) -> "Run":
-        """A run that exists.
+        """An existing run.
 
         Raises:
-            RunError: no run there.
-            RecipeError: its recipe is not one of ours.
+            RunError: no run in this folder.
+            RecipeError: its recipe is not valid.
         """
         file = path / "recipe.toml"
         if not file.is_file():
@@ -64,10 +65,10 @@ class Run:
 
     @classmethod
     def resume(cls, path: Path, recipe: Recipe) -> "Run":
-        """A run that exists, to go on with by the same recipe.
+        """An existing run, to be continued with the same recipe.
 
         Raises:
-            RunError: no run there, or it was started by another recipe.
+            RunError: no run in this folder, or its recipe differs.
         """
         run = cls.open(path)
         if run.recipe != recipe:
@@ -84,39 +85,37 @@ class Run:
         return self.path.name
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What `run.json` says: code version, data fingerprints, machine."""
+    def metadata(self) -> dict[str, Any]:
+        """The content of `run.json`: code version, data fingerprints, machine."""
         return dict(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end."""
+        """Whether the run has its trained weights."""
         return (self.path / "weights.safetensors").is_file()
 
     @property
     def report(self) -> dict[str, Any]:
-        """The final report; empty while the run goes on."""
+        """The final report; empty before the run is finished."""
         file = self.path / "report.json"
         return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
     def metrics(self) -> list[Row]:
-        """One row an epoch, as far as the run has come."""
+        """One row per finished epoch."""
         file = self.path / "metrics.jsonl"
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
 
     def save_checkpoint(self, tensors: dict[str, Tensor], rows: list[Row]) -> None:
-        """Keep a state to go on from, together with the metrics up to it.
+        """Save the training state and the metrics so far.
 
-        The rows travel inside the checkpoint, so that both change in the one rename: whenever the process dies, the
-        folder holds the state and the metrics of the same epoch.
+        The rows are stored inside the checkpoint, so one rename replaces both: state and metrics always belong to the
+        same epoch, even if the process dies here.
         """
-        part = self.path / "checkpoint.part"
-        save_file({name: t.contiguous() for name, t in tensors.items()}, part, metadata={"rows": json.dumps(rows)})
-        put_in_place(part, self.path / "checkpoint.safetensors")
+        _write_tensors(self.path / "checkpoint.safetensors", tensors, metadata={"rows": json.dumps(rows)})
         self.write_metrics(rows)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], list[Row]] | None:
-        """The last state and its metrics; None if the run died before its first.
+        """The last training state and its metrics; None before the first checkpoint.
 
         Raises:
             RunError: the file is damaged.
@@ -129,62 +128,58 @@ class Run:
                 rows: list[Row] = json.loads(stored.metadata()["rows"])
                 return {name: stored.get_tensor(name) for name in stored.keys()}, rows  # noqa: SIM118
         except (SafetensorError, KeyError) as problem:
-            raise RunError(f"{file} is damaged ({problem}); delete the folder and train anew") from None
+            raise RunError(f"{file} is damaged ({problem}); delete the folder and train again") from None
 
     def write_metrics(self, rows: list[Row]) -> None:
-        """Write `metrics.jsonl` anew; rows of an epoch that is done again are not kept twice."""
-        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        """Replace `metrics.jsonl`, so that a repeated epoch is listed once."""
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def finish(self, weights: dict[str, Tensor], report: dict[str, Any]) -> None:
-        """Keep the trained weights and the final report; the checkpoint has done its work."""
-        write_whole(self.path / "report.json", json.dumps(report, indent=2) + "\n")
-        part = self.path / "weights.part"
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
-        put_in_place(part, self.path / "weights.safetensors")
+        """Save the trained weights and the final report, and delete the checkpoint."""
+        write_text(self.path / "report.json", json.dumps(report, indent=2) + "\n")
+        _write_tensors(self.path / "weights.safetensors", weights)
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
     def latest_weights(self) -> dict[str, Tensor]:
-        """The trained weights; of a run that has not ended, those that its last checkpoint would keep.
+        """The trained weights, or those of the last checkpoint if the run is not finished.
 
         Raises:
-            RunError: it has no checkpoint yet, or the file is damaged.
+            RunError: no checkpoint yet, or a damaged file.
         """
         if self.finished:
             return self.weights()
         stored = self.load_checkpoint()
         if stored is None:
-            raise RunError(f"the run in {self.path} has not come to its first checkpoint; let it train on")
+            raise RunError(f"the run in {self.path} has no checkpoint yet; train at least one epoch")
         tensors = stored[0]
-        kept = "average." if any(name.startswith("average.") for name in tensors) else "model."
-        return {name.removeprefix(kept): tensor for name, tensor in tensors.items() if name.startswith(kept)}
+        averaged = any(name.startswith("average.") for name in tensors)
+        prefix = "average.module." if averaged else "model."
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     def weights(self) -> dict[str, Tensor]:
         """The trained weights.
 
         Raises:
-            RunError: the run has not ended, or the file is damaged.
+            RunError: the run is not finished, or the file is damaged.
         """
         file = self.path / "weights.safetensors"
         if not file.is_file():
-            raise RunError(f"the run in {self.path} has not ended; finish it with --resume")
+            raise RunError(f"the run in {self.path} is not finished; finish it with --resume")
         try:
             return load_file(file)
         except SafetensorError as problem:
-            raise RunError(f"{file} is damaged ({problem}); train the run anew") from None
+            raise RunError(f"{file} is damaged ({problem}); delete the folder and train again") from None
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    put_in_place(part, path)
+def write_text(path: Path, text: str) -> None:
+    """Write a text file completely or not at all."""
+    with write_file(path, error=RunError, durable=True) as file:
+        file.write(text.encode())
 
 
-def put_in_place(part: Path, path: Path) -> None:
-    """Rename once the bytes are on the disk: a crash of the machine leaves one whole file too."""
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(path)
+def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    with write_file(path, error=RunError, durable=True) as file:
+        file.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Hyper-parameter search with Optuna: many short runs of one recipe, chosen by validation accuracy, resumable.
+"""Hyper-parameter search with Optuna: many short runs of one recipe, compared by validation accuracy, resumable.
 
-Each trial is a run in a folder of its own; the study's journal beside them lets a stopped search go on.
+Each trial is a run in its own folder; the study's journal is stored beside them.
 """
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
@@ -17,14 +16,18 @@ from optuna.trial import Trial, TrialState
 
 from handigit.errors import RecipeError, RunError
 from handigit.recipe import Recipe
-from handigit.train.fit import Watch, fit, start_model
-from handigit.train.prepare import Prepared
-from handigit.train.run import Row, Run, write_whole
+from handigit.train.digit_data import DigitData
+from handigit.train.digit_task import DigitTask
+from handigit.train.run import Row, Run, write_text
+from handigit.train.trainer import Callbacks, fit, start_model
+
+OnEpoch = Callable[[int, Row], None]
+"""Receives the trial's number and the epoch's metrics."""
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """The best trial so far, and the recipe that made it."""
+class SearchResult:
+    """The best trial so far, and its recipe."""
 
     trials: int
     pruned: int
@@ -35,33 +38,38 @@ class Tuned:
 
 def tune(
     recipe: Recipe,
-    prepared: Prepared,
+    data: DigitData,
     path: Path,
     *,
     trials: int,
     device: torch.device,
-    watch: Callable[[int, Row], None] = lambda _trial, _row: None,
-) -> Tuned:
-    """Search until `trials` are done, counting those of earlier calls in the same folder.
+    on_epoch: OnEpoch = lambda _trial, _row: None,
+) -> SearchResult:
+    """Search until `trials` are finished, including those of earlier calls with the same folder.
 
-    The best recipe is written to `best.toml` there: `handigit train path/best.toml` trains it.
+    Writes the best recipe to `best.toml` there; `handigit train path/best.toml` trains it.
 
     Raises:
-        RecipeError: no validation split to choose by.
-        RunError: the folder holds a search of another recipe, or no trial came to its end.
+        RecipeError: no validation split to compare trials on.
+        RunError: the folder contains a search of another recipe, or no trial finished.
     """
     if not recipe.validation:
-        raise RecipeError("recipe: validation = 0 leaves nothing to choose by; give --validation 5000")
+        raise RecipeError("recipe: validation = 0 leaves nothing to compare trials on; give --validation 5000")
     study = _open_study(recipe, path)
-    done = [t for t in study.get_trials(deepcopy=False) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    study.optimize(
-        lambda trial: _run_trial(trial, recipe, prepared, path, device, watch), n_trials=max(0, trials - len(done))
-    )
-    return _summary(study, recipe, path)
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def objective(trial: Trial) -> float:
+        folder = path / f"trial-{trial.number:03d}"
+        shutil.rmtree(folder, ignore_errors=True)  # from a search that was killed before it recorded the trial
+        run = Run.create(folder, suggest(trial, recipe), data.metadata)
+        return _run_trial(trial, run, data, device, on_epoch)
+
+    study.optimize(objective, n_trials=max(0, trials - len(finished)))
+    return _summarise(study, recipe, path)
 
 
 def suggest(trial: Trial, recipe: Recipe) -> Recipe:
-    """The recipe with what the search varies: step size, batch, smoothing, and how far glyphs are bent."""
+    """The recipe with this trial's learning rate, batch size, label smoothing and augmentation."""
     return recipe.replace(
         learning_rate=trial.suggest_float("learning_rate", 1e-4, 2e-2, log=True),
         batch_size=trial.suggest_categorical("batch_size", [64, 128, 256]),
@@ -73,14 +81,14 @@ def suggest(trial: Trial, recipe: Recipe) -> Recipe:
     )
 
 
-def _open_study(recipe: Recipe, path: Path) -> Any:
-    """The study in this folder, new or taken up again."""
+def _open_study(recipe: Recipe, path: Path) -> optuna.Study:
+    """The study in this folder, new or continued."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.mkdir(parents=True, exist_ok=True)
     base = path / "base.toml"
     if base.is_file() and base.read_text(encoding="utf-8") != recipe.to_toml():
-        raise RunError(f"{path} holds a search of another recipe; name another folder by --run")
-    write_whole(base, recipe.to_toml())
+        raise RunError(f"{path} contains a search of another recipe; give another folder with --run")
+    write_text(base, recipe.to_toml())
     return optuna.create_study(
         study_name="tune",
         storage=JournalStorage(JournalFileBackend(str(path / "journal.log"))),
@@ -91,36 +99,25 @@ def _open_study(recipe: Recipe, path: Path) -> Any:
     )
 
 
-def _run_trial(
-    trial: Trial,
-    recipe: Recipe,
-    prepared: Prepared,
-    path: Path,
-    device: torch.device,
-    watch: Callable[[int, Row], None],
-) -> float:
-    """One run; stopped early where it falls behind the median of the others."""
-    folder = path / f"trial-{trial.number:03d}"
-    shutil.rmtree(folder, ignore_errors=True)  # left by a search that was killed before it noted the trial
-    run = Run.create(folder, suggest(trial, recipe), prepared.facts)
+def _run_trial(trial: Trial, run: Run, data: DigitData, device: torch.device, on_epoch: OnEpoch) -> float:
+    """Validation accuracy of one run; pruned when it falls behind the median of the others."""
 
-    def after_epoch(row: Row) -> None:
-        watch(trial.number, row)
+    def report(row: Row) -> None:
+        on_epoch(trial.number, row)
         trial.report(row["validation_accuracy"], step=int(row["epoch"]))
-        if row["epoch"] < recipe.epochs and trial.should_prune():
+        if row["epoch"] < run.recipe.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
-    start = start_model(run.recipe)
-    fit(run, prepared, device=device, start=start, watch=Watch(epoch=after_epoch))
+    task = DigitTask.of(run.recipe, data, device=device)
+    fit(run, task, start_model(run.recipe), callbacks=Callbacks(epoch=report))
     return float(run.report["validation_accuracy"])
 
 
-def _summary(study: Any, recipe: Recipe, path: Path) -> Tuned:
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+def _summarise(study: optuna.Study, recipe: Recipe, path: Path) -> SearchResult:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
-    if not ended:
-        raise RunError(f"no trial in {path} came to its end; give more --trials")
-    best = study.best_trial
-    chosen = recipe.replace(**best.params)
-    write_whole(path / "best.toml", chosen.to_toml())
-    return Tuned(len(ended) + pruned, pruned, best.value, chosen, path)
+    if not complete:
+        raise RunError(f"no trial in {path} finished; give more --trials")
+    best = recipe.replace(**study.best_trial.params)
+    write_text(path / "best.toml", best.to_toml())
+    return SearchResult(len(complete) + pruned, pruned, study.best_value, best, path)

@@ -1,8 +1,7 @@
-"""The service over HTTP: requests in, answers out, and what an operator needs to trust it.
+"""The service over HTTP.
 
-In the order of a request: `server` (the process), `guard` and `exchange` (what every request passes), `access` (who
-asks), `uploads`, `reads` and the other addresses, `service` (lanes, documents, keeping), `problems` (what goes wrong).
-Reading and storing are other rooms' work.
+In the order of a request: `server` (the process), `middleware` and `exchange_limits` (every request), `auth` (roles),
+`uploads`, `api` and `pages` (the routes), `service` (queues, documents, storing), `problems` (refusals).
 """
 
 from handigit.web.app import create_app as create_app

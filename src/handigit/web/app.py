@@ -1,7 +1,4 @@
-"""The application: its rooms put together, its addresses, and how errors become answers.
-
-It knows who belongs to whom, and does no work itself.
-"""
+"""The FastAPI application: its parts, its routes, and errors as problems."""
 
 import asyncio
 import logging
@@ -22,59 +19,64 @@ from handigit.images import Limits
 from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
-from handigit.web import accounts, health, inference, pages, readings, reads, review, switching
-from handigit.web.access import Access, allowed_hosts
-from handigit.web.described import REFUSALS
-from handigit.web.door import Door
-from handigit.web.guard import Guard, Rules, log_failure
+from handigit.web import pages
+from handigit.web.api import accounts, health, models, open_inference, read, readings, review
+from handigit.web.api.read import CLIENT_CLOSED_REQUEST, ClientDisconnected, ReadFastPath
+from handigit.web.auth import Access, allowed_hosts
 from handigit.web.metrics import Metrics
-from handigit.web.models import MakeReader, Models
-from handigit.web.pages.frame import STATIC, SignInFirst, Static, problem_page, to_sign_in, wants_page
+from handigit.web.middleware import GuardMiddleware, RequestPolicy, log_failure
+from handigit.web.model_registry import MakeReader, Models
+from handigit.web.openapi import COMMON_PROBLEMS
+from handigit.web.pages.layout import STATIC, LoginRequired, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
-from handigit.web.reads import GONE, CallerGone, Shortcut
-from handigit.web.service import Service
-from handigit.web.upkeep import forget_regularly
+from handigit.web.service import Service, forget_regularly
+from handigit.web.state import AppState
 
 log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, *, store: Store | None = None, make_reader: MakeReader | None = None) -> FastAPI:
-    """The application by its settings; `make_reader` stands in for the reader where a test wants its own.
+    """The configured application; `make_reader` replaces the reader in tests.
 
     Raises:
-        OpenToStrangers: others could reach it and nobody would be asked who they are.
+        UnprotectedServer: others can reach the server, and it requires no sign-in.
     """
     access = Access(settings, store.accounts if store else None)
     access.check_bind(settings.host)
-    make = make_reader or partial(_reader, settings)
-    models = Models(make, folder=settings.models, start=settings.model_dir, state=settings.state)
-    service = Service(models, store, room=settings.queue, workers=0 if make_reader else settings.workers)
+    registry = Models(
+        make_reader or partial(_reader, settings),
+        folder=settings.models,
+        start=settings.model_dir,
+        state=settings.state,
+    )
+    metrics = Metrics()
+    workers = 0 if make_reader else settings.workers
+    service = Service(registry, store, capacity=settings.queue, workers=workers, metrics=metrics)
     app = FastAPI(
         title="Handigit",
         description="Reads handwritten numbers.",
         version=handigit.__version__,
         lifespan=_lifespan,
-        docs_url=None,  # its page would load scripts from elsewhere
+        docs_url=None,  # its page would load scripts from a CDN
         redoc_url=None,
-        responses=REFUSALS,
+        responses=COMMON_PROBLEMS,
     )
-    app.state.settings, app.state.access, app.state.service = settings, access, service
-    app.state.metrics = Metrics(service)
+    app.state.handigit = AppState(settings, access, service, metrics)
     rate = None if access.is_open else settings.rate_per_minute
-    rules = Rules(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
-    app.state.door = Door(service, app.state.metrics)
-    app.add_middleware(Shortcut)
-    app.add_middleware(Guard, rules=rules, metrics=app.state.metrics, door=app.state.door)
-    for room in (reads, readings, review, switching, accounts, health, inference, pages):
-        app.include_router(room.router)
+    policy = RequestPolicy(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
+    app.add_middleware(ReadFastPath)
+    app.add_middleware(GuardMiddleware, policy=policy, metrics=metrics)
+    for module in (read, readings, review, models, accounts, health, open_inference, pages):
+        app.include_router(module.router)
     app.mount("/static", Static(directory=STATIC))
-    _handle_errors(app)
+    _add_error_handlers(app)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    service, days = app.state.service, app.state.settings.retention_days
+    state: AppState = app.state.handigit
+    service, days = state.service, state.settings.retention_days
     service.start()
     forgetting = asyncio.create_task(forget_regularly(service.store, days=days)) if days and service.store else None
     yield
@@ -83,23 +85,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await service.stop()
 
 
-def _reader(settings: Settings, place: Path | None) -> Reader:
-    limits = Limits(**settings.limits)
-    return Reader(place, threads=settings.threads, limits=limits)
+def _reader(settings: Settings, path: Path | None) -> Reader:
+    return Reader(path, threads=settings.threads, limits=Limits(**settings.limits))
 
 
-def _handle_errors(app: FastAPI) -> None:
-    """Each sort of error that a route may end in becomes a problem."""
+def _add_error_handlers(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Exception], Problem]] = {
         HandigitError: problem_of,
-        HTTPException: _of_http,
-        RequestValidationError: _of_fields,
+        HTTPException: _problem_of_http,
+        RequestValidationError: _problem_of_validation,
     }
     for kind, to_problem in handlers.items():
         app.add_exception_handler(kind, partial(_answer, to_problem))
-    for gone in (CallerGone, ClientDisconnect):
-        app.add_exception_handler(gone, _nobody)
-    app.add_exception_handler(SignInFirst, to_sign_in)
+    for disconnect in (ClientDisconnected, ClientDisconnect):
+        app.add_exception_handler(disconnect, _client_closed)
+    app.add_exception_handler(LoginRequired, to_sign_in)
 
 
 async def _answer(to_problem: Callable[[Exception], Problem], request: Request, error: Exception) -> Response:
@@ -108,28 +108,28 @@ async def _answer(to_problem: Callable[[Exception], Problem], request: Request, 
         log_failure(error, request.state.request_id)
     if wants_page(request):
         return await problem_page(request, problem)
-    # Clients of the Open Inference Protocol look for the words under "error".
-    more = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
-    return problem.as_response(request.state.request_id, more)
+    # Clients of the Open Inference Protocol expect the message under "error".
+    extra = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
+    return problem.as_response(request.state.request_id, extra)
 
 
-async def _nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette calls it so
-    return Response(status_code=GONE)
+async def _client_closed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-def _of_http(error: Exception) -> Problem:
+def _problem_of_http(error: Exception) -> Problem:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, Problem):
-        return error.__cause__  # FastAPI has found it while it read the body
+        return error.__cause__  # raised while FastAPI read the body
     return problem_of_status(error.status_code, _DETAILS.get(error.status_code, str(error.detail)))
 
 
-def _of_fields(error: Exception) -> Problem:
+def _problem_of_validation(error: Exception) -> Problem:
     assert isinstance(error, RequestValidationError)
     return problem_of_fields(list(error.errors()))
 
 
 _DETAILS = {
-    404: "nothing has this address; /openapi.json lists those that there are",
-    405: "this address does not know that method; /openapi.json lists those that it does",
+    404: "no such path; /openapi.json lists them",
+    405: "this path does not support that method; /openapi.json lists those that it does",
 }

@@ -1,51 +1,40 @@
-"""The log: JSON, one event a line. What was read, pictures and file names never come into it.
+"""The log: one JSON object per line. Readings, pictures and file names never appear in it."""
 
-It knows how a line looks; what is worth one is said where it happens.
-"""
-
-import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import IO, Any, Final
+from typing import IO, Any
 
-_OURS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+from pythonjsonlogger.core import LogData
+from pythonjsonlogger.json import JsonFormatter
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 
+class EventFormatter(JsonFormatter):
+    """`time`, `level` and `event` first, then the record's `extra`; an exception is named by its class only."""
 
-class Lines(logging.Formatter):
-    """A record as one line of JSON; what is given as `extra` stands beside the event's name."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line |= {name: value for name, value in vars(record).items() if name not in _OURS}
+    def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:  # noqa: ARG002
+        """Fill one line."""
+        log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        log_data["level"] = record.levelname.lower()
+        log_data["event"] = record.getMessage()
+        super().add_fields(log_data, record, {})  # without message_dict: a traceback may quote what was read
         if record.exc_info and record.exc_info[0]:
-            line["error"] = record.exc_info[0].__name__  # its words may quote what was read
-        return _ENCODER.encode(line)
+            log_data["error"] = record.exc_info[0].__name__
 
 
-def log_lines(stream: IO[str] | None = None) -> None:
-    """Send our events and the web server's warnings to standard error, one line each."""
-    _leave_out_what_no_line_says()
+def configure_logging(stream: IO[str] | None = None) -> None:
+    """Write every logger's records to standard error: our own from INFO, those of libraries from WARNING."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Lines())
-    for name, level in (("handigit", logging.INFO), ("uvicorn", logging.WARNING), ("alembic", logging.WARNING)):
+    handler.setFormatter(EventFormatter(reserved_attrs=_RESERVED, json_ensure_ascii=False, json_default=str))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for name in ("handigit", "uvicorn", "alembic", "py.warnings"):
         logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("handigit").setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
-    logging.getLogger("py.warnings").handlers[:] = [handler]
 
 
-def _leave_out_what_no_line_says() -> None:
-    """https://docs.python.org/3/howto/logging.html#optimization: together they take longer than the line itself."""
-    logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    vars(logging)["logAsyncioTasks"] = False  # since Python 3.12
+_RESERVED = [*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"]

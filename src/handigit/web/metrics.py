@@ -1,10 +1,12 @@
-"""What Prometheus is told: requests, times, queues, batches, outcomes. No picture and no number is among it."""
+"""Prometheus metrics: requests, durations, queues, batches, outcomes. They contain no picture and no number."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
-from handigit.web.service import Answered, Service
+from handigit.records import Number
+from handigit.web.model_registry import Model
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -12,12 +14,11 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The figures of one application, in a registry of their own."""
+    """The metrics of one application, in a registry of their own."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._service = service
         self._requests = Counter(
             "handigit_requests", "Requests answered", ["route", "method", "status"], registry=registry
         )
@@ -25,36 +26,35 @@ class Metrics:
             "handigit_request_seconds", "Seconds from head to end", ["route"], buckets=_SECONDS, registry=registry
         )
         self._outcomes = Counter("handigit_answers", "Answers given", ["kind", "outcome"], registry=registry)
-        batch = Histogram("handigit_batch_size", "Pictures read together", ["kind"], buckets=_SIZES, registry=registry)
-        # Finding a label takes longer than counting. There are as many as routes, methods and statuses.
-        self._counted, self._timed = cache(self._requests.labels), cache(self._seconds.labels)
-        self._came_to = cache(self._outcomes.labels)
-        service.on_answered = self.outcomes
-        for kind, lane in service.lanes.items():
-            lane.on_batch = batch.labels(kind).observe
-        waiting = Gauge("handigit_waiting", "Pictures accepted and not yet answered", registry=registry)
-        waiting.set_function(lambda: service.waiting)
-        ready = Gauge("handigit_ready", "1 while the server is ready", registry=registry)
-        ready.set_function(lambda: service.state == "ready")
-        self._model = Info("handigit_model", "The model in use", registry=registry)
+        self._batches = Histogram(
+            "handigit_batch_size", "Pictures read together", ["kind"], buckets=_SIZES, registry=registry
+        )
+        self._waiting = Gauge("handigit_waiting", "Pictures accepted and not yet answered", registry=registry)
+        self._ready = Gauge("handigit_ready", "1 while the server is ready", registry=registry)
+        self._model = Info("handigit_model", "The active model", registry=registry)
+        # Looking up a label takes longer than counting. There are as many as routes, methods and statuses.
+        self._request_of, self._seconds_of = cache(self._requests.labels), cache(self._seconds.labels)
+        self._outcome_of = cache(self._outcomes.labels)
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        self._counted(route, method if method in _METHODS else "other", status).inc()
-        self._timed(route).observe(seconds)
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request and its duration."""
+        self._request_of(route, method if method in _METHODS else "other", status).inc()
+        self._seconds_of(route).observe(seconds)
 
-    def refused(self, route: str, method: str, status: int) -> None:
-        """Count one request that was refused at the door, in no time."""
-        self._counted(route, method, status).inc()
+    def count_outcomes(self, kind: str, numbers: Sequence[Number]) -> None:
+        """Count the outcomes on one page."""
+        for number in numbers:
+            self._outcome_of(kind, number.outcome.value).inc()
 
-    def outcomes(self, kind: str, answered: Answered) -> None:
-        """Count what one page came to."""
-        for number in answered.read.numbers if answered.read else ():
-            self._came_to(kind, number.outcome.value).inc()
+    def batch_observer(self, kind: str) -> Callable[[int], None]:
+        """A function that takes the size of each batch of this kind."""
+        observe: Callable[[int], None] = self._batches.labels(kind).observe
+        return observe
 
-    def as_text(self) -> bytes:
-        """All figures in Prometheus's text format."""
-        if self._service.models.is_loaded:
-            model = self._service.models.active
+    def as_text(self, *, waiting: int, is_ready: bool, model: Model | None) -> bytes:
+        """All metrics in Prometheus's text format; `waiting`: pictures accepted and unanswered."""
+        self._waiting.set(waiting)
+        self._ready.set(is_ready)
+        if model:
             self._model.info({"name": model.name, "sha256": ",".join(model.digests)})
         return generate_latest(self._registry)

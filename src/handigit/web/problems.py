@@ -1,9 +1,9 @@
-"""What goes wrong, as callers are told: `application/problem+json` (RFC 9457).
+"""Refusals as `application/problem+json` (RFC 9457).
 
-Each problem says what is wrong, the value, and what to do; none shows a trace or a place on the server's disk. It knows
-statuses and words, not where a problem was found.
+Each problem says what is wrong, the value, and what to do. None shows a traceback or a path on the server.
 """
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemType:
     """A sort of problem: its name in the `type` member, its HTTP status, its title."""
 
     name: str
@@ -26,26 +26,28 @@ class Kind:
     title: str
 
 
-BAD_REQUEST: Final = Kind("bad-request", 400, "The request cannot be understood")
-WHO_ARE_YOU: Final = Kind("unauthorised", 401, "Who is asking is not known")
-NOT_ALLOWED: Final = Kind("forbidden", 403, "This is not allowed")
-NOT_FOUND: Final = Kind("not-found", 404, "There is nothing of that name")
-BAD_METHOD: Final = Kind("method-not-allowed", 405, "This cannot be done here")
-TOO_SLOW: Final = Kind("slow-upload", 408, "The request came too slowly")
-CONFLICT: Final = Kind("conflict", 409, "This contradicts what is there")
-MODEL_REFUSED: Final = Kind("model-refused", 409, "The model is not put to use")
-TOO_LARGE: Final = Kind("too-large", 413, "The request is too large")
-PICTURE_TOO_LARGE: Final = Kind("picture-too-large", 413, "The picture is too large")
-UNREADABLE: Final = Kind("unreadable-picture", 422, "The picture cannot be read")
-INVALID: Final = Kind("invalid", 422, "A value is not valid")
-BUSY: Final = Kind("busy", 429, "The server has as much to do as it takes on")
-TOO_MANY: Final = Kind("too-many-requests", 429, "Too many requests came from here")
-BROKEN: Final = Kind("internal", 500, "The server has failed at this")
-UNAVAILABLE: Final = Kind("unavailable", 503, "The server is not ready")
-TOO_LATE: Final = Kind("deadline", 504, "There was no answer in time")
+BAD_REQUEST: Final = ProblemType("bad-request", 400, "The request cannot be understood")
+UNAUTHORISED: Final = ProblemType("unauthorised", 401, "Sign-in required")
+FORBIDDEN: Final = ProblemType("forbidden", 403, "Not allowed")
+NOT_FOUND: Final = ProblemType("not-found", 404, "Not found")
+METHOD_NOT_ALLOWED: Final = ProblemType("method-not-allowed", 405, "Method not allowed")
+SLOW_UPLOAD: Final = ProblemType("slow-upload", 408, "The request arrived too slowly")
+CONFLICT: Final = ProblemType("conflict", 409, "Conflict with the current state")
+MODEL_REJECTED: Final = ProblemType("model-refused", 409, "The model was not activated")
+TOO_LARGE: Final = ProblemType("too-large", 413, "The request is too large")
+PICTURE_TOO_LARGE: Final = ProblemType("picture-too-large", 413, "The picture is too large")
+UNREADABLE: Final = ProblemType("unreadable-picture", 422, "The picture cannot be read")
+INVALID: Final = ProblemType("invalid", 422, "A value is not valid")
+BUSY: Final = ProblemType("busy", 429, "The server is at capacity")
+TOO_MANY: Final = ProblemType("too-many-requests", 429, "Too many requests")
+INTERNAL: Final = ProblemType("internal", 500, "Internal error")
+UNAVAILABLE: Final = ProblemType("unavailable", 503, "The server is not ready")
+DEADLINE: Final = ProblemType("deadline", 504, "No answer in time")
 
-_BY_STATUS: Final = {kind.status: kind for kind in (BAD_REQUEST, WHO_ARE_YOU, NOT_ALLOWED, NOT_FOUND, BAD_METHOD)}
-_BY_ERROR: Final[tuple[tuple[type[HandigitError], Kind], ...]] = (
+_BY_STATUS: Final = {
+    kind.status: kind for kind in (BAD_REQUEST, UNAUTHORISED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED)
+}
+_BY_ERROR: Final[tuple[tuple[type[HandigitError], ProblemType], ...]] = (
     (ImageTooLarge, PICTURE_TOO_LARGE),
     (ImageError, UNREADABLE),
     (PatternError, INVALID),
@@ -55,13 +57,15 @@ _BY_ERROR: Final[tuple[tuple[type[HandigitError], Kind], ...]] = (
     (LeaseLost, CONFLICT),
     (NameTaken, CONFLICT),
 )
-"""The errors whose words are meant for whoever sent the request."""
+"""Errors whose message is written for the client."""
+_OUT_OF_RESOURCES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""System errors that pass: a full disk, no file descriptors, no memory."""
 
 
 class Problem(HandigitError):
     """A request that is answered with a problem; `detail` says what, the value, and what to do."""
 
-    def __init__(self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, kind: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
@@ -77,42 +81,49 @@ class Problem(HandigitError):
             "request_id": request_id,
         }
 
-    def as_response(self, request_id: str, more: Mapping[str, str] | None = None) -> Response:
-        """The whole answer, with more members if need be."""
-        body = json.dumps(self.as_dict(request_id) | dict(more or {}), ensure_ascii=False).encode()
+    def as_response(self, request_id: str, extra: Mapping[str, str] | None = None) -> Response:
+        """The complete response; `extra` adds members to the JSON."""
+        body = json.dumps(self.as_dict(request_id) | dict(extra or {}), ensure_ascii=False).encode()
         return Response(body, self.kind.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
-def busy(retry_after_s: float) -> Problem:
-    """A full queue."""
+def busy(retry_after_s: float, detail: str = "the queue is full") -> Problem:
+    """A refusal for lack of capacity, with `Retry-After`."""
     seconds = max(1, round(retry_after_s))
     return Problem(
         BUSY,
-        f"the queue is full; try again in {seconds} s, or send fewer requests at once",
+        f"{detail}; try again in {seconds} s, or send fewer requests at once",
         headers={"Retry-After": str(seconds)},
     )
 
 
+def unavailable(detail: str, *, retry_after_s: int = 5) -> Problem:
+    """A 503 with `Retry-After`."""
+    return Problem(UNAVAILABLE, detail, headers={"Retry-After": str(retry_after_s)})
+
+
 def problem_of(error: Exception) -> Problem:
-    """What a caller is told of an error; only errors meant for callers keep their words."""
+    """The problem for an error; only errors written for clients keep their message."""
     if isinstance(error, Problem):
         return error
     for family, kind in _BY_ERROR:
         if isinstance(error, family):
             return Problem(kind, str(error))
     if isinstance(error, ModelError):
-        return Problem(UNAVAILABLE, "the model in use cannot read this; an admin can switch it, see /v1/models")
+        return Problem(UNAVAILABLE, "the active model cannot read this; an admin can switch it, see /v1/models")
     if isinstance(error, StoreError):
-        return Problem(UNAVAILABLE, "the store does not answer; try again later", headers={"Retry-After": "5"})
-    return Problem(BROKEN, "this is our fault, not yours; report it with the request_id")
+        return unavailable("the store does not answer; try again later")
+    if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:
+        return unavailable("the server is out of disk space or other resources; try again later")
+    return Problem(INTERNAL, "this is a fault of the server; report it with the request_id")
 
 
 def problem_of_status(status: int, detail: str) -> Problem:
-    """What a caller is told where the framework itself has refused."""
+    """The problem for a status that the framework itself answers with."""
     return Problem(_BY_STATUS.get(status, BAD_REQUEST), detail)
 
 
 def problem_of_fields(errors: Sequence[Mapping[str, Any] | Any]) -> Problem:
-    """What a caller is told of fields that are not valid: each with its place and what is wrong with it."""
-    told = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors[:5]]
-    return Problem(INVALID, f"{'; '.join(told)}; correct these, as the OpenAPI description has them")
+    """The problem for invalid fields: each with its place and its message."""
+    details = [f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}" for error in errors[:5]]
+    return Problem(INVALID, f"{'; '.join(details)}; see /openapi.json for what is accepted")

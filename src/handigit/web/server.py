@@ -1,6 +1,6 @@
-"""The process: settings and a store in, a server that listens, drains and ends.
+"""The server process: it listens, drains and ends.
 
-On SIGTERM it says at once that it is not ready, goes on answering for as long as the settings say, takes no more
+On SIGTERM it answers /readyz with 503 at once, goes on serving for `HANDIGIT_DRAIN_S`, then accepts no more
 connections, finishes what was accepted, and ends. A second signal ends it at once.
 """
 
@@ -8,7 +8,6 @@ import asyncio
 import logging
 import signal
 import threading
-from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -18,24 +17,24 @@ from fastapi import FastAPI
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web.app import create_app
-from handigit.web.connection import Connection
-from handigit.web.logs import log_lines
+from handigit.web.head_limits import HeadLimits
+from handigit.web.logs import configure_logging
 from handigit.web.service import Service
-from handigit.workers.collector import spare_what_is_there
+from handigit.workers.gc_tuning import freeze_gc
 
 log = logging.getLogger(__name__)
-_IDLE_S: Final = 30
+_KEEP_ALIVE_S: Final = 30
 """How long a connection may stay open without a request."""
-_ACCEPTS: Final = 16
-"""Connections taken at a time. uvloop takes one for each listening socket and turn of its loop, so that in a flood the
-last of hundreds would be taken seconds later; copies of the socket share the queue of those that wait."""
+_LISTENERS: Final = 16
+"""Copies of the listening socket. uvloop accepts one connection per socket and loop iteration, so that in a flood the
+last of hundreds would be accepted seconds later; the copies share the queue of those that wait."""
 _GRACE_S: Final = 20
-"""How much longer than the longest deadline an answer may take at the end."""
-_GLANCE_S: Final = 0.1
+"""How much longer than the longest deadline a response may take at the end."""
+_POLL_S: Final = 0.1
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with a time between the signal and the end in which it still serves."""
+    """uvicorn, with a draining time between the signal and the end."""
 
     def __init__(self, config: uvicorn.Config, service: Service, *, drain_s: float) -> None:
         super().__init__(config)
@@ -43,11 +42,11 @@ class Server(uvicorn.Server):
         self._drain_s = drain_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """The first signal begins the end; the second is the end."""
+        """Begin to drain at the first signal; end at the second."""
         again = self._service.state == "draining"
         self._service.state = "draining"
         self.force_exit = again
-        # Not uvicorn's own way, which would raise the signal once more at the end: a clean end has the status 0.
+        # uvicorn's own handler would raise the signal once more at the end: a clean end has status 0.
         if again or sig == signal.SIGINT or not self._drain_s:
             self.should_exit = True
         else:
@@ -57,13 +56,13 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Raises:
-        OpenToStrangers: others could reach it and nobody would be asked who they are.
+        UnprotectedServer: others can reach the server, and it requires no sign-in.
         StoreError: the store cannot be opened.
     """
-    log_lines()
+    configure_logging()
     app = create_app(settings, store=open_store(settings))
     config = _config(app, settings)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop's, where it is installed
@@ -71,7 +70,7 @@ def serve(settings: Settings) -> None:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings mean; its folder is made if it is missing.
+    """The configured store; its folder is made if it is missing.
 
     Raises:
         StoreError: it cannot be opened.
@@ -83,7 +82,7 @@ def open_store(settings: Settings) -> Store:
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=partial(Connection, door=app.state.door),  # type: ignore[arg-type] # it is only called
+        http=HeadLimits,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -91,32 +90,32 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=settings.proxies or None,
-        timeout_keep_alive=_IDLE_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.deadline_s + _GRACE_S),
     )
 
 
 async def _serve(app: FastAPI, config: uvicorn.Config, settings: Settings) -> None:
-    server = Server(config, app.state.service, drain_s=settings.drain_s)
-    telling = asyncio.create_task(_tell_address(server))
-    settling = asyncio.create_task(_settle(app.state.service))
+    service: Service = app.state.handigit.service
+    server = Server(config, service, drain_s=settings.drain_s)
+    background = [asyncio.create_task(_log_address(server)), asyncio.create_task(_freeze_gc_once_loaded(service))]
     listening = config.bind_socket()
-    await server.serve(sockets=[listening, *(listening.dup() for _ in range(_ACCEPTS - 1))])
-    telling.cancel()
-    settling.cancel()
+    await server.serve(sockets=[listening, *(listening.dup() for _ in range(_LISTENERS - 1))])
+    for task in background:
+        task.cancel()
     log.info("ended")
 
 
-async def _tell_address(server: Server) -> None:
-    """Say where it listens, once it does: the port may have been left to chance."""
+async def _log_address(server: Server) -> None:
+    """Log where the server listens, once it does: port 0 means any free port."""
     while not server.started:
         await asyncio.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
 
 
-async def _settle(service: Service) -> None:
-    """Once all is loaded, have the garbage collector pass over it: a look at all of it stops everybody for 0.1 s."""
+async def _freeze_gc_once_loaded(service: Service) -> None:
+    """A collection of the loaded heap would stop every request for 0.1 s."""
     while service.state == "starting":
-        await asyncio.sleep(_GLANCE_S)
-    spare_what_is_there()
+        await asyncio.sleep(_POLL_S)
+    freeze_gc()

@@ -1,14 +1,14 @@
-"""What the server does, apart from HTTP: it reads small pictures together and documents page by page, and keeps both.
+"""The service behind HTTP: reads small pictures in batches and documents page by page, and stores the results.
 
-One lane a kind for small pictures, one for keeping, a few threads for documents, so that a document of a thousand pages
-holds nobody up. It knows its own state: starting, ready, draining.
+Documents have threads of their own, so that one of a thousand pages does not hold up small pictures.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final, Literal
@@ -17,28 +17,31 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
-from handigit.pipeline import Kind, Read, entry_of, keep, read_document, read_together
+from handigit.pipeline import store_pages, to_new_page
+from handigit.read import PageReading, read_batch, read_document
+from handigit.records import Expected, Kind
 from handigit.store import Store, StoreError
-from handigit.web.documents import Desk
-from handigit.web.lane import Lane, LaneFull, TooLate, Width
-from handigit.web.models import Models
-from handigit.web.problems import TOO_LATE, UNAVAILABLE, Problem, busy
-from handigit.web.uploads import Upload
+from handigit.web.batching import BatchPolicy, BatchQueue, DeadlineExceeded, QueueFull
+from handigit.web.metrics import Metrics
+from handigit.web.model_registry import Models
+from handigit.web.page_stream import PageStreamer
+from handigit.web.problems import DEADLINE, Problem, busy, unavailable
+from handigit.web.uploads import MAX_MEMORY, Upload
 from handigit.workers import Workers
 
 log = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining", "failed"]
 Pictures = Float32[np.ndarray, "n height width"]
-Shares = Float64[np.ndarray, "n *classes"]
-_BATCH: Final = 64
-_DOCUMENTS: Final = 2
-"""Documents that are read at a time: each may take a whole core for minutes."""
-_DOCUMENT_ROOM: Final = 16
+Probs = Float64[np.ndarray, "n *classes"]
+_MAX_BATCH: Final = 64
+_DOCUMENT_THREADS: Final = 2
+"""Documents read at a time: each may occupy a core for minutes."""
+_MAX_DOCUMENTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """What a request asks for: how to read, whether to keep it, and how long there is."""
+class ReadRequest:
+    """How to read the files of one request, whether to store the results, and the time limit."""
 
     kind: Kind
     request_id: str
@@ -48,16 +51,16 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answered:
-    """What one page of one file came to: answers with their numbers in the store, or an error."""
+class PageResult:
+    """The result for one page of one file: its numbers with their ids in the store, or an error."""
 
     source: str
-    read: Read | None = None
+    read: PageReading | None = None
     ids: tuple[int, ...] = ()
     error: Exception | None = None
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """The JSON objects of the answers: those of the command line, with `id`, null where nothing is kept."""
+        """The numbers as the command line prints them, with `id`, null where nothing is stored."""
         if self.read is None:
             return []
         ids = self.ids or (None,) * len(self.read.numbers)
@@ -68,41 +71,43 @@ class Answered:
 
 
 class Service:
-    """Reads and keeps. `start` and `stop` bracket its life, both in the event loop that uses it."""
+    """What the server does for HTTP; used from one event loop."""
 
-    def __init__(self, models: Models, store: Store | None, *, room: int, workers: int = 0) -> None:
-        """`room`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""
+    def __init__(self, models: Models, store: Store | None, *, capacity: int, workers: int, metrics: Metrics) -> None:
+        """`capacity`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""
         self.models = models
         self.store = store
         self.state: State = "starting"
-        self.on_answered: Callable[[Kind, Answered], None] = lambda kind, answered: None  # noqa: ARG005
         self.workers = Workers(workers) if workers else None
-        width = Width(batch=_BATCH, room=room)
-        reading = replace(width, threads=max(1, workers))
-        self.lanes: dict[Kind, Lane[bytes, Read]] = {
-            "digit": Lane("digit", partial(self._read_together, "digit"), reading),
-            "number": Lane("number", partial(self._read_together, "number"), reading),
+        self._metrics = metrics
+        policy = BatchPolicy(_MAX_BATCH, capacity)
+        reading = BatchPolicy(_MAX_BATCH, capacity, threads=max(1, workers))
+        self.queues: dict[Kind, BatchQueue[bytes, PageReading]] = {
+            kind: BatchQueue(kind, partial(self._read_batch, kind), reading, on_batch=metrics.batch_observer(kind))
+            for kind in ("digit", "number")
         }
-        self.keeping: Lane[tuple[Upload, Read, Promise], tuple[int, ...]] = Lane("keep", self._keep_all, width)
-        self.inference: dict[str, Lane[Pictures, Shares]] = {
-            "digit": Lane("infer-digit", self._infer_digits, width),
-            "number": Lane("infer-number", self._infer_numbers, width),
+        self._store_queue: BatchQueue[tuple[Upload, PageReading, ReadRequest], tuple[int, ...]]
+        self._store_queue = BatchQueue("store", self._store_batch, policy)
+        self._inference: dict[str, BatchQueue[Pictures, Probs]] = {
+            "digit": BatchQueue("infer-digit", self._infer_digits, policy),
+            "number": BatchQueue("infer-number", self._infer_numbers, policy),
         }
-        self.desk = Desk(at_once=_DOCUMENTS, room=_DOCUMENT_ROOM)
-        self._warming: asyncio.Task[None] | None = None
+        self._documents = PageStreamer(threads=_DOCUMENT_THREADS, capacity=_MAX_DOCUMENTS)
+        self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Load the model and read the golden picture, while the server answers already."""
-        self._warming = asyncio.create_task(self._warm_up())
+        """Load the model while the server already answers."""
+        self._loading = asyncio.create_task(self._load())
 
     async def stop(self) -> None:
-        """Finish what was accepted and give everything back."""
+        """Finish what was accepted and release everything."""
         self.state = "draining"
-        if self._warming:
-            await self._warming
-        for lane in (*self._reading_lanes, self.keeping):
-            await lane.close()
-        await self.desk.close()
+        if self._loading:
+            await self._loading
+        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values(), self._store_queue]
+        for queue in queues:
+            await queue.close()
+        await self._documents.close()
         if self.workers:
             await asyncio.to_thread(self.workers.close)
         if self.store:
@@ -110,126 +115,125 @@ class Service:
 
     @property
     def waiting(self) -> int:
-        """Pictures accepted and not yet answered."""
-        return sum(lane.open_items for lane in self._reading_lanes) + self.desk.open_documents
+        """Pictures and documents accepted and not yet answered."""
+        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values()]
+        return sum(queue.open_items for queue in queues) + self._documents.open_documents
 
-    @property
-    def _reading_lanes(self) -> tuple[Lane[Any, Any], ...]:
-        return (*self.lanes.values(), *self.inference.values())
-
-    def check_room(self, kind: Kind) -> None:
+    def check_capacity(self, kind: Kind) -> None:
         """Refuse, before the body is read, what would be refused after.
 
         Raises:
-            Problem: no model yet, or no room.
+            Problem: no model yet, or no capacity.
         """
         if self.state in ("starting", "failed"):
-            raise Problem(UNAVAILABLE, "no model is loaded yet; wait until /readyz says 200", headers=_SOON)
+            raise unavailable("no model is loaded yet; wait until /readyz answers 200", retry_after_s=1)
         with _as_problems(0):
-            (self.lanes.get(kind) or self.desk).check_room()
+            (self.queues.get(kind) or self._documents).check_capacity()
 
-    def patience_s(self, kind: Kind) -> float:
-        """Seconds until there should be room for one more small picture; 0 where there is, or it is not known."""
-        lane = self.lanes.get(kind)
-        return lane.patience_s() if lane else 0.0
-
-    def expect(self, kind: Kind) -> None:
-        """A request to read has come whole and will be here as soon as the event loop comes round to it."""
-        if lane := self.lanes.get(kind):
-            lane.expect()
-
-    async def read(self, uploads: Sequence[Upload], promise: Promise) -> AsyncGenerator[Answered, None]:
-        """The answers to all files, in their order, each as soon as it and those before it are there.
+    async def read(self, uploads: Sequence[Upload], request: ReadRequest) -> AsyncGenerator[PageResult, None]:
+        """The results of all files, in order, each as soon as it and those before it are there.
 
         Raises:
-            Problem: no room, or no answer in time.
+            Problem: no capacity, or no answer in time.
         """
-        small = [one for one in uploads if promise.kind in self.lanes and not promise.pattern and one.is_small]
-        together = iter(await self._read_small(small, promise))
-        waiting = set(map(id, small))
-        for upload in uploads:
-            if id(upload) in waiting:
-                answered = next(together)
-                self.on_answered(promise.kind, answered)
-                yield answered
-                continue
-            async with aclosing(self._read_document(upload, promise)) as pages:
-                async for answered in pages:
-                    self.on_answered(promise.kind, answered)
-                    yield answered
+        batched = request.kind in self.queues and not request.pattern
+        small = sum(upload.is_small for upload in uploads) if batched else 0
+        with _as_problems(request.within_s), self.queues[request.kind].reserve(small) if small else nullcontext():
+            for group in _groups(uploads, batched=batched):
+                async with aclosing(self._read_group(group, request, batched=batched)) as results:
+                    async for result in results:
+                        if result.read:
+                            self._metrics.count_outcomes(request.kind, result.read.numbers)
+                        yield result
 
-    async def infer(self, model: str, pictures: Pictures, *, within_s: float) -> Shares:
-        """How probable each digit is for each glyph, or each character for each frame of each line.
+    async def infer(self, model: str, pictures: Pictures, *, within_s: float) -> Probs:
+        """Probabilities of each digit per glyph, or of each character per frame of each line.
 
         Raises:
-            Problem: no room, or no answer in time.
+            Problem: no capacity, or no answer in time.
         """
         with _as_problems(within_s):
-            (shares,) = await self.inference[model].ask_all([pictures], within_s=within_s)
-        if isinstance(shares, Exception):
-            raise shares
-        return shares
+            (probs,) = await self._inference[model].submit([pictures], within_s=within_s)
+        if isinstance(probs, Exception):
+            raise probs
+        return probs
 
-    async def _read_small(self, uploads: Sequence[Upload], promise: Promise) -> list[Answered]:
-        """Small pictures, all of them together with whatever else waits."""
-        if not uploads:
-            return []
-        with _as_problems(promise.within_s):
-            contents = [one.content for one in uploads if isinstance(one.content, bytes)]  # as small ones are
-            read = await self.lanes[promise.kind].ask_all(contents, within_s=promise.within_s)
-        good = [(u, r, promise) for u, r in zip(uploads, read, strict=True) if isinstance(r, Read)]
-        ids = iter(await self._kept(good))
+    async def _read_group(
+        self, group: Sequence[Upload], request: ReadRequest, *, batched: bool
+    ) -> AsyncGenerator[PageResult, None]:
+        if batched and group[0].is_small:
+            for result in await self._read_small(group, request):
+                yield result
+            return
+        async with aclosing(self._read_document(group[0], request)) as results:
+            async for result in results:
+                yield result
+
+    async def _read_small(self, uploads: Sequence[Upload], request: ReadRequest) -> list[PageResult]:
+        """Small pictures, in batches with those of other requests."""
+        contents = [upload.read() for upload in uploads]
+        results = await self.queues[request.kind].run_reserved(contents, within_s=request.within_s)
+        pairs = list(zip(uploads, results, strict=True))
+        ids = iter(
+            await self._store_results([(u, read, request) for u, read in pairs if isinstance(read, PageReading)])
+        )
         return [
-            Answered(u.name, r, next(ids)) if isinstance(r, Read) else Answered(u.name, error=r)
-            for u, r in zip(uploads, read, strict=True)
+            PageResult(upload.name, result, next(ids))
+            if isinstance(result, PageReading)
+            else PageResult(upload.name, error=result)
+            for upload, result in pairs
         ]
 
-    async def _read_document(self, upload: Upload, promise: Promise) -> AsyncGenerator[Answered, None]:
+    async def _read_document(self, upload: Upload, request: ReadRequest) -> AsyncGenerator[PageResult, None]:
         """A document, page by page."""
         reader = self.models.active.reader
-        begin = partial(read_document, reader, upload.content, promise.kind, pattern=promise.pattern)
-        with _as_problems(promise.within_s):
-            try:
-                async with aclosing(self.desk.pages(begin, within_s=promise.within_s)) as pages:
-                    async for read in pages:
-                        yield Answered(upload.name, read, (await self._kept([(upload, read, promise)]))[0])
-            except (ImageError, ModelError) as problem:
-                yield Answered(upload.name, error=problem)
-
-    async def _kept(self, read: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...]]:
-        """The numbers in the store of what was read; empty ones where nothing is to be kept."""
-        if self.store is None or not read or not read[0][2].keep:
-            return [()] * len(read)
-        with _as_problems(read[0][2].within_s):
-            ids = await self.keeping.ask_all(read, within_s=read[0][2].within_s)
-        for one in ids:
-            if isinstance(one, Exception):
-                raise one
-        return [one for one in ids if isinstance(one, tuple)]
-
-    def _read_together(self, kind: Kind, contents: Sequence[bytes]) -> list[Read | Exception]:
-        model = self.models.active
-        return self.workers.read(model, kind, contents) if self.workers else read_together(model.reader, contents, kind)
-
-    def _infer_digits(self, several: Sequence[Pictures]) -> list[Shares]:
-        shares = self.models.active.reader.engine.probabilities(np.concatenate(several))
-        return np.split(shares, np.cumsum([len(glyphs) for glyphs in several])[:-1])
-
-    def _infer_numbers(self, several: Sequence[Pictures]) -> list[Shares]:
-        shares = iter(self.models.active.reader.line_engine.shares([line for lines in several for line in lines]))
-        return [np.stack(list(islice(shares, len(lines)))) for lines in several]
-
-    def _keep_all(self, items: Sequence[tuple[Upload, Read, Promise]]) -> list[tuple[int, ...] | StoreError]:
-        assert self.store is not None
-        entries = [
-            entry_of(read, source=upload.name, request_id=promise.request_id, kind=promise.kind)
-            for upload, read, promise in items
-        ]
-        return keep(self.store, entries)
-
-    async def _warm_up(self) -> None:
+        open_document = partial(
+            read_document, reader, upload.source(), request.kind, expected=Expected(request.pattern)
+        )
         try:
-            model = await asyncio.to_thread(self.models.begin)
+            async with aclosing(self._documents.pages(open_document, within_s=request.within_s)) as pages:
+                async for read in pages:
+                    (ids,) = await self._store_results([(upload, read, request)])
+                    yield PageResult(upload.name, read, ids)
+        except (ImageError, ModelError) as problem:
+            yield PageResult(upload.name, error=problem)
+
+    async def _store_results(self, results: Sequence[tuple[Upload, PageReading, ReadRequest]]) -> list[tuple[int, ...]]:
+        """The ids of each result's numbers in the store; empty where nothing is to be stored."""
+        if self.store is None or not results or not results[0][2].keep:
+            return [()] * len(results)
+        within_s = results[0][2].within_s
+        ids = await self._store_queue.submit(results, within_s=within_s)
+        for stored in ids:
+            if isinstance(stored, Exception):
+                raise stored
+        return [stored for stored in ids if isinstance(stored, tuple)]
+
+    def _read_batch(self, kind: Kind, contents: Sequence[bytes]) -> list[PageReading | Exception]:
+        model = self.models.active
+        return self.workers.read(model, kind, contents) if self.workers else read_batch(model.reader, contents, kind)
+
+    def _infer_digits(self, batch: Sequence[Pictures]) -> list[Probs]:
+        probs = self.models.active.reader.engine.probabilities(np.concatenate(batch))
+        return np.split(probs, np.cumsum([len(glyphs) for glyphs in batch])[:-1])
+
+    def _infer_numbers(self, batch: Sequence[Pictures]) -> list[Probs]:
+        probs = iter(self.models.active.reader.line_engine.probabilities([line for lines in batch for line in lines]))
+        return [np.stack(list(islice(probs, len(lines)))) for lines in batch]
+
+    def _store_batch(
+        self, items: Sequence[tuple[Upload, PageReading, ReadRequest]]
+    ) -> list[tuple[int, ...] | StoreError]:
+        assert self.store is not None
+        pages = [
+            to_new_page(read, source=upload.name, request_id=request.request_id, kind=request.kind)
+            for upload, read, request in items
+        ]
+        return store_pages(self.store, pages)
+
+    async def _load(self) -> None:
+        try:
+            model = await asyncio.to_thread(self.models.load_initial)
         except HandigitError as problem:
             self.state = "failed"
             log.error("no model", extra={"problem": type(problem).__name__})
@@ -241,11 +245,21 @@ class Service:
             self.state = "ready"
 
 
-_SOON: Final = {"Retry-After": "1"}
+def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload]]:
+    """Consecutive small pictures of up to `MAX_MEMORY` together, each other file alone."""
+    group: list[Upload] = []
+    for upload in uploads:
+        fits = batched and upload.is_small and sum(other.size for other in group) + upload.size <= MAX_MEMORY
+        if group and not (fits and group[0].is_small):
+            yield group
+            group = []
+        group.append(upload)
+    if group:
+        yield group
 
 
 class _as_problems:  # noqa: N801 - a context manager, cheaper than a generator's on the busiest path
-    """Turns a lane's refusals into problems."""
+    """Turns a queue's refusals into problems."""
 
     def __init__(self, within_s: float) -> None:
         self._within_s = within_s
@@ -254,11 +268,26 @@ class _as_problems:  # noqa: N801 - a context manager, cheaper than a generator'
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, LaneFull):
+        if isinstance(error, QueueFull):
             raise busy(error.retry_after_s) from None
-        if isinstance(error, TooLate):
+        if isinstance(error, DeadlineExceeded):
             raise Problem(
-                TOO_LATE,
+                DEADLINE,
                 f"no answer within {self._within_s:g} s; send fewer at once, or allow more time with ?within=",
                 headers={"Retry-After": "5"},
             ) from None
+
+
+_FORGET_EVERY_S: Final = 3600.0
+
+
+async def forget_regularly(store: Store, *, days: float, every_s: float = _FORGET_EVERY_S) -> None:
+    """Delete readings older than `days`, now and then every hour, until cancelled."""
+    while True:
+        before = datetime.now(UTC) - timedelta(days=days)
+        try:
+            deleted = await asyncio.to_thread(store.forget, before=before)
+            log.info("forgotten", extra={"readings": deleted.readings, "pictures": deleted.pictures})
+        except HandigitError as problem:
+            log.error("not forgotten", extra={"error": type(problem).__name__})
+        await asyncio.sleep(every_s)

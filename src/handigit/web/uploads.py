@@ -1,53 +1,64 @@
-"""A request's body -> the pictures in it: one as raw bytes, or many as a form's files.
+"""A request's body as uploads: one picture as raw bytes, or the files of a form.
 
-How the bytes are gathered is `gathered.py`'s. File names are only text. It does not look into the pictures beyond their
-first bytes.
+Up to a megabyte of a request is held in memory; files of larger requests are temporary files on disk. File names are
+text to display.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
 from PIL import BmpImagePlugin, JpegImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from handigit.web.gathered import Form, Gathered
 from handigit.web.problems import BAD_REQUEST, Problem
 
-_LONGEST_NAME: Final = 200
+MAX_MEMORY: Final = 2**20
+"""Bytes of one request that are held in memory."""
+_MAX_FIELDS: Final = 16
+_MAX_FIELD_BYTES: Final = 256 * 1024
+_MAX_NAME: Final = 200
 _SMALL_BYTES: Final = 256 * 1024
 _SMALL_PX: Final = 2_000_000
-_SINGLE: Final = (b"\x89P", b"\xff\xd8", b"RI", b"BM")
-"""How formats begin that hold one page: PNG, JPEG, WebP, BMP."""
+_SINGLE_PAGE: Final = (b"\x89P", b"\xff\xd8", b"RI", b"BM")
+"""First bytes of formats with one page: PNG, JPEG, WebP, BMP."""
 _PLUGINS: Final[dict[bytes, Callable[[Any], ImageFile]]] = {
     b"\xff\xd8": JpegImagePlugin.JpegImageFile,
     b"RI": WebPImagePlugin.WebPImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
-"""What reads the headers of the others."""
+"""Header readers of all but PNG."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """One file: what its sender calls it, and its bytes or an open file with them."""
+    """One uploaded file, in memory or on disk; `is_small`: one picture that takes milliseconds to read."""
 
     name: str
-    content: "bytes | Spooled"
+    file: IO[bytes]
+    size: int
+    is_small: bool
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it is a single picture that is read in milliseconds, so that it may share a batch with others."""
-        content = self.content
-        if not isinstance(content, bytes) or len(content) > _SMALL_BYTES:
-            return False
-        return content.startswith(_SINGLE) and _pixels(content) <= _SMALL_PX
+    def read(self) -> bytes:
+        """All bytes of the file."""
+        self.file.seek(0)
+        return self.file.read()
+
+    def source(self) -> "Spooled":
+        """The file from its start, as `open_pages` takes it; errors call it by the client's name."""
+        self.file.seek(0)
+        return Spooled(self.file, self.name)
 
 
 class Spooled:
-    """A large file: read like any other, called in errors as its sender called it."""
+    """A file under the name that the client gave it."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._file = file
@@ -62,48 +73,80 @@ class Spooled:
 
 
 @asynccontextmanager
-async def uploads_of(request: Request, *, most: int, name: str) -> AsyncIterator[list[Upload]]:
-    """The files in a request, kept while the block lasts.
+async def uploads_of(request: Request, *, max_files: int, name: str) -> AsyncIterator[list[Upload]]:
+    """The files in a request, open while the block lasts; `name` is for a raw body.
 
     Raises:
-        Problem: a form that is broken, has too many parts, or no file; no bytes at all.
+        Problem: a form that is broken, has too many parts, or no file; an empty body.
     """
-    kind = request.headers.get("content-type", "")
-    is_form = kind.lower().startswith("multipart/form-data")
-    form = Form(kind, most=most) if is_form else None
-    files = form.files if form else [Gathered(name)]
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        files = await _form_files(request, max_files)
+    else:
+        files = [(name, await _body_file(request))]
     try:
-        await (form.gather(request.stream()) if form else _gather(files[0], request.stream()))
-        if not files:
-            raise Problem(BAD_REQUEST, "the form has no file; add each picture as a part with a filename")
-        yield [_upload(file) for file in files]
+        yield [_upload(file, clean_name(name)) for name, file in files]
     finally:
-        for file in files:
+        for _, file in files:
             file.close()
 
 
 def clean_name(name: str | None) -> str:
-    """A file's name as text to show: no control characters, not too long."""
-    shown = "".join(letter for letter in name or "" if letter.isprintable())[:_LONGEST_NAME]
+    """A file name as text to display: no control characters, not too long."""
+    shown = "".join(letter for letter in name or "" if letter.isprintable())[:_MAX_NAME]
     return shown or "upload"
 
 
-async def _gather(file: Gathered, chunks: AsyncIterator[bytes]) -> None:
-    """Take the body itself."""
-    async for chunk in chunks:
-        file.add(chunk)
-        await file.settle()
-    if not file.size:
+async def _form_files(request: Request, max_files: int) -> list[tuple[str, IO[bytes]]]:
+    parser = MultiPartParser(
+        request.headers,
+        request.stream(),
+        max_files=max_files,
+        max_fields=_MAX_FIELDS,
+        max_part_size=_MAX_FIELD_BYTES,
+    )
+    declared = request.headers.get("content-length", "")
+    is_small = declared.isdigit() and int(declared) <= MAX_MEMORY
+    parser.spool_max_size = MAX_MEMORY if is_small else 1  # the limit is per request, Starlette's per file
+    try:
+        form = await parser.parse()
+    except MultiPartException as problem:
+        raise Problem(BAD_REQUEST, f"{problem.message} Send one picture as the body, or a form of files.") from None
+    files: list[tuple[str, IO[bytes]]] = [
+        (part.filename or "", part.file) for _, part in form.multi_items() if isinstance(part, UploadFile)
+    ]
+    if not files:
+        raise Problem(BAD_REQUEST, "the form has no file; add each picture as a part with a filename")
+    return files
+
+
+async def _body_file(request: Request) -> IO[bytes]:
+    file = SpooledTemporaryFile(max_size=MAX_MEMORY)  # noqa: SIM115 - the caller closes it
+    try:
+        async for chunk in request.stream():
+            if file.tell() + len(chunk) <= MAX_MEMORY:
+                file.write(chunk)
+            else:
+                await asyncio.to_thread(file.write, chunk)
+    except BaseException:
+        file.close()
+        raise
+    if not file.tell():
         raise Problem(BAD_REQUEST, "the request has no body; send a picture's bytes, or a form of files")
+    return file
 
 
-def _upload(file: Gathered) -> Upload:
-    name, content = clean_name(file.name), file.content()
-    return Upload(name, content if isinstance(content, bytes) else Spooled(content, name))
+def _upload(file: IO[bytes], name: str) -> Upload:
+    size = file.seek(0, 2)
+    file.seek(0)
+    is_small = False
+    if size <= _SMALL_BYTES:
+        content = file.read()
+        is_small = content.startswith(_SINGLE_PAGE) and _pixels(content) <= _SMALL_PX
+    return Upload(name, file, size, is_small)
 
 
 def _pixels(content: bytes) -> int:
-    """Pixels promised by the header; 0 where it cannot be read, which costs little to find out again."""
+    """Pixels by the header; 0 if it is damaged, which costs little to find out again."""
     if content.startswith(b"\x89PNG"):
         return int.from_bytes(content[16:20]) * int.from_bytes(content[20:24])
     try:

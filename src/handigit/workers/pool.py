@@ -20,7 +20,7 @@ from typing import Final, Protocol, runtime_checkable
 from handigit.errors import UnreadableImage
 from handigit.pipeline import Kind, Read, read_together
 from handigit.read import Reader
-from handigit.workers.wire import Hung, receive, send, unpacked
+from handigit.workers.protocol import WorkerGone, decode_reads, receive, send
 
 log = logging.getLogger(__name__)
 KINDS: Final[tuple[Kind, ...]] = ("digit", "number")
@@ -59,7 +59,7 @@ class Worker:
         reader = model.reader
         numbers = [end.fileno() for end in theirs]
         order = {"place": str(reader.model_path), "threads": reader.threads, "limits": asdict(reader.limits)}
-        command = [sys.executable, "-m", "handigit.workers.child", json.dumps(order | {"channels": numbers})]
+        command = [sys.executable, "-m", "handigit.workers.worker", json.dumps(order | {"channels": numbers})]
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, pass_fds=numbers, stdin=quiet, stdout=quiet, stderr=quiet)
         for end in theirs:
@@ -69,7 +69,7 @@ class Worker:
         """Whether it has loaded the very same models and listens.
 
         Raises:
-            Hung: it has ended.
+            WorkerGone: it has ended.
         """
         if not self._ready[kind] and select.select([self._channels[kind]], [], [], within_s)[0]:
             head, _ = receive(self._channels[kind])
@@ -80,10 +80,10 @@ class Worker:
         """What was read from each picture; None for one that cannot be read.
 
         Raises:
-            Hung: it has ended, or does not answer.
+            WorkerGone: it has ended, or does not answer.
         """
         send(self._channels[kind], {"kind": kind}, contents)
-        return unpacked(*receive(self._channels[kind]))
+        return decode_reads(*receive(self._channels[kind]))
 
     def close(self, *, at_once: bool = False) -> None:
         """End it, by force if it does not end by itself."""
@@ -96,7 +96,7 @@ class Worker:
             self.process.wait()
 
 
-class Seat:
+class WorkerSlot:
     """The place of one process: when it ends, another takes it."""
 
     def __init__(self, model: Model) -> None:
@@ -111,7 +111,7 @@ class Seat:
             return read_together(self._model.reader, contents, kind)
         try:
             return self._whole(kind, contents, worker.ask(kind, contents))
-        except Hung:
+        except WorkerGone:
             self._replace(worker)
             return [self._alone(kind, content) for content in contents]
 
@@ -127,7 +127,7 @@ class Seat:
         worker = self._worker
         try:
             return worker if worker and worker.is_ready(kind) else None
-        except Hung:
+        except WorkerGone:
             log.error("worker does not start", extra={"status": worker.process.poll() if worker else None})
             self.close()
             return None
@@ -145,9 +145,9 @@ class Seat:
         worker = self._worker
         try:
             if worker is None or not worker.is_ready(kind, within_s=_START_S):
-                raise Hung
+                raise WorkerGone
             return self._whole(kind, [content], worker.ask(kind, [content]))[0]
-        except Hung:
+        except WorkerGone:
             if worker:
                 self._replace(worker)
             return UnreadableImage("the picture ends the process that reads it; save it again as a plain PNG")
@@ -173,7 +173,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._crew: _Crew | None = None
+        self._crew: _WorkerGroup | None = None
         self._changing = threading.Lock()
 
     def prepare(self, model: Model) -> None:
@@ -200,27 +200,27 @@ class Workers:
                 self._crew.close()
             self._crew = None
 
-    def _crew_of(self, model: Model) -> "_Crew":
+    def _crew_of(self, model: Model) -> "_WorkerGroup":
         """Those who read with the model; those who read with another go when they are done."""
         if self._crew is None or self._crew.model is not model:
             if self._crew:
                 threading.Thread(target=self._crew.close, name="retire").start()
-            self._crew = _Crew(model, self._count)
+            self._crew = _WorkerGroup(model, self._count)
         return self._crew
 
 
-class _Crew:
+class _WorkerGroup:
     """The processes that read with one model, each idle or busy with one batch of a kind."""
 
     def __init__(self, model: Model, count: int) -> None:
         self.model = model
-        self.idle: dict[Kind, SimpleQueue[Seat]] = {kind: SimpleQueue() for kind in KINDS}
-        self._seats = [Seat(model) for _ in range(count)]
+        self.idle: dict[Kind, SimpleQueue[WorkerSlot]] = {kind: SimpleQueue() for kind in KINDS}
+        self._seats = [WorkerSlot(model) for _ in range(count)]
         for kind in KINDS:
             for seat in self._seats:
                 self.idle[kind].put(seat)
 
-    def take(self, kind: Kind) -> Seat | None:
+    def take(self, kind: Kind) -> WorkerSlot | None:
         """One that is idle."""
         try:
             return self.idle[kind].get_nowait()

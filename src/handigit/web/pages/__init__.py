@@ -1,7 +1,4 @@
-"""The pages that people see: one file a page, each with its template and its script.
-
-It knows which pages there are.
-"""
+"""The HTML pages: one module per page, each with its template and its script."""
 
 from fastapi import APIRouter
 

@@ -1,7 +1,4 @@
-"""The page at /insights: how well reading goes, and what to do about it.
-
-It asks the store and puts plots and words together; how the numbers come about is the store's and `trends`' work.
-"""
+"""The page at /insights: automation rate, error rate, trends and confusions."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,24 +13,24 @@ from handigit.errors import ModelError
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
 from handigit.records import Outcome
-from handigit.store import Figures, Filter, Measured, Store
-from handigit.store.insights import Insights
+from handigit.store import ErrorCount, Filter, Statistics, Store
 from handigit.web.pages import trends
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.ink import LARGEST_PX, PER_DAY, InkMeter
-from handigit.web.pages.plots import Axis, Plot, Table, curve, dot, share
-from handigit.web.pages.risk import Point, Risk, risks
+from handigit.web.pages.charts import Axis, Plot, Table, curve, dot, rate
+from handigit.web.pages.ink_stats import CROPS_PER_DAY, MAX_PAGE_PX, InkMeter
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.pages.trends import Point, Risk, risks
+from handigit.web.state import state_of
 
 router = APIRouter()
 Period = Literal["7", "30", "90", "all"]
 PERIODS: Final[dict[Period, str]] = {"7": "7 days", "30": "30 days", "90": "90 days", "all": "all"}
-_MOST_ROWS: Final = 40
-_MOST_PAIRS: Final = 5
+_MAX_ROWS: Final = 40
+_MAX_PAIRS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One figure, large; what it is, and what it means."""
+    """One headline figure with its name and meaning."""
 
     figure: str
     name: str
@@ -42,7 +39,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Confusions:
-    """A table of what was read (columns) where which digit stood (rows), and the commonest pairs as sentences."""
+    """Counts by true digit (rows) and read digit (columns), and the most frequent pairs (read, truth, count)."""
 
     counts: tuple[tuple[int, ...], ...]
     ranked: tuple[tuple[str, str, int], ...]
@@ -51,124 +48,125 @@ class Confusions:
 
 @router.get("/insights")
 def show(request: Request, user: AsReader, days: Annotated[Period, Query()] = "30") -> Response:
-    """The page, for the last so many days."""
-    shown: dict[str, Any] = {"periods": PERIODS, "days": days, "stats": (), "plots": (), "confusions": None, "total": 0}
-    store: Store | None = request.app.state.service.store
+    """The page for a period ending now."""
+    context: dict[str, Any] = {
+        "periods": PERIODS,
+        "days": days,
+        "stats": (),
+        "plots": (),
+        "confusions": None,
+        "total": 0,
+    }
+    store: Store | None = state_of(request).service.store
     if store is not None:
-        shown |= _report(store, _since(days), request.app.state.service.models.active.reader)
-    return render(request, "insights.html", user, **shown)
+        period = Filter() if days == "all" else Filter(since=datetime.now(UTC) - timedelta(days=int(days)))
+        context |= _report(store, period, state_of(request).service.models.active.reader)
+    return render(request, "insights.html", user, **context)
 
 
-def _since(days: Period) -> Filter:
-    return Filter() if days == "all" else Filter(since=datetime.now(UTC) - timedelta(days=int(days)))
-
-
-def _report(store: Store, wanted: Filter, reader: Reader) -> dict[str, Any]:
-    figures, insights = store.figures(wanted), Insights(store.database)
+def _report(store: Store, period: Filter, reader: Reader) -> dict[str, Any]:
+    statistics, insights = store.statistics(period), store.insights
     meter = _meter(store)
-    crops = insights.crops(wanted, per_day=PER_DAY, largest_px=LARGEST_PX)
-    inked = [(day, ink) for day, crop in crops if (ink := meter.of(crop))]
+    crops = insights.crops(period, per_day=CROPS_PER_DAY, largest_px=MAX_PAGE_PX)
+    measured = [(day, ink) for day, crop in crops if (ink := meter.measure(crop))]
     plots = (
-        trends.outcomes_by_day(figures.days),
-        trends.confidence_by_day(figures.days),
-        *(_risk_plot(risk, reader) for risk in risks(insights.strata(wanted))),
-        trends.digits_by_day(insights.digits(wanted)),
-        trends.ink_by_day(inked),
+        trends.outcomes_by_day(statistics.days),
+        trends.confidence_by_day(statistics.days),
+        *(_risk_plot(risk, reader) for risk in risks(insights.strata(period))),
+        trends.digits_by_day(insights.digits(period)),
+        trends.ink_by_day(measured),
     )
-    total = sum(figures.outcomes.values())
-    return {"stats": _stats(figures), "plots": plots, "confusions": _confusions(figures), "total": total}
+    total = sum(statistics.outcomes.values())
+    return {"stats": _stats(statistics), "plots": plots, "confusions": _confusions(statistics), "total": total}
 
 
 @lru_cache(maxsize=1)
 def _meter(store: Store) -> InkMeter:
-    """The one meter of this server's store, so that it remembers what it has measured."""
+    """One meter per store, so that its cache outlives the request."""
     return InkMeter(store.picture)
 
 
-def _stats(figures: Figures) -> tuple[Stat, ...]:
-    total = sum(figures.outcomes.values())
+def _stats(statistics: Statistics) -> tuple[Stat, ...]:
+    total = sum(statistics.outcomes.values())
+    read, unsure = statistics.outcomes[Outcome.READ], statistics.outcomes[Outcome.DOUBT]
     return (
         Stat(
-            _of(figures.outcomes[Outcome.READ], total),
-            "read without help",
-            f"{figures.outcomes[Outcome.READ]:,} of {total:,} readings. The rest waits for a person, or has no number.",
+            rate(read / total) if total else "no data",
+            "read automatically",
+            f"{read:,} of {total:,} readings. The others need review or contain no number.",
         ),
         Stat(
-            _of(figures.outcomes[Outcome.DOUBT], total),
+            rate(unsure / total) if total else "no data",
             "not sure",
-            "These go to the review. Many of them? Look at the pictures first: light, focus, cut-off edges.",
+            "These go to Review. If there are many, look at the pictures first: light, focus, cut-off edges.",
         ),
-        _measured(figures.control),
-        Stat(f"{figures.decided:,}", "checked by people", "Every one of them can teach the next model."),
+        _error_rate(statistics.control),
+        Stat(f"{statistics.decided:,}", "checked by people", "Each of them can train the next model."),
     )
 
 
-def _of(count: int, total: int) -> str:
-    return share(count / total) if total else "-"
-
-
-def _measured(control: Measured) -> Stat:
-    """The error among what was read, with the range in which it lies."""
-    name = "wrong of what was read"
+def _error_rate(control: ErrorCount) -> Stat:
+    """The error rate of accepted readings, with its confidence interval."""
+    name = "error rate"
     if not control.checked:
-        return Stat("-", name, "Not measured yet: check some of the control sample, which the review hands out.")
-    bound = clopper_pearson(control.wrong, control.checked)
-    told = (
-        f"{control.wrong} of {control.checked:,} in the random control sample; the true share lies between "
-        f"{share(bound.low)} and {share(bound.high)} (95 % sure). Check four times as many to halve that range."
+        return Stat("no data", name, "Not measured yet. Review some spot checks to measure it.")
+    interval = clopper_pearson(control.wrong, control.checked)
+    help_text = (
+        f"{control.wrong} of {control.checked:,} random spot checks were wrong. The true rate is between "
+        f"{rate(interval.low)} and {rate(interval.high)} (95% confidence). Four times as many checks halve that range."
     )
-    return Stat(share(control.wrong / control.checked), name, told)
+    return Stat(rate(control.wrong / control.checked), name, help_text)
 
 
-def _confusions(figures: Figures) -> Confusions:
+def _confusions(statistics: Statistics) -> Confusions:
     counts = [[0] * 10 for _ in range(10)]
-    for one in figures.confusions:
-        counts[int(one.truth)][int(one.read)] += one.count
-    ranked = tuple((one.read, one.truth, one.count) for one in figures.confusions[:_MOST_PAIRS])
-    return Confusions(tuple(map(tuple, counts)), ranked, figures.wrong_length)
+    for pair in statistics.confusions:
+        counts[int(pair.truth)][int(pair.read)] += pair.count
+    ranked = tuple((pair.read, pair.truth, pair.count) for pair in statistics.confusions[:_MAX_PAIRS])
+    return Confusions(tuple(map(tuple, counts)), ranked, statistics.wrong_length)
 
 
 def _risk_plot(risk: Risk, reader: Reader) -> Plot:
-    """What each threshold buys, with the chosen one marked."""
-    title = f"Risk against coverage: {risk.kind}s"
+    """The risk-coverage curve with the threshold in use marked."""
+    title = f"Errors vs. share read automatically: {risk.kind}s"
     if not risk.points or risk.missing:
-        more = f"{risk.missing} more" if risk.missing else "some of the control sample"
-        return Plot(title, says=f"Shown once {more} of these readings are checked, in the review.")
+        reviews = f"{risk.missing} more reviews" if risk.missing else "some spot checks"
+        return Plot(title, summary=f"Available after {reviews}.")
     card = _card(reader, risk.kind)
     threshold = card.threshold(reader.target_error) if card else None
-    chosen = risk.at(threshold) if threshold is not None else None
+    selected = risk.at(threshold) if threshold is not None else None
     highest = max(0.01, *(point.risk for point in risk.points))
     return Plot(
         title,
-        says=_bought(threshold, chosen, risk),
-        help="Going right, more is read without help and more of it is wrong. Where the line is flat, a lower "
-        "threshold costs nothing; where it climbs, people earn their time.",
-        axis=Axis((f"{share(highest)} wrong", "0 %"), ("0 %", "100 % accepted")),
+        summary=_risk_summary(threshold, selected, risk),
+        help="Towards the right, more is read automatically and more of it is wrong. Where the line is flat, a lower "
+        "threshold costs nothing; where it climbs, human review pays off.",
+        axis=Axis((f"{rate(highest)} wrong", "0%"), ("0%", "100% accepted")),
         table=_risk_table(risk),
-        curves=(curve([(point.coverage, point.risk / highest) for point in risk.points], look="mark"),),
-        dots=(dot(chosen.coverage, chosen.risk / highest, look="doubt"),) if chosen else (),
-        legend=(("dot", "each threshold"), *((("doubt", "the chosen threshold"),) if chosen else ())),
+        curves=(curve([(point.coverage, point.risk / highest) for point in risk.points], style="mark"),),
+        dots=(dot(selected.coverage, selected.risk / highest, style="doubt"),) if selected else (),
+        legend=(("dot", "each threshold"), *((("doubt", "threshold in use"),) if selected else ())),
     )
 
 
-def _bought(threshold: float | None, chosen: Point | None, risk: Risk) -> str:
+def _risk_summary(threshold: float | None, selected: Point | None, risk: Risk) -> str:
     checked = f"From {risk.checked:,} checked readings"
-    if threshold is None or chosen is None:
-        return f"{checked}: nothing is as sure as the threshold asks."
+    if threshold is None or selected is None:
+        return f"{checked}: no reading reaches the threshold in use."
     return (
-        f"{checked}: the threshold in use, {threshold:.3f}, accepts {share(chosen.coverage)}, "
-        f"of which {share(chosen.risk)} are wrong."
+        f"{checked}: the threshold in use ({threshold:.3f}) accepts {rate(selected.coverage)}, "
+        f"of which {rate(selected.risk)} are wrong."
     )
 
 
 def _risk_table(risk: Risk) -> Table:
-    step = -(-len(risk.points) // _MOST_ROWS)
-    rows = [(f"{one.threshold:.4f}", share(one.coverage), share(one.risk)) for one in risk.points[::-step][::-1]]
-    return Table(("confidence at least", "accepted", "wrong among them"), tuple(rows))
+    step = -(-len(risk.points) // _MAX_ROWS)
+    rows = [(f"{point.threshold:.4f}", rate(point.coverage), rate(point.risk)) for point in risk.points[::-step][::-1]]
+    return Table(("minimum confidence", "accepted", "error rate"), tuple(rows))
 
 
 def _card(reader: Reader, kind: str) -> Card | None:
-    """The card of what reads this kind; None where the model in use has nothing for it."""
+    """The card of the model for this kind; None where the active model has none."""
     try:
         return reader.engine.card if kind == "digit" else reader.line_engine.card
     except ModelError:

@@ -1,7 +1,4 @@
-"""The page at /models: what can read here, how good it says it is, what it got wrong, and which of it reads.
-
-It knows what a model's card and the store say; switching is the API's work.
-"""
+"""The page at /models: model cards, their mistakes, and switching between them."""
 
 import json
 from dataclasses import dataclass
@@ -11,22 +8,21 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from handigit.records import Outcome, percent
-from handigit.store import Store
-from handigit.store.insights import Crop, Insights, Misread
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.plots import share
+from handigit.store.statistics import Crop, Insights, Misread
+from handigit.web.pages.charts import rate
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.state import state_of
 
 router = APIRouter()
-_MOST_MISREAD: Final = 8
+_MAX_MISTAKES: Final = 8
 _TASKS: Final = {"digit": "single digits", "number": "whole numbers"}
-_WORDS: Final = {Outcome.BLANK: "nothing", Outcome.NOT_A_NUMBER: "no number"}
-_MARGIN: Final = 0.15
-"""How much of what is around a crop is shown with it."""
+_TRUTH_WORDS: Final = {Outcome.BLANK: "nothing", Outcome.NOT_A_NUMBER: "no number"}
+_CROP_MARGIN: Final = 0.15  # fraction of the crop's longer side shown around it
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of a model: its digest, what it is as pairs of words, and three tables folded away."""
+    """One file of a model, as pairs of label and value."""
 
     sha256: str
     name: str
@@ -39,24 +35,8 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A model as the page has it; `problem` says why one cannot be used."""
-
-    name: str
-    active: bool
-    parts: tuple[Part, ...]
-    problem: str
-    misread: tuple["Mistake", ...]
-
-    @property
-    def sha256(self) -> str:
-        """What its first file's bytes must have, so that what was looked at is what is switched to."""
-        return self.parts[0].sha256 if self.parts else ""
-
-
-@dataclass(frozen=True, slots=True)
 class Mistake:
-    """A misread number, with the crop's place on its page as SVG's `viewBox` has it."""
+    """A misread number; `view` is the crop's place on its page as an SVG `viewBox`."""
 
     reading: int
     read: str
@@ -66,28 +46,45 @@ class Mistake:
     view: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelPanel:
+    """A model as the page shows it; `problem` says why it cannot be used."""
+
+    name: str
+    active: bool
+    parts: tuple[Part, ...]
+    problem: str
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the first file, so that the model switched to is the one that was shown."""
+        return self.parts[0].sha256 if self.parts else ""
+
+
 @router.get("/models")
 def show(request: Request, user: AsReader) -> Response:
     """The page."""
-    service = request.app.state.service
-    insights = Insights(service.store.database) if isinstance(service.store, Store) else None
-    models = [_shown(one, insights) for one in service.models.known()]
-    return render(request, "models.html", user, models=sorted(models, key=lambda one: not one.active))
+    service = state_of(request).service
+    insights = service.store.insights if service.store else None
+    panels = [_panel(model, insights) for model in service.models.describe_all()]
+    return render(request, "models.html", user, models=sorted(panels, key=lambda panel: not panel.active))
 
 
-def _shown(model: dict[str, Any], insights: Insights | None) -> Shown:
+def _panel(model: dict[str, Any], insights: Insights | None) -> ModelPanel:
     digests = tuple(part["sha256"] for part in model["parts"])
-    misread = insights.misread(digests, most=_MOST_MISREAD) if insights and digests else ()
-    return Shown(
+    misread = insights.misread(digests, most=_MAX_MISTAKES) if insights and digests else ()
+    return ModelPanel(
         name=model["name"],
         active=model["active"],
-        parts=tuple(_part(part["sha256"], part["card"]) for part in model["parts"]),
+        parts=tuple(part_of(part["sha256"], part["card"]) for part in model["parts"]),
         problem=model.get("problem", ""),
-        misread=tuple(map(_mistake, misread)),
+        mistakes=tuple(map(_mistake, misread)),
     )
 
 
-def _part(sha256: str, card: dict[str, Any]) -> Part:
+def part_of(sha256: str, card: dict[str, Any]) -> Part:
+    """A model file from its digest and its card as JSON."""
     facts = {
         "architecture": card["architecture"],
         "weights": f"{card['parameters']:,}" if card["parameters"] else "unknown",
@@ -97,42 +94,47 @@ def _part(sha256: str, card: dict[str, Any]) -> Part:
         "licence": card["licence"],
         "made with": card["code_version"] or "unknown",
     }
-    wanted = {share(one["target_error"]): f"{one['confidence']:.4f}" for one in card["thresholds"]}
+    thresholds = {rate(entry["target_error"]): f"{entry['confidence']:.4f}" for entry in card["thresholds"]}
     return Part(
         sha256=sha256,
         name=card["name"],
         task=_TASKS[card["task"]],
         facts=tuple(facts.items()),
-        scores=tuple((name.replace("_", " "), _score(name, value)) for name, value in card["scores"].items()),
-        thresholds=tuple(wanted.items()),
+        scores=tuple((_label(name), _score(name, value)) for name, value in card["scores"].items()),
+        thresholds=tuple(thresholds.items()),
         data=tuple(card["data"].items()),
-        recipe=tuple((name.replace("_", " "), _value(value)) for name, value in card["recipe"].items()),
+        recipe=tuple((_label(name), _recipe_value(value)) for name, value in card["recipe"].items()),
     )
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _score(name: str, value: float) -> str:
-    return f"{value:.4f}" if "loss" in name else share(value)
+    return f"{value:.4f}" if "loss" in name else rate(value)
 
 
-def _value(value: Any) -> str:
-    return (
-        ", ".join(map(str, value))
-        if isinstance(value, list)
-        else value
-        if isinstance(value, str)
-        else json.dumps(value)
+def _recipe_value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _mistake(misread: Misread) -> Mistake:
+    return Mistake(
+        reading=misread.reading,
+        read=misread.read or "nothing",
+        truth=_TRUTH_WORDS.get(misread.truth.outcome, misread.truth.text),
+        confidence=percent(misread.confidence),
+        crop=misread.crop,
+        view=view_box(misread.crop) if misread.crop else "",
     )
 
 
-def _mistake(one: Misread) -> Mistake:
-    read = one.read or "nothing"
-    truth = _WORDS.get(one.truth.outcome, one.truth.text)
-    return Mistake(one.reading, read, truth, percent(one.confidence), one.crop, _view(one.crop) if one.crop else "")
-
-
-def _view(crop: Crop) -> str:
-    """The crop and a little of what is around it."""
-    margin = round(_MARGIN * max(crop.box.width, crop.box.height))
+def view_box(crop: Crop) -> str:
+    """The crop with a margin, clipped to its page, as an SVG `viewBox`."""
+    margin = round(_CROP_MARGIN * max(crop.box.width, crop.box.height))
     left, top = max(crop.box.left - margin, 0), max(crop.box.top - margin, 0)
     right, bottom = min(crop.box.right + margin, crop.width), min(crop.box.bottom + margin, crop.height)
     return f"{left} {top} {right - left} {bottom - top}"

@@ -1,7 +1,7 @@
-"""The first page: draw, upload or photograph, and see what is read.
+"""The first page: draw, upload or photograph a number and see the answer.
 
-What is drawn is answered with all that the page shows of it, what the model saw among it, and is never kept; uploads
-go through the API like everybody's. It knows what a visitor is shown, not how anything is read.
+Drawings are answered together with everything the page shows about them, and are never stored. Uploads go through
+the API.
 """
 
 import asyncio
@@ -9,47 +9,57 @@ import base64
 import io
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from jaxtyping import Float32
 from PIL import Image
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
+import handigit
 from handigit.images import find_digit
 from handigit.images.line import find_line
-from handigit.pipeline import Kind, Read
-from handigit.records import Digit
+from handigit.pipeline import Read
+from handigit.records import Digit, Kind
 from handigit.store import Role
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.words import sentence
-from handigit.web.problems import TOO_LARGE, Problem, problem_of
-from handigit.web.service import Promise, Service
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
+from handigit.web.service import ReadRequest, Service
+from handigit.web.state import state_of
 from handigit.web.uploads import Upload, uploads_of
+from handigit.web.wording import answer_sentence
 
 router = APIRouter()
-Seen = Float32[np.ndarray, "height width"]
-_WITHIN_S: Final = 5.0
-"""Whoever draws has drawn on by then."""
+ModelInput = Float32[np.ndarray, "height width"]
+_PACKAGE: Final = Path(handigit.__file__).parent
+_SAMPLE_FOLDERS: Final = (_PACKAGE / "samples", _PACKAGE.parents[1] / "samples")
+"""In an installed package, and in a source checkout: the build copies the samples that are listed here."""
+_DEADLINE_S: Final = 5.0  # later answers are stale: the user has kept drawing
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture of ours that can be read with one click: its file, its name for people, what it holds."""
+    """A sample picture: its path below the samples folder, its label, and what it contains."""
 
-    file: str
-    name: str
+    path: str
+    label: str
     kind: Kind
+
+    @property
+    def name(self) -> str:
+        """The file's name, which is also its address below /samples."""
+        return self.path.rpartition("/")[2]
 
 
 SAMPLES: Final = (
-    Sample("zip-code-on-an-envelope.jpg", "ZIP code", "number"),
-    Sample("amount-on-a-cheque.jpg", "Amount", "number"),
-    Sample("touching-digits.png", "Touching digits", "number"),
-    Sample("blank-box.png", "Blank box", "number"),
-    Sample("word.png", "A word", "number"),
-    Sample("scores-on-squared-paper.jpg", "Page of scores", "page"),
+    Sample("numbers/zip-code-on-an-envelope.jpg", "ZIP code", "number"),
+    Sample("numbers/amount-on-a-cheque.jpg", "Amount", "number"),
+    Sample("numbers/touching-digits.png", "Touching digits", "number"),
+    Sample("numbers/blank-box.png", "Blank box", "number"),
+    Sample("numbers/word.png", "A word", "number"),
+    Sample("pages/scores-on-squared-paper.jpg", "Page of scores", "page"),
 )
 
 
@@ -59,68 +69,76 @@ def show(request: Request, user: AsReader) -> Response:
     return render(request, "read.html", user, samples=SAMPLES)
 
 
+@router.get("/samples/{name}")
+def sample(name: str) -> Response:
+    """A sample picture."""
+    for path in (folder / entry.path for entry in SAMPLES if entry.name == name for folder in _SAMPLE_FOLDERS):
+        if path.is_file():
+            return FileResponse(path, headers={"Cache-Control": "no-cache"})
+    raise Problem(NOT_FOUND, f"no sample {name[:40]!r}")
+
+
 @router.post("/pad")
 async def read_pad(request: Request, kind: Annotated[Literal["digit", "number"], Query(alias="as")]) -> Response:
-    """Read what was drawn, and show what the model saw; nothing of it is kept."""
-    state = request.app.state
-    await state.access.need(request, Role.READER)
-    async with uploads_of(request, most=1, name="pad.png") as (drawn, *_):
-        if not drawn.is_small:
-            raise Problem(TOO_LARGE, "a drawing has at most 256 kB and 2 million pixels; send others to /v1/page")
-        read = await _read(state.service, drawn, Promise(kind, request.state.request_id, False, _WITHIN_S))
-    seen = await asyncio.to_thread(_seen, read, kind)
-    return JSONResponse(
-        _told(read, kind) | await _shares(state.service, read, seen, kind) | {"seen": _as_address(seen)}
-    )
+    """Read a drawing. The answer includes the model's input; nothing is stored."""
+    state = state_of(request)
+    await state.access.require(request, Role.READER)
+    async with uploads_of(request, max_files=1, name="pad.png") as (drawing, *_):
+        if not drawing.is_small:
+            raise Problem(TOO_LARGE, "a drawing has at most 256 kB and 2 million pixels; send larger ones to /v1/page")
+        read = await _read(state.service, drawing, ReadRequest(kind, request.state.request_id, False, _DEADLINE_S))
+    pixels = await asyncio.to_thread(_model_input, read, kind)
+    probabilities = await _probabilities(state.service, read, pixels, kind)
+    return JSONResponse(_to_json(read, kind) | {"probabilities": probabilities, "seen": _data_url(pixels)})
 
 
-async def _read(service: Service, drawn: Upload, promise: Promise) -> Read:
-    async with aclosing(service.read([drawn], promise)) as pages:
-        answered = await anext(pages)
-    if answered.read is None:
-        raise problem_of(answered.error or ValueError("neither an answer nor an error"))
-    return answered.read
+async def _read(service: Service, drawing: Upload, how: ReadRequest) -> Read:
+    async with aclosing(service.read([drawing], how)) as pages:
+        result = await anext(pages)
+    if result.read is None:
+        raise problem_of(result.error or ValueError("neither an answer nor an error"))
+    return result.read
 
 
-def _told(read: Read, kind: Kind) -> dict[str, Any]:
-    """The API's JSON, the answer as a sentence, and for each digit how probable each of the ten is."""
+def _to_json(read: Read, kind: Kind) -> dict[str, Any]:
+    """The API's JSON, with the answer as a sentence and ten probabilities per digit."""
     (number,) = read.numbers
-    told = number.as_dict(source="pad.png", model=read.model)
-    says = sentence(number.outcome, number.text, number.confidence, what=kind)
-    return told | {"says": says, "digits": [_digit_told(digit) for digit in number.digits]}
+    sentence = answer_sentence(number.outcome, number.text, number.confidence, expected=kind)
+    answer = number.as_dict(source="pad.png", model=read.model)
+    return answer | {"says": sentence, "digits": [_digit_to_json(digit) for digit in number.digits]}
 
 
-def _digit_told(digit: Digit) -> dict[str, Any]:
+def _digit_to_json(digit: Digit) -> dict[str, Any]:
     return {"value": digit.value, "confidence": digit.confidence, "probabilities": digit.probabilities}
 
 
-async def _shares(service: Service, read: Read, seen: Seen | None, kind: Kind) -> dict[str, Any]:
-    """How probable each digit is, also where the answer is that it is none; nothing for a number or a blank."""
-    if kind != "digit" or seen is None:
-        return {"probabilities": []}
+async def _probabilities(service: Service, read: Read, pixels: ModelInput | None, kind: Kind) -> list[float]:
+    """Ten probabilities, also for a non-digit; empty for a number or a blank."""
+    if kind != "digit" or pixels is None:
+        return []
     (number,) = read.numbers
     if number.digits:
-        return {"probabilities": number.digits[0].probabilities}
-    (shares,) = await service.infer("digit", seen[None], within_s=_WITHIN_S)
-    return {"probabilities": shares.tolist()}
+        return list(number.digits[0].probabilities)
+    (probabilities,) = await service.infer("digit", pixels[None], within_s=_DEADLINE_S)
+    return [float(p) for p in probabilities]
 
 
-def _seen(read: Read, kind: Kind) -> Seen | None:
-    """The glyph, or the line; None for a blank."""
+def _model_input(read: Read, kind: Kind) -> ModelInput | None:
+    """The glyph or the line that the model received; None for a blank."""
     if kind == "number":
         line = find_line(read.page)
         return line.pixels if line else None
     (number,) = read.numbers
     if number.digits:
         return number.digits[0].glyph
-    found = find_digit(read.page)
-    return found.glyph if found else None
+    crop = find_digit(read.page)
+    return crop.glyph if crop else None
 
 
-def _as_address(seen: Seen | None) -> str | None:
-    """The pixels as a PNG inside an address, as an `img` takes it."""
-    if seen is None:
+def _data_url(pixels: ModelInput | None) -> str | None:
+    """The pixels as a PNG in a data URL, for an `img` element."""
+    if pixels is None:
         return None
     content = io.BytesIO()
-    Image.fromarray((seen * 255).astype(np.uint8)).save(content, "PNG", compress_level=1)
+    Image.fromarray((pixels * 255).astype(np.uint8)).save(content, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

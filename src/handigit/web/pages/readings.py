@@ -1,7 +1,4 @@
-"""The pages at /readings: what was read, as a list to search in, and one reading with all that was said of it.
-
-It knows what people look for and how it stands in an address; the rows are the store's.
-"""
+"""The pages at /readings: the searchable list, and one reading with its history."""
 
 import re
 from collections.abc import Mapping
@@ -16,59 +13,60 @@ from starlette.responses import Response
 
 from handigit.records import Outcome, percent
 from handigit.store import NotInStore, Purpose, Reading, Role
-from handigit.web.fields import TheStore, Wanted
-from handigit.web.pages.frame import AsReader, render
-from handigit.web.pages.words import WORDS
+from handigit.web.pages.layout import AsReader, render
+from handigit.web.params import ReadingFilter, TheStore
 from handigit.web.problems import INVALID, Problem, problem_of_fields
+from handigit.web.wording import local_time
 
 router = APIRouter()
-_TRUTHS: Final = {Outcome.READ: "A number", Outcome.BLANK: "Blank", Outcome.NOT_A_NUMBER: "Not a number"}
-_WHY: Final = {
-    None: "of their own accord",
-    Purpose.DOUBT: "reviewing a doubt",
-    Purpose.CONTROL: "reviewing the control sample",
-    Purpose.SECOND: "as a second look",
-    Purpose.THIRD: "as a third look, after two had disagreed",
+_ANSWERS: Final = {Outcome.READ: "A number", Outcome.BLANK: "Blank", Outcome.NOT_A_NUMBER: "Not a number"}
+_PURPOSES: Final = {
+    None: "without a request",
+    Purpose.DOUBT: "reviewing an unsure reading",
+    Purpose.CONTROL: "as a spot check",
+    Purpose.SECOND: "as a second opinion",
+    Purpose.THIRD: "as a third opinion after a disagreement",
 }
 _ROWS: Final = 50
 _FIELDS: Final = ("digits", "outcome", "corrected", "model", "since", "until")
-_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
-_DAY: Final = timedelta(days=1)
+_READING_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What somebody looks for, in the words of the form and of the page's address; days are this machine's."""
+    """The search form's fields, as they appear in the page's address; dates are in the server's time zone."""
 
-    asked: Mapping[str, str]
+    fields: Mapping[str, str]
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "Search":
-        """The search that an address states."""
+    def from_query(cls, query: Mapping[str, str]) -> "Search":
+        """The search in an address."""
         return cls({name: query.get(name, "").strip() for name in _FIELDS})
 
     @property
-    def is_narrowed(self) -> bool:
-        """Whether it asks for anything at all."""
-        return any(self.asked.values())
+    def is_filtered(self) -> bool:
+        """Whether any field is set."""
+        return any(self.fields.values())
 
     def address(self, **changes: object) -> str:
-        """The page's address with this search, and more."""
-        query = {name: value for name, value in {**self.asked, **changes}.items() if value}
+        """The page's address with this search and `changes`."""
+        query = {name: value for name, value in {**self.fields, **changes}.items() if value}
         return f"/readings?{urlencode(query)}" if query else "/readings"
 
-    def as_wanted(self) -> Wanted:
-        """The same as the API's question.
+    def as_reading_filter(self) -> ReadingFilter:
+        """The same search as the API's parameters.
 
         Raises:
-            Problem: a value that makes no sense.
+            Problem: a value that is not valid.
         """
-        # Not "contains" in the form: a field of that name would hide the form's own `contains` from scripts.
-        api_name = {"digits": "contains"}
-        given: dict[str, Any] = {api_name.get(name, name): value for name, value in self.asked.items() if value}
-        given |= {name: _midnight(given[name], after=name == "until") for name in ("since", "until") if name in given}
+        # The form field is not named "contains", which would shadow the form element's own `contains` in scripts.
+        api_names = {"digits": "contains"}
+        values: dict[str, Any] = {api_names.get(name, name): value for name, value in self.fields.items() if value}
+        values |= {
+            name: _midnight(values[name], after=name == "until") for name in ("since", "until") if name in values
+        }
         try:
-            return Wanted.model_validate(given)
+            return ReadingFilter.model_validate(values)
         except ValidationError as wrong:
             raise problem_of_fields(wrong.errors()) from None
 
@@ -76,32 +74,31 @@ class Search:
 @router.get("/readings")
 def show(request: Request, user: AsReader, store: TheStore) -> Response:
     """The list, newest first."""
-    search, after = Search.of(request.query_params), request.query_params.get("after", "")
-    wanted = search.as_wanted()
-    page = store.readings(wanted.as_filter(), after=_number(after) if after else None, limit=_ROWS)
+    search, after = Search.from_query(request.query_params), request.query_params.get("after", "")
+    wanted = search.as_reading_filter()
+    page = store.readings(wanted.as_filter(), after=_reading_number(after) if after else None, limit=_ROWS)
     return render(
         request,
         "readings.html",
         user,
-        asked=search.asked,
+        fields=search.fields,
         readings=page.readings,
-        models=sorted({one.origin.model for one in page.readings}),
-        is_new=not (page.readings or search.is_narrowed or after),
-        is_narrowed=search.is_narrowed,
+        models=sorted({reading.provenance.model for reading in page.readings}),
+        is_new=not (page.readings or search.is_filtered or after),
+        is_filtered=search.is_filtered,
         may_delete=user.role.may(Role.ADMIN),
         newest=search.address() if after else None,
         older=search.address(after=page.after) if page.after else None,
-        of_model=lambda model: search.address(model=model),
-        meant=wanted.model_dump(mode="json", exclude_none=True),
-        **_SAYS,
+        model_address=lambda model: search.address(model=model),
+        export_fields=wanted.model_dump(mode="json", exclude_none=True),
+        **_HELPERS,
     )
 
 
 @router.get("/readings/{number}")
 def show_one(request: Request, user: AsReader, store: TheStore, number: str) -> Response:
-    """One reading: the original beside the result, and how each value came about."""
-    reading = store.reading(_number(number))
-    truth = reading.outcome if reading.outcome in _TRUTHS else Outcome.READ
+    """One reading: the original beside the result, and its history."""
+    reading = store.reading(_reading_number(number))
     return render(
         request,
         "reading.html",
@@ -110,44 +107,39 @@ def show_one(request: Request, user: AsReader, store: TheStore, number: str) -> 
         history=store.history(reading.id),
         digits=_digits(reading),
         ranked=((reading.number.text, reading.number.confidence), *reading.number.alternatives),
-        truths=_TRUTHS,
-        said=truth,
-        why=_WHY,
-        **_SAYS,
+        answers=_ANSWERS,
+        selected_answer=reading.outcome if reading.outcome in _ANSWERS else Outcome.READ,
+        purposes=_PURPOSES,
+        **_HELPERS,
     )
 
 
 def _digits(reading: Reading) -> list[dict[str, Any]]:
-    """What was read digit by digit, the least sure marked where there are several."""
+    """The digits with their confidences, the least certain one marked."""
     digits = [digit for digit in reading.number.digits if digit.value is not None]
-    least = min((digit.confidence for digit in digits), default=0)
+    lowest = min((digit.confidence for digit in digits), default=0)
     return [
         {
             "value": digit.value,
             "confidence": percent(digit.confidence),
-            "is_weakest": len(digits) > 1 and digit.confidence == least,
+            "is_weakest": len(digits) > 1 and digit.confidence == lowest,
         }
         for digit in digits
     ]
 
 
-def _number(text: str) -> int:
-    if not _NUMBER.fullmatch(text):
-        raise NotInStore(f"no reading {text[:40]!r}; readings have whole numbers from 1 on, see /readings")
+def _reading_number(text: str) -> int:
+    if not _READING_NUMBER.fullmatch(text):
+        raise NotInStore(f"no reading {text[:40]!r}; readings are numbered from 1, see /readings")
     return int(text)
 
 
 def _midnight(day: str, *, after: bool) -> datetime:
-    """The moment at which a day begins here, or ends."""
+    """The start of a day, or its end, in the server's time zone."""
     try:
-        return (datetime.combine(date.fromisoformat(day), time()) + _DAY * after).astimezone()
+        return (datetime.combine(date.fromisoformat(day), time()) + timedelta(days=1) * after).astimezone()
     except (ValueError, OverflowError, OSError):
-        raise Problem(INVALID, f"{day[:40]!r} is no day; write it as 2026-03-31") from None
+        raise Problem(INVALID, f"{day[:40]!r} is not a date; write it as 2026-03-31") from None
 
 
-def _moment(moment: datetime) -> str:
-    """A moment in this machine's time, for people."""
-    return f"{moment.astimezone():%-d %b %Y, %H:%M}"
-
-
-_SAYS: Final[dict[str, Any]] = {"words": WORDS, "percent": percent, "moment": _moment}
+_HELPERS: Final[dict[str, Any]] = {"outcomes": tuple(Outcome), "percent": percent, "local_time": local_time}

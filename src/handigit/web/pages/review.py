@@ -1,10 +1,10 @@
-"""The page at /review: doubts and samples, one at a time. Its script takes them from `/v1/review`."""
+"""The page at /review: uncertain readings and spot checks, one at a time. Its script leases them from `/v1/review`."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handigit.web.fields import TheStore
-from handigit.web.pages.frame import AsReviewer, render
+from handigit.web.pages.layout import AsReviewer, render
+from handigit.web.params import TheStore
 
 router = APIRouter()
 

@@ -1,21 +1,22 @@
-"""Where people say who they are, when the server asks for it."""
+"""The sign-in page."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from handigit.web.pages.frame import render
+from handigit.web.pages.layout import render
+from handigit.web.state import state_of
 
 router = APIRouter()
 
 
 @router.get("/sign-in")
 async def show(request: Request, back: str = "/") -> Response:
-    """The page; whoever has signed in already goes on to where they wanted to go."""
-    if await request.app.state.access.who(request):
-        return RedirectResponse(_own(back), status_code=303)
-    return render(request, "sign_in.html", None, back=_own(back))
+    """The page; a user who has already signed in is redirected to `back`."""
+    if await state_of(request).access.identify(request):
+        return RedirectResponse(_local_address(back), status_code=303)
+    return render(request, "sign_in.html", None, back=_local_address(back))
 
 
-def _own(back: str) -> str:
-    """An address of ours: no link leads from here to a stranger's page."""
-    return back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
+def _local_address(address: str) -> str:
+    """The address if it is on this site, else "/": no open redirects."""
+    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"

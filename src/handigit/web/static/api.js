@@ -1,28 +1,30 @@
-// Talking to the API. A refusal becomes a Refusal whose message is what a person should read.
+// The HTTP API. An error response becomes an ApiError whose message is written for people.
 
-class Refusal extends Error {
+const UNREACHABLE = "Can't reach the server. Is it still running? Nothing was lost; try again.";
+
+class ApiError extends Error {
   constructor(problem, status) {
     super(problem.detail ?? `the server answered ${status}`);
     this.status = status;
   }
 }
 
-/** A key that makes sending twice harmless; `crypto.randomUUID` is missing where the address is not https. */
+/** An idempotency key; `crypto.randomUUID` is missing on plain http. */
 export const freshKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-/** Ask; the answer's JSON, null where it has none. `options` as for fetch; `json` is sent as JSON, once for each `key`. */
-export async function ask(address, options) {
-  const answer = await send(address, options);
-  return answer.status === 204 ? null : answer.json();
+/** The response's JSON, null where it has none. `options` as for fetch; `json` is the body, `key` its idempotency key. */
+export async function request(address, options) {
+  const response = await send(address, options);
+  return response.status === 204 ? null : response.json();
 }
 
-/** The same with POST, also where nothing is sent. */
-export const post = (address, options) => ask(address, { method: "POST", ...options });
+/** `request` with POST, also without a body. */
+export const post = (address, options) => request(address, { method: "POST", ...options });
 
-/** Ask for lines of JSON; `onLine` gets each as it comes. */
-export async function askLines(address, { onLine, ...options }) {
-  const answer = await send(address, { ...options, headers: { Accept: "application/jsonl" } });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+/** Request JSON lines; `onLine` gets each as it arrives. */
+export async function requestLines(address, { onLine, ...options }) {
+  const response = await send(address, { ...options, headers: { Accept: "application/jsonl" } });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
@@ -33,21 +35,22 @@ export async function askLines(address, { onLine, ...options }) {
   }
 }
 
-/** Ask; the answer as fetch has it. */
+/** The response as fetch returns it; rejects with an ApiError unless it is ok. */
 export async function send(address, { json, key, ...options } = {}) {
-  const request = { credentials: "same-origin", ...options };
+  const init = { credentials: "same-origin", ...options };
   if (json !== undefined) {
-    request.body = JSON.stringify(json);
-    request.headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
+    init.body = JSON.stringify(json);
+    init.headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(address, request);
+    response = await fetch(address, init);
   } catch (problem) {
     if (problem.name === "AbortError") throw problem;
-    throw new Refusal({ detail: "The server does not answer; is it still running? Nothing is lost, try again." }, 0);
+    throw new ApiError({ detail: UNREACHABLE }, 0);
   }
-  if (answer.ok) return answer;
-  if (answer.status === 401 && location.pathname !== "/sign-in") location.assign(`/sign-in?back=${encodeURIComponent(location.pathname + location.search)}`);
-  throw new Refusal(await answer.json().catch(() => ({})), answer.status);
+  if (response.ok) return response;
+  const back = encodeURIComponent(location.pathname + location.search);
+  if (response.status === 401 && location.pathname !== "/sign-in") location.assign(`/sign-in?back=${back}`);
+  throw new ApiError(await response.json().catch(() => ({})), response.status);
 }

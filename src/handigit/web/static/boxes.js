@@ -1,25 +1,26 @@
-// A picture with boxes and texts over it, to zoom, to move and to pick from. It knows no readings, only boxes.
+// A picture with labelled boxes: zoom, pan, select by pointer or keyboard.
 //
-//   const view = new Boxes(host, (key) => …);   // a box was clicked, or Enter pressed on it; host as in read.html
-//   await view.show(address, itemsNow);         // () => [{ key, box: [l, t, r, b], text, outcome, name }], once the picture is there
-//   view.update(item);                          // one more, or one that has changed
-//   view.select(key, { focus });                // mark it and bring it into sight
-//   view.attach(element, key);                  // put an element of yours below its box
+//   const view = new Boxes(host, (key) => …);   // called on click or Enter; host as in read.html
+//   await view.show(address, getItems);         // getItems() returns [{ key, box, text, outcome, name }] once the picture is decoded
+//   view.update(item);                          // add or replace one
+//   view.remove(key);
+//   view.select(key, { focus });                // highlight and scroll into view
+//   view.attach(element, key);                  // place an element below a box
 
-import { areaOf, draw } from "./dom.js";
+import { makeSvg, rectOf } from "./dom.js";
 
-const MOST = 16;
-const ENLARGED = 3;
-const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+const MAX_ZOOM = 16;
+const MAX_ENLARGEMENT = 3;
+const ARROW_STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-/** Where to scroll to, so that what lies under `point` stays there when all becomes `ratio` times as large. */
-export const scrolled = (scroll, point, ratio) => (scroll + point) * ratio - point;
+/** The scroll position that keeps `point` in place while the content is scaled by `ratio`. */
+export const scrollAfterZoom = (scroll, point, ratio) => (scroll + point) * ratio - point;
 
-/** Where a box's text begins: above it, or below where there is no room; `unit` is one pixel of the screen. */
-export const labelPlace = ([left, top, , bottom], unit) => (top > 20 * unit ? [left, top - 5 * unit] : [left, bottom + 17 * unit]);
+/** The baseline of a box's label: above the box, or below it at the top edge; `unit` is one screen pixel. */
+export const labelPosition = ([left, top, , bottom], unit) => (top > 20 * unit ? [left, top - 5 * unit] : [left, bottom + 17 * unit]);
 
-/** How wide a picture is shown at first: as the room is, but no small picture blown up. */
-export const fittingWidth = (natural, room) => Math.min(room, ENLARGED * natural);
+/** The initial width of a picture: the viewer's, but small pictures are enlarged at most three times. */
+export const initialWidth = (natural, available) => Math.min(available, MAX_ENLARGEMENT * natural);
 
 export class Boxes {
   #groups = new Map();
@@ -28,14 +29,14 @@ export class Boxes {
 
   constructor(host, onPick) {
     this.onPick = onPick;
-    [this.viewer, this.sheet, this.image, this.overlay] = [".viewer", ".sheet", "img", "svg"].map((one) => host.querySelector(one));
+    [this.viewer, this.sheet, this.image, this.overlay] = [".viewer", ".sheet", "img", "svg"].map((selector) => host.querySelector(selector));
     host.addEventListener("click", ({ target: { dataset } }) => dataset.zoom && this.zoomBy(Number(dataset.zoom) || 1 / this.#zoom));
     this.viewer.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    this.viewer.addEventListener("pointerdown", (event) => this.#hold(event));
+    this.viewer.addEventListener("pointerdown", (event) => this.#startPan(event));
     new ResizeObserver(() => this.#resize()).observe(this.viewer);
   }
 
-  async show(address, itemsNow) {
+  async show(address, getItems) {
     this.#isReady = false;
     this.#groups.clear();
     this.overlay.replaceChildren();
@@ -44,21 +45,21 @@ export class Boxes {
     await this.image.decode();
     this.overlay.setAttribute("viewBox", `0 0 ${this.image.naturalWidth} ${this.image.naturalHeight}`);
     this.#isReady = true;
-    itemsNow().forEach((item) => this.update(item));
+    getItems().forEach((item) => this.update(item));
     this.zoomBy(1 / this.#zoom);
   }
 
   update({ key, box, text, outcome, name }) {
-    if (!box || !this.#isReady) return; // it comes with the others, in their order
-    const area = { ...areaOf(box), rx: 2 };
+    if (!box || !this.#isReady) return; // `show` adds it, in reading order
+    const area = { ...rectOf(box), rx: 2 };
     const old = this.#groups.get(key)?.group;
     const tabindex = old?.getAttribute("tabindex") ?? (this.#groups.size ? -1 : 0);
-    const group = draw(
+    const group = makeSvg(
       `g.box.${outcome}`,
       { role: "button", tabindex, "aria-label": name, onclick: () => this.onPick(key), onkeydown: (event) => this.#key(event, key) },
-      draw("rect.reach", area),
-      draw("rect.edge", area),
-      draw("text", {}, text),
+      makeSvg("rect.hit-area", area),
+      makeSvg("rect.edge", area),
+      makeSvg("text", {}, text),
     );
     if (old) old.replaceWith(group);
     else this.overlay.append(group);
@@ -68,11 +69,11 @@ export class Boxes {
 
   select(key, { focus = false } = {}) {
     for (const [other, { group, box }] of this.#groups) {
-      const isChosen = other === key;
-      group.classList.toggle("chosen", isChosen);
-      group.setAttribute("tabindex", isChosen ? 0 : -1);
-      if (isChosen) this.#reveal(box);
-      if (isChosen && focus) group.focus({ preventScroll: true });
+      const isSelected = other === key;
+      group.classList.toggle("selected", isSelected);
+      group.setAttribute("tabindex", isSelected ? 0 : -1);
+      if (isSelected) this.#reveal(box);
+      if (isSelected && focus) group.focus({ preventScroll: true });
     }
   }
 
@@ -83,18 +84,23 @@ export class Boxes {
     element.style.top = `${(100 * bottom) / this.image.naturalHeight}%`;
   }
 
+  remove(key) {
+    this.#groups.get(key)?.group.remove();
+    this.#groups.delete(key);
+  }
+
   has(key) {
     return this.#groups.has(key);
   }
 
-  /** `point`: [x, y] in the viewer that stays where it is; its middle if not given. */
+  /** [x, y] is the fixed point in the viewer; by default its centre. */
   zoomBy(factor, [x, y] = [this.viewer.clientWidth / 2, this.viewer.clientHeight / 2]) {
-    const zoom = Math.min(MOST, Math.max(1, this.#zoom * factor));
+    const zoom = Math.min(MAX_ZOOM, Math.max(1, this.#zoom * factor));
     const { scrollLeft, scrollTop } = this.viewer;
     const ratio = zoom / this.#zoom;
     this.#zoom = zoom;
     this.#resize();
-    this.viewer.scrollTo(scrolled(scrollLeft, x, ratio), scrolled(scrollTop, y, ratio));
+    this.viewer.scrollTo(scrollAfterZoom(scrollLeft, x, ratio), scrollAfterZoom(scrollTop, y, ratio));
   }
 
   get #unit() {
@@ -102,23 +108,23 @@ export class Boxes {
   }
 
   #resize() {
-    this.sheet.style.width = `${this.#zoom * fittingWidth(this.image.naturalWidth, this.viewer.clientWidth)}px`;
+    this.sheet.style.width = `${this.#zoom * initialWidth(this.image.naturalWidth, this.viewer.clientWidth)}px`;
     this.overlay.style.setProperty("--unit", this.#unit);
     for (const { group, box } of this.#groups.values()) this.#label(group, box);
   }
 
   #label(group, box) {
-    ["x", "y"].forEach((axis, i) => group.lastChild.setAttribute(axis, labelPlace(box, this.#unit)[i]));
+    ["x", "y"].forEach((axis, i) => group.lastChild.setAttribute(axis, labelPosition(box, this.#unit)[i]));
   }
 
   #reveal([left, top, right, bottom]) {
-    const middle = (low, high, room) => (low + high) / 2 / this.#unit - room / 2;
-    this.viewer.scrollTo(middle(left, right, this.viewer.clientWidth), middle(top, bottom, this.viewer.clientHeight));
+    const centre = (low, high, available) => (low + high) / 2 / this.#unit - available / 2;
+    this.viewer.scrollTo(centre(left, right, this.viewer.clientWidth), centre(top, bottom, this.viewer.clientHeight));
   }
 
   #key(event, key) {
     const keys = [...this.#groups.keys()];
-    const step = STEPS[event.key];
+    const step = ARROW_STEPS[event.key];
     if (event.key === "Enter" || event.key === " ") this.onPick(key);
     else if (step) this.select(keys[(keys.indexOf(key) + step + keys.length) % keys.length], { focus: true });
     else return;
@@ -126,19 +132,19 @@ export class Boxes {
   }
 
   #wheel(event) {
-    if (!event.ctrlKey) return; // else it scrolls
+    if (!event.ctrlKey) return; // a plain wheel scrolls
     event.preventDefault();
     const { left, top } = this.viewer.getBoundingClientRect();
     this.zoomBy(Math.exp(-event.deltaY / 200), [event.clientX - left, event.clientY - top]);
   }
 
-  /** The mouse takes hold of the picture; fingers move and pinch it by themselves. */
-  #hold(start) {
+  /** Pan with the mouse; touch scrolls and pinches natively. */
+  #startPan(start) {
     if (start.pointerType !== "mouse" || start.target.closest("form")) return;
     const { scrollLeft, scrollTop } = this.viewer;
     const move = ({ clientX, clientY, pointerId }) => {
       const [x, y] = [clientX - start.clientX, clientY - start.clientY];
-      if (Math.hypot(x, y) > 5) this.viewer.setPointerCapture(pointerId); // no click any longer
+      if (Math.hypot(x, y) > 5) this.viewer.setPointerCapture(pointerId); // a drag, not a click
       if (this.viewer.hasPointerCapture(pointerId)) this.viewer.scrollTo(scrollLeft - x, scrollTop - y);
     };
     this.viewer.addEventListener("pointermove", move);

@@ -1,6 +1,6 @@
-// Making elements and listening to them. Text is always text: nothing here or elsewhere parses HTML.
+// Creating elements and listening to events. Text is always text: no script here parses HTML.
 
-const maker = (namespace) => (kind, attributes = {}, ...children) => {
+const factory = (namespace) => (kind, attributes = {}, ...children) => {
   const [tag, ...classes] = kind.split(".");
   const element = document.createElementNS(namespace, tag);
   element.classList.add(...classes);
@@ -12,51 +12,50 @@ const maker = (namespace) => (kind, attributes = {}, ...children) => {
   return element;
 };
 
-/** An element; "b.figures" is one of that class. `on…` attributes are handlers, children are nodes, text or nothing. */
-export const make = maker("http://www.w3.org/1999/xhtml");
+/** An HTML element; "b.figures" has that class, `on…` attributes are handlers, falsy children are dropped. */
+export const make = factory("http://www.w3.org/1999/xhtml");
 
 /** The same for SVG. */
-export const draw = maker("http://www.w3.org/2000/svg");
+export const makeSvg = factory("http://www.w3.org/2000/svg");
 
-/** A box [left, top, right, bottom] as an SVG has it. */
-export const areaOf = ([x, y, right, bottom]) => ({ x, y, width: right - x, height: bottom - y });
+/** A box [left, top, right, bottom] as SVG's x, y, width, height. */
+export const rectOf = ([x, y, right, bottom]) => ({ x, y, width: right - x, height: bottom - y });
 
-/** The element of that id, which must be there. */
 export const byId = (id) => document.getElementById(id);
 
-/** Wherever `name` happens to what the selector finds, `act` gets the element and the event; there may be none. */
-export function on(name, selector, act) {
-  for (const element of document.querySelectorAll(selector)) element.addEventListener(name, (event) => act(element, event));
+/** Call `handler(element, event)` for each element that matches; there may be none. */
+export function on(name, selector, handler) {
+  for (const element of document.querySelectorAll(selector)) element.addEventListener(name, (event) => handler(element, event));
 }
 
-/** `act` gets the button that a form is sent with; where to is ours to say. */
-export function onSubmit(form, act) {
+/** Call `handler` with the submitting button instead of sending the form. */
+export function onSubmit(form, handler) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    act(event.submitter);
+    handler(event.submitter);
   });
 }
 
-/** Tell everybody, also those who hear the page. */
-export function say(words) {
-  const place = byId("says");
-  place.textContent = words;
-  place.classList.add("shown");
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => place.classList.remove("shown"), 4000);
+/** Show a message for four seconds; screen readers announce it. */
+export function toast(message) {
+  const element = byId("toast");
+  element.textContent = message;
+  element.classList.add("shown");
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => element.classList.remove("shown"), 4000);
 }
 
-/** Do it; what goes wrong is said. */
+/** Run `work`; show an error as a toast. */
 export async function attempt(work) {
   try {
     await work();
-  } catch (refusal) {
-    say(refusal.message);
+  } catch (error) {
+    toast(error.message);
   }
 }
 
-/** Show a refusal in the place for it; without one the place is hidden. */
-export function showRefusal(place, refusal) {
-  place.textContent = refusal?.message ?? "";
-  place.hidden = !refusal;
+/** Show an error in an element; hide the element without one. */
+export function showError(element, error) {
+  element.textContent = error?.message ?? "";
+  element.hidden = !error;
 }

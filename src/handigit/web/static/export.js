@@ -1,33 +1,33 @@
-// What was read as a file to keep: as the server exports it, or, where it has not kept all, as lines of JSON made here.
+// Downloading results: the server's export, or JSON lines made here where it has not stored them all.
 
 import { send } from "./api.js";
 import { make } from "./dom.js";
 
-const AT_ONCE = 400; // readings named in one address: proxies take 8 kB
+const IDS_PER_REQUEST = 400; // proxies accept addresses of 8 kB
 
-/** Whether the server has them all: only then can it export them. */
-export const areKept = (readings) => readings.every(({ id }) => id);
+/** Whether the server has stored all readings, and so can export them. */
+export const areStored = (readings) => readings.every(({ id }) => id);
 
-/** Hand readings to the visitor as a file of that format. */
-export async function save(readings, format) {
-  const text = areKept(readings) ? await exported(readings, format) : readings.map(toJsonLine).join("");
+/** Download readings as a file of that format. */
+export async function download(readings, format) {
+  const text = areStored(readings) ? await exported(readings, format) : readings.map(toJsonLine).join("");
   const address = URL.createObjectURL(new Blob([text]));
   make("a", { href: address, download: `handigit.${format}` }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** The server's own lines, in the order of these readings; it has the newest first. No cell has a line break in it. */
+/** The server's lines in the order of these readings; it sends the newest first. No cell contains a line break. */
 async function exported(readings, format) {
-  let headings = "";
-  const found = [];
-  for (let from = 0; from < readings.length; from += AT_ONCE) {
-    const numbers = readings.slice(from, from + AT_ONCE).map(({ id }) => `number=${id}`);
-    const answer = await send(`/v1/readings/export?format=${format}&${numbers.join("&")}`);
-    const lines = (await answer.text()).match(/.+\r?\n/g) ?? [];
-    if (format === "csv") headings = lines.shift();
-    found.push(...lines.reverse());
+  let header = "";
+  const result = [];
+  for (let start = 0; start < readings.length; start += IDS_PER_REQUEST) {
+    const ids = readings.slice(start, start + IDS_PER_REQUEST).map(({ id }) => `number=${id}`);
+    const response = await send(`/v1/readings/export?format=${format}&${ids.join("&")}`);
+    const lines = (await response.text()).match(/.+\r?\n/g) ?? [];
+    if (format === "csv") header = lines.shift();
+    result.push(...lines.reverse());
   }
-  return headings + found.join("");
+  return header + result.join("");
 }
 
 const toJsonLine = ({ key, correction, ...reading }) => `${JSON.stringify(reading)}\n`;

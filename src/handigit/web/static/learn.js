@@ -1,63 +1,63 @@
-// How a digit is read: what is drawn goes to the server, and every step of its reading is shown, in the server's words.
+// How a digit is read: the drawing goes to the server, and each step of its reading is shown.
 
 import { post, send } from "./api.js";
-import { ofTen, showBars } from "./bars.js";
-import { areaOf, byId, draw, make, on } from "./dom.js";
-import { Latest } from "./latest.js";
+import { byId, make, makeSvg, on, rectOf } from "./dom.js";
+import { LatestRequest } from "./latest_request.js";
 import { Pad } from "./pad.js";
+import { showBars, tenBars } from "./probability_bars.js";
 
 const PICTURE_PX = 280;
 const SAMPLES = 100;
 
 let picture;
-const latest = new Latest((signal) => post("/learn/steps", { body: picture, signal }), { onAnswer: show, onRefusal: refuse });
-const pad = new Pad(byId("pad"), { onDraw: () => (byId("invite").hidden = true), onLift: lifted });
+const latest = new LatestRequest((signal) => post("/learn/steps", { body: picture, signal }), { onAnswer: show, onError: showProblem });
+const pad = new Pad(byId("pad"), { onDraw: () => (byId("placeholder").hidden = true), onChange: padChanged });
 
-function lifted() {
-  byId("invite").hidden = !pad.isEmpty;
+function padChanged() {
+  byId("placeholder").hidden = !pad.isEmpty;
   for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
-  if (!pad.isEmpty) follow(pad.picture(PICTURE_PX));
+  if (!pad.isEmpty) showSteps(pad.picture(PICTURE_PX));
 }
 
-let number = 2 + Math.floor(Math.random() * 10); // all of these are read surely; later ones may be hard
-const takeSample = () =>
-  send(`/learn/sample?number=${number++ % SAMPLES}`)
-    .then((answer) => answer.blob())
-    .then(follow, refuse);
+let sample = 2 + Math.floor(Math.random() * 10); // these are read with high confidence; later ones may be hard
+const loadSample = () =>
+  send(`/learn/sample?number=${sample++ % SAMPLES}`)
+    .then((response) => response.blob())
+    .then(showSteps, showProblem);
 
-function follow(blob) {
+function showSteps(blob) {
   URL.revokeObjectURL(byId("picture").src);
   picture = blob;
   byId("picture").src = URL.createObjectURL(blob);
   latest.now();
 }
 
-function refuse({ message }) {
+function showProblem({ message }) {
   byId("words").textContent = message;
 }
 
-function show(told) {
+function show(result) {
   byId("steps").hidden = false;
-  for (const [id, words] of Object.entries(told.says)) byId(id).textContent = words;
-  for (const name of ["ink", "glyph", "evidence"]) if (told[name]) byId(name).src = told[name].image;
-  byId("ink-shown").hidden = !told.ink;
-  if (told.ink) byId("box").replaceWith(draw("rect", { id: "box", ...areaOf(told.ink.box) }));
-  byId("step-blank").hidden = told.glyph !== null;
-  for (const step of document.querySelectorAll(".step.inner")) step.hidden = told.glyph === null;
-  if (told.glyph) showInner(told);
+  for (const [id, text] of Object.entries(result.says)) byId(id).textContent = text;
+  for (const name of ["ink", "glyph", "evidence"]) if (result[name]) byId(name).src = result[name].image;
+  byId("ink-shown").hidden = !result.ink;
+  if (result.ink) byId("box").replaceWith(makeSvg("rect", { id: "box", ...rectOf(result.ink.box) }));
+  byId("step-blank").hidden = result.glyph !== null;
+  for (const step of document.querySelectorAll(".step.inner")) step.hidden = result.glyph === null;
+  if (result.glyph) showNetwork(result);
 }
 
-function showInner({ glyph, layers, nearest, answer }) {
+function showNetwork({ glyph, layers, nearest, answer }) {
   const [x, y] = glyph.centre;
   byId("centre").setAttribute("d", `M${x - 1} ${y + 0.5}h3M${x + 0.5} ${y - 1}v3`);
-  byId("layers").replaceChildren(...layers.map(layer));
+  byId("layers").replaceChildren(...layers.map(layerRow));
   byId("nearest").replaceChildren(...nearest.map(neighbour));
   byId("outcome").className = `outcome ${answer.outcome}`;
-  showBars(ofTen(answer));
+  showBars(tenBars(answer));
 }
 
-function layer({ says, images }) {
-  const maps = images.map((src, place) => make("img.pixels", { src, alt: `Map ${place + 1}` }));
+function layerRow({ says, images }) {
+  const maps = images.map((src, index) => make("img.pixels", { src, alt: `Map ${index + 1}` }));
   return make("div.layer", {}, make("p.hint", {}, says), make("div.maps", {}, ...maps));
 }
 
@@ -66,8 +66,8 @@ function neighbour({ image, value, distance }) {
 }
 
 on("click", "#undo, #clear", ({ id }) => pad[id]());
-on("click", "#another", () => {
+on("click", "#sample", () => {
   pad.clear();
-  takeSample();
+  loadSample();
 });
-takeSample();
+loadSample();

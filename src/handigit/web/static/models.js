@@ -1,22 +1,22 @@
-// Switching models: what will happen is said first, a refusal's reason is shown.
+// Switching models, after a confirmation.
 
 import { post } from "./api.js";
-import { byId, on, showRefusal } from "./dom.js";
+import { byId, on, showError } from "./dom.js";
 
 on("click", "[data-opens]", ({ dataset }) => {
   const dialog = byId(dataset.opens);
-  showRefusal(dialog.querySelector(".refusal"), null);
+  showError(dialog.querySelector(".error"), null);
   dialog.showModal();
 });
 
-on("click", "[data-asks]", async (button) => {
-  const { asks, name, sha256 } = button.dataset;
+on("click", "[data-post]", async (button) => {
+  const { post: address, name, sha256 } = button.dataset;
   button.disabled = true;
   try {
-    await post(asks, { json: name && { name, sha256 } });
+    await post(address, { json: name && { name, sha256 } });
     location.reload();
-  } catch (refusal) {
-    showRefusal(button.form.querySelector(".refusal"), refusal);
+  } catch (error) {
+    showError(button.form.querySelector(".error"), error);
   } finally {
     button.disabled = false;
   }

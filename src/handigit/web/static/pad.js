@@ -1,8 +1,8 @@
-// A pad to draw on with mouse, finger or pen. It knows pointers and a canvas, and nothing of what is drawn.
+// A drawing pad for mouse, finger or pen.
 //
-//   const pad = new Pad(canvas, { onDraw, onLift });   // while the pen moves; when what stands there has changed
-//   pad.pen = 0.07;  pad.shape = 2;                    // width of the line, width of the pad: shares of its height
-//   pad.undo();  pad.clear();  pad.isEmpty;  pad.picture(280)   // a PNG so many pixels high, dark on white
+//   const pad = new Pad(canvas, { onDraw, onChange });   // while the pen moves; after each change of the strokes
+//   pad.pen = 0.07;  pad.aspect = 2;                     // line width and pad width, as fractions of the pad's height
+//   pad.undo();  pad.clear();  pad.isEmpty;  pad.picture(280)   // a PNG 280 px high, dark on white
 
 import { make } from "./dom.js";
 import { Strokes } from "./strokes.js";
@@ -10,14 +10,14 @@ import { Strokes } from "./strokes.js";
 export class Pad {
   #strokes = new Strokes();
   #pointer = null;
-  #painting = false;
-  #shape = 1;
+  #paintPending = false;
+  #aspect = 1;
   pen = 0.07;
 
-  constructor(canvas, { onDraw, onLift }) {
-    Object.assign(this, { canvas, onDraw, onLift });
-    const listen = { pointerdown: this.#down, pointermove: this.#move, pointerup: this.#up, pointercancel: this.#up };
-    for (const [name, act] of Object.entries(listen)) canvas.addEventListener(name, act);
+  constructor(canvas, { onDraw, onChange }) {
+    Object.assign(this, { canvas, onDraw, onChange });
+    const handlers = { pointerdown: this.#down, pointermove: this.#move, pointerup: this.#up, pointercancel: this.#up };
+    for (const [name, handler] of Object.entries(handlers)) canvas.addEventListener(name, handler);
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     new ResizeObserver(this.#paint).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.#paint);
@@ -27,10 +27,11 @@ export class Pad {
     return this.#strokes.count === 0;
   }
 
-  set shape(shape) {
-    this.#shape = shape;
-    this.canvas.style.aspectRatio = String(shape);
-    this.clear();
+  /** Strokes are kept; the picture is as wide as they need where the pad becomes narrower. */
+  set aspect(aspect) {
+    this.#aspect = aspect;
+    this.canvas.style.aspectRatio = String(aspect);
+    this.#changed();
   }
 
   undo() {
@@ -43,13 +44,14 @@ export class Pad {
   }
 
   picture(height) {
-    const sheet = make("canvas", { width: Math.round(this.#shape * height), height });
+    const aspect = Math.max(this.#aspect, this.#strokes.right + 0.05);
+    const sheet = make("canvas", { width: Math.round(aspect * height), height });
     const context = sheet.getContext("2d");
     context.fillStyle = "#fff";
     context.fillRect(0, 0, sheet.width, sheet.height);
     this.#strokes.paint(context, height, "#000");
-    const [, letters] = sheet.toDataURL().split(","); // `toBlob` waits until the browser is idle
-    return new Blob([Uint8Array.from(atob(letters), (letter) => letter.charCodeAt(0))], { type: "image/png" });
+    const [, base64] = sheet.toDataURL().split(","); // `toBlob` waits until the browser is idle
+    return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type: "image/png" });
   }
 
   #down = (event) => {
@@ -57,14 +59,14 @@ export class Pad {
     this.#pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.#strokes.begin(this.pen, this.#point(event));
-    this.#soon();
+    this.#schedulePaint();
   };
 
   #move = (event) => {
     if (event.pointerId !== this.#pointer) return;
-    const passed = event.getCoalescedEvents?.() ?? [];
-    (passed.length ? passed : [event]).forEach((one) => this.#strokes.add(this.#point(one)));
-    this.#soon();
+    const coalesced = event.getCoalescedEvents?.() ?? [];
+    (coalesced.length ? coalesced : [event]).forEach((point) => this.#strokes.add(this.#point(point)));
+    this.#schedulePaint();
     this.onDraw();
   };
 
@@ -81,19 +83,19 @@ export class Pad {
   }
 
   #changed() {
-    this.#soon();
-    this.onLift();
+    this.#schedulePaint();
+    this.onChange();
   }
 
-  /** Paint once a frame, however many points come. */
-  #soon() {
-    if (this.#painting) return;
-    this.#painting = true;
+  /** Paint once per frame, however many points arrive. */
+  #schedulePaint() {
+    if (this.#paintPending) return;
+    this.#paintPending = true;
     requestAnimationFrame(this.#paint);
   }
 
   #paint = () => {
-    this.#painting = false;
+    this.#paintPending = false;
     const { width, height } = this.canvas.getBoundingClientRect();
     const scale = devicePixelRatio || 1;
     const size = [Math.round(width * scale), Math.round(height * scale)];

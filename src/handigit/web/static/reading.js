@@ -1,7 +1,7 @@
-// One reading: its place on the page, and saying what stands there.
+// The page of one reading: its crop, its place on the page, correction and undo.
 
 import { freshKey, post } from "./api.js";
-import { boxOf, closeCut, cut, pageOf, whole } from "./crop.js";
+import { crop, cropOf, loadPage, parseBox, wholePage } from "./crop.js";
 import { attempt, byId, on, onSubmit } from "./dom.js";
 
 const { reading, picture, box } = byId("reading").dataset;
@@ -9,31 +9,31 @@ const form = byId("correct");
 let key = freshKey();
 
 async function drawPage() {
-  const page = await pageOf(picture);
-  byId("crop").replaceChildren(closeCut(page, boxOf(box), "What is written"));
-  if (page) byId("page").replaceChildren(cut(page, whole(page), "The page, with the place marked", boxOf(box)));
+  const page = await loadPage(picture);
+  byId("crop").replaceChildren(cropOf(page, parseBox(box), "The handwriting"));
+  if (page) byId("page").replaceChildren(crop(page, wholePage(page), "The page, with the number outlined", parseBox(box)));
 }
 
-/** Do it, and show the page anew. */
-const change = (address, how) => attempt(async () => {
-  await post(address, how);
+/** Post, then reload the page. */
+const change = (address, options) => attempt(async () => {
+  await post(address, options);
   location.reload();
 });
 
-function showDigits() {
+function updateField() {
   const { text, outcome } = form.elements;
   text.disabled = outcome.value !== "read";
   text.required = !text.disabled;
-  byId("digits-there").hidden = text.disabled;
+  byId("digits-label").hidden = text.disabled;
 }
 
 drawPage();
 if (form) {
-  showDigits();
-  form.addEventListener("change", showDigits);
+  updateField();
+  form.addEventListener("change", updateField);
   form.addEventListener("input", () => (key = freshKey()));
   onSubmit(form, () => {
-    const json = Object.fromEntries(new FormData(form)); // a disabled field is not in it
+    const json = Object.fromEntries(new FormData(form)); // without disabled fields
     change(`/v1/readings/${reading}/corrections`, { json, key });
   });
 }

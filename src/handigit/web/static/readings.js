@@ -1,54 +1,54 @@
-// The list of readings: thumbnails as they come into sight, choosing and deleting rows; to export is the form's work.
+// The list of readings: lazy thumbnails, selection and deletion. The form itself exports.
 
-import { ask } from "./api.js";
-import { boxOf, closeCut, pageOf } from "./crop.js";
-import { attempt, byId, on, say } from "./dom.js";
-import { several } from "./words.js";
+import { request } from "./api.js";
+import { cropOf, loadPage, parseBox } from "./crop.js";
+import { attempt, byId, on, toast } from "./dom.js";
+import { plural } from "./wording.js";
 
 const rows = () => [...document.querySelectorAll("input[name=number]")];
-const chosen = () => rows().filter((row) => row.checked);
+const selected = () => rows().filter((row) => row.checked);
 
-const sight = new IntersectionObserver((seen) => {
-  for (const { target } of seen.filter((one) => one.isIntersecting)) {
-    sight.unobserve(target);
+const observer = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+    observer.unobserve(target);
     drawThumb(target);
   }
 }, { rootMargin: "200px" });
 
-async function drawThumb(place) {
-  const page = await pageOf(place.dataset.picture);
-  place.replaceChildren(page ? closeCut(page, boxOf(place.dataset.box)) : "–");
+async function drawThumb(link) {
+  const page = await loadPage(link.dataset.picture);
+  link.replaceChildren(page ? cropOf(page, parseBox(link.dataset.box)) : "–");
 }
 
-function showChosen() {
-  const count = chosen().length;
-  byId("chosen").textContent = count ? `${several(count, "reading")} chosen` : "Newest first";
+function showSelection() {
+  const count = selected().length;
+  byId("selection").textContent = count ? `${plural(count, "reading")} selected` : "Newest first";
   if (byId("delete")) byId("delete").disabled = !count;
 }
 
-const deleteChosen = () => attempt(async () => {
-  const query = chosen().map((row) => `number=${row.value}`).join("&");
-  const gone = await ask(`/v1/readings?${query}`, { method: "DELETE" });
-  chosen().forEach((row) => row.closest("tr").remove());
-  say(`${several(gone.readings, "reading")} and ${several(gone.pictures, "picture")} deleted.`);
+const deleteSelected = () => attempt(async () => {
+  const query = selected().map((row) => `number=${row.value}`).join("&");
+  const deleted = await request(`/v1/readings?${query}`, { method: "DELETE" });
+  selected().forEach((row) => row.closest("tr").remove());
+  toast(`${plural(deleted.readings, "reading")} and ${plural(deleted.pictures, "picture")} deleted.`);
   if (!rows().length) location.reload();
-  showChosen();
+  showSelection();
 });
 
-document.querySelectorAll("[data-picture]").forEach((place) => sight.observe(place));
-if (rows().length) showChosen();
+document.querySelectorAll("[data-picture]").forEach((link) => observer.observe(link));
+if (rows().length) showSelection();
 on("change", "#listed", (_, { target }) => {
   if (target.id === "all") rows().forEach((row) => (row.checked = target.checked));
-  showChosen();
+  showSelection();
 });
 on("click", "#delete", () => {
-  byId("how-many").textContent = several(chosen().length, "reading");
+  byId("how-many").textContent = plural(selected().length, "reading");
   byId("confirm").returnValue = "";
   byId("confirm").showModal();
 });
-on("close", "#confirm", ({ returnValue }) => returnValue === "delete" && deleteChosen());
+on("close", "#confirm", ({ returnValue }) => returnValue === "delete" && deleteSelected());
 
-// An address without what was not asked, so that it reads well as a bookmark.
+// Leave empty fields out of the address, so that it reads well as a bookmark.
 on("formdata", "#filters", (_, { formData }) => {
   for (const [name, value] of [...formData]) if (!value) formData.delete(name);
 });

@@ -1,12 +1,12 @@
-// What was read from files: each page's picture with its boxes, a list beside it with the same numbers, corrections.
+// Results of uploaded files: each page with its boxes, the list of numbers beside it, and corrections.
 
-import { ask } from "./api.js";
+import { request } from "./api.js";
 import { Boxes } from "./boxes.js";
-import { Corrector } from "./correct.js";
+import { CorrectionForm } from "./correction_form.js";
 import { byId, make } from "./dom.js";
-import { outcomeWord, percent } from "./words.js";
+import { outcomeWord, percent } from "./wording.js";
 
-const SHOWN_BY_BROWSERS = ["image/png", "image/jpeg", "image/webp", "image/bmp"];
+const BROWSER_FORMATS = ["image/png", "image/jpeg", "image/webp", "image/bmp"];
 const mayCorrect = document.body.dataset.mayCorrect === "true";
 
 export class Results {
@@ -17,10 +17,10 @@ export class Results {
 
   constructor() {
     this.view = new Boxes(byId("view"), (key) => this.#pick(this.readings[key], "picture"));
-    this.corrector = new Corrector(byId("correct"), { onChange: (reading) => this.#changed(reading), onClose: (reading) => this.#backTo(reading) });
+    this.correction = new CorrectionForm(byId("correct"), { onChange: (reading) => this.#changed(reading), onClose: (reading) => this.#returnFocus(reading) });
   }
 
-  /** One more reading, of a page of a file. */
+  /** Add a reading of a page of a file. */
   add(reading, file) {
     const page = this.#page(file, reading.page);
     Object.assign(reading, { key: this.readings.length, truth: null });
@@ -34,7 +34,7 @@ export class Results {
   }
 
   clear() {
-    this.corrector.close();
+    this.correction.close();
     this.readings = [];
     for (const { file } of this.#pages.values()) if (file.address) URL.revokeObjectURL(file.address);
     this.#pages.clear();
@@ -47,7 +47,7 @@ export class Results {
   #page(file, number) {
     const key = `${file.number}.${number}`;
     if (!this.#pages.has(key)) {
-      const title = SHOWN_BY_BROWSERS.includes(file.type) ? file.name : `${file.name}, page ${number + 1}`;
+      const title = BROWSER_FORMATS.includes(file.type) ? file.name : `${file.name}, page ${number + 1}`;
       const page = { key, file, number, title, readings: [], list: make("ol") };
       byId("list").append(make("h3", {}, make("button.quiet", { onclick: () => this.#show(page) }, title)), page.list);
       this.#pages.set(key, page);
@@ -66,10 +66,10 @@ export class Results {
     this.view.image.alt = page.title;
   }
 
-  /** The picture itself where a browser can show it, else the page that the server has kept of it. */
+  /** The file itself where browsers can show it, else the page as the server stored it. */
   async #address({ file, readings: [{ id }] }) {
-    if (SHOWN_BY_BROWSERS.includes(file.type)) return (file.address ??= URL.createObjectURL(file.content));
-    const { picture } = id ? await ask(`/v1/readings/${id}`) : {};
+    if (BROWSER_FORMATS.includes(file.type)) return (file.address ??= URL.createObjectURL(file.content));
+    const { picture } = id ? await request(`/v1/readings/${id}`) : {};
     return picture ? `/v1/pictures/${picture}` : null;
   }
 
@@ -83,29 +83,29 @@ export class Results {
       "button.reading",
       { onclick: () => this.#pick(reading, "list") },
       make("b.figures", {}, text || "–"),
-      make(`span.outcome.${outcome}`, {}, reading.truth ? "by you" : outcomeWord(outcome)),
+      make(`span.outcome.${outcome}`, {}, reading.truth ? "corrected" : outcomeWord(outcome)),
       make("span.hint.figures", {}, reading.truth ? "" : percent(reading.confidence)),
     );
-    const undo = reading.truth && make("button.quiet", { onclick: () => this.corrector.undo(reading) }, "Undo");
+    const undo = reading.truth && make("button.quiet", { onclick: () => this.correction.undo(reading) }, "Undo");
     this.#rows.get(reading.key).replaceChildren(row, undo ?? "");
     if (this.#shown?.readings.includes(reading)) this.view.update(boxed(reading));
   }
 
-  /** Show where it stands; whoever may correct it is asked, where they have picked it. */
+  /** Select a reading; users who may correct it get the form where they clicked. */
   async #pick(reading, from) {
     await this.#show(this.#pageOf(reading));
-    for (const [key, row] of this.#rows) row.classList.toggle("chosen", key === reading.key);
+    for (const [key, row] of this.#rows) row.classList.toggle("selected", key === reading.key);
     this.view.select(reading.key);
     if (!mayCorrect || !reading.id) return;
     this.isOnPicture = from === "picture" && this.view.has(reading.key);
-    this.corrector.open(reading, (form) => {
+    this.correction.open(reading, (form) => {
       form.removeAttribute("style");
       if (this.isOnPicture) this.view.attach(form, reading.key);
       else this.#rows.get(reading.key).append(form);
     });
   }
 
-  #backTo({ key }) {
+  #returnFocus({ key }) {
     if (this.isOnPicture) this.view.select(key, { focus: true });
     else this.#rows.get(key)?.firstChild.focus();
   }
@@ -113,6 +113,6 @@ export class Results {
 
 function boxed({ key, box, confidence, truth, ...read }) {
   const { text, outcome } = truth ?? read;
-  const sure = truth ? "by you" : `${outcomeWord(outcome)}, ${percent(confidence)} sure`;
-  return { key, box, text, outcome, name: `${text || "No number"}: ${sure}` };
+  const sure = truth ? "corrected" : `${outcomeWord(outcome)}, ${percent(confidence)} sure`;
+  return { key, box, text, outcome, name: `${text || "Not a number"}: ${sure}` };
 }

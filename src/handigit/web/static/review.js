@@ -1,71 +1,71 @@
-// The page on which people decide what the reader doubts, by keyboard or by thumb.
+// The review page: decide uncertain readings by keyboard or by thumb.
 
-import { ask } from "./api.js";
-import { closeCut, cut, wideView } from "./crop.js";
-import { attempt, byId, make, on, onSubmit, say } from "./dom.js";
-import { Desk } from "./review_desk.js";
+import { request } from "./api.js";
+import { contextView, crop, cropOf } from "./crop.js";
+import { attempt, byId, make, on, onSubmit, toast } from "./dom.js";
 import { Outbox } from "./review_outbox.js";
-import { outcomeWord, percent } from "./words.js";
+import { ReviewQueue } from "./review_queue.js";
+import { outcomeWord, percent } from "./wording.js";
 
-const WHY = { doubt: "a doubt", control: "of the control sample", second: "a second look", third: "a third look" };
-const RECENT = 6;
-const COUNT_EVERY_MS = 4000;
+const REASONS = { doubt: "was unsure", control: "spot check", second: "second opinion", third: "third opinion" };
+const MAX_RECENT = 6;
+const COUNT_INTERVAL_MS = 4000;
 const input = byId("text");
-const desk = new Desk(new Outbox({ onLost: (refusal) => say(`Not taken: ${refusal.message}`), onWait: showUnsent }));
-let shown = null; // the item whose crop is on the screen: only that can be decided
-let busy = false;
-let counted = 0;
+const queue = new ReviewQueue(new Outbox({ onRejected: (error) => toast(`Not saved: ${error.message}`), onRetry: showUnsent }));
+let shown = null; // the item on screen: only that can be decided
+let isBusy = false;
+let countedAt = 0;
 
-/** One thing at a time, then what is to be looked at; what goes wrong is said. */
+/** Run one action at a time, then show the current item. */
 async function step(work = () => {}) {
-  if (busy) return;
-  busy = true;
+  if (isBusy) return;
+  isBusy = true;
   await attempt(async () => {
     await work();
-    await next();
+    await showNext();
   });
-  busy = false;
+  isBusy = false;
 }
 
-async function next() {
+async function showNext() {
   shown = null;
-  const item = await desk.open();
+  const item = await queue.open();
   byId("item").hidden = !item;
   byId("empty").hidden = Boolean(item);
   if (item) await show(item);
   shown = item;
-  showDone();
-  count(!item);
-  desk.prepare().catch(() => {});
+  showDecisions();
+  updateCount(!item);
+  queue.prefetch().catch(() => {});
 }
 
 async function show({ reading, purpose, typed, page }) {
   byId("third").hidden = purpose !== "third";
   byId("source").textContent = `${reading.source || "a picture"}, page ${reading.page + 1}`;
   const candidates = [[reading.text, reading.confidence], ...reading.alternatives].filter(([text]) => text);
-  byId("candidates").replaceChildren(...candidates.slice(0, 5).map(candidate));
+  byId("candidates").replaceChildren(...candidates.slice(0, 5).map(candidateButton));
   setText(typed ?? reading.text, typed === undefined);
   showPicture(reading, await page);
   byId("item").dataset.reading = reading.id;
-  byId("heard").textContent = `Next: ${reading.text || "nothing was read"}.`;
+  byId("announcement").textContent = `Next: ${reading.text || "no text"}.`;
 }
 
 function showPicture({ box, text }, page) {
-  const wide = page && wideView(box, page);
-  byId("crop").replaceChildren(closeCut(page, box, `What is written; it was read as ${text || "nothing"}`));
-  byId("context").replaceChildren(wide ? cut(page, wide, "The place on its page", box) : "");
+  const view = page && contextView(box, page);
+  byId("crop").replaceChildren(cropOf(page, box, `The handwriting, read as ${text || "nothing"}`));
+  byId("context").replaceChildren(view ? crop(page, view, "Its place on the page", box) : "");
 }
 
-function candidate([text, share], place) {
-  const settings = { type: "button", "data-text": text, title: `Alt+${place + 1}`, onclick: () => decide("read", text) };
-  return make("button.button.candidate", settings, make("b.figures", {}, text), make("span.hint", {}, percent(share)));
+function candidateButton([text, confidence], index) {
+  const attributes = { type: "button", "data-text": text, title: `Alt+${index + 1}`, onclick: () => decide("read", text) };
+  return make("button.button.candidate", attributes, make("b.figures", {}, text), make("span.hint", {}, percent(confidence)));
 }
 
-/** What stands in the field; `fresh` where nobody has written in it. */
-function setText(text, fresh) {
+/** `isSuggestion` until the reviewer types. */
+function setText(text, isSuggestion) {
   input.value = text;
-  input.dataset.fresh = fresh;
-  // On a phone the keyboard comes only when somebody wants to write.
+  input.dataset.suggestion = isSuggestion;
+  // On a phone, focus would open the keyboard.
   if (matchMedia("(pointer: fine)").matches) input.focus();
   input.select();
   markCandidate();
@@ -76,73 +76,74 @@ function markCandidate() {
 }
 
 function decide(outcome, text = "") {
-  if (!shown || busy) return;
-  if (outcome === "read" && !text) return say("Type the digits, or say that it is blank or not a number.");
+  if (!shown || isBusy) return;
+  if (outcome === "read" && !text) return toast("Type the number, or choose Blank or Not a number.");
   step(() => {
-    const made = desk.decide({ outcome, text });
-    made.landed.then((correction) => {
+    const decision = queue.decide({ outcome, text });
+    decision.stored.then((correction) => {
       if (correction) return;
-      desk.forget(made);
-      showDone();
+      queue.forget(decision);
+      showDecisions();
     });
   });
 }
 
-const accept = () => decide("read", input.value);
+const accept = () => decide("read", input.value.trim());
 
 const move = (by) => step(async () => {
   const before = shown;
   if (!before) return;
   before.typed = input.value === before.reading.text ? undefined : input.value;
-  await desk.move(by);
-  if (desk.item === before) say("Nothing else waits.");
+  await queue.move(by);
+  if (queue.item === before) toast("This is the only item.");
 });
 
 const undo = () => step(async () => {
-  if (!desk.done.length) return say("Nothing was decided here yet.");
-  say((await desk.undo()) ? "Undone: decide it anew." : "Undone; another reviewer has it now.");
+  if (!queue.decisions.length) return toast("Nothing to undo.");
+  toast((await queue.undo()) ? "Undone. Decide again." : "Undone. Another reviewer has this item now.");
 });
 
-/** The candidate above or below what stands in the field. */
-function choose(by) {
+/** Select the candidate above or below the current text. */
+function selectCandidate(by) {
   const texts = [...byId("candidates").children].map((button) => button.dataset.text);
-  const now = texts.indexOf(input.value);
-  if (texts.length) setText(texts[now < 0 ? 0 : (now + by + texts.length) % texts.length], true);
+  const index = texts.indexOf(input.value);
+  if (texts.length) setText(texts[index < 0 ? 0 : (index + by + texts.length) % texts.length], true);
 }
 
-function showDone() {
-  byId("done").textContent = desk.done.length;
-  byId("lately").hidden = !desk.done.length;
-  byId("recent").replaceChildren(...desk.done.slice(-RECENT).reverse().map(told));
+function showDecisions() {
+  byId("done").textContent = queue.decisions.length;
+  byId("recent-section").hidden = !queue.decisions.length;
+  byId("recent").replaceChildren(...queue.decisions.slice(-MAX_RECENT).reverse().map(decisionRow));
 }
 
-/** Only now, after the decision, why it was shown: it would have swayed whoever decides. */
-function told({ item: { reading, purpose }, text, outcome }) {
-  const link = make("a.figures", { href: `/readings/${reading.id}`, target: "_blank" }, text || outcomeWord(outcome));
-  const was = text === reading.text ? "as read" : `read as ${reading.text || "nothing"}`;
-  return make("li", {}, link, make("span.hint", {}, ` ${was}, ${WHY[purpose]}`));
+/** The reason is shown only after the decision, because it would bias the reviewer. */
+function decisionRow({ item: { reading, purpose }, text, outcome }) {
+  const decided = text || outcomeWord(outcome);
+  const change = text === reading.text ? `${decided} confirmed` : `${reading.text || "nothing"} → ${decided}`;
+  const link = make("a.figures", { href: `/readings/${reading.id}`, target: "_blank" }, change);
+  return make("li", {}, link, make("span.hint", {}, ` (${REASONS[purpose]})`));
 }
 
-async function count(now) {
-  if (!now && Date.now() - counted < COUNT_EVERY_MS) return;
-  counted = Date.now();
-  const { held, ...queued } = await ask("/v1/review").catch(() => ({}));
-  const waiting = Object.values(queued).reduce((sum, one) => sum + one, 0);
-  byId("waiting").textContent = waiting;
-  byId("others").hidden = !waiting;
+async function updateCount(isForced) {
+  if (!isForced && Date.now() - countedAt < COUNT_INTERVAL_MS) return;
+  countedAt = Date.now();
+  const { held, ...queued } = await request("/v1/review").catch(() => ({}));
+  const remaining = Object.values(queued).reduce((sum, count) => sum + count, 0);
+  byId("remaining").textContent = remaining;
+  byId("others").hidden = !remaining;
 }
 
-function showUnsent(unsent) {
-  byId("unsent").hidden = !unsent;
-  byId("unsent-count").textContent = unsent;
-  if (!unsent && !shown) step(); // it answers again
+function showUnsent(count) {
+  byId("unsent").hidden = !count;
+  byId("unsent-count").textContent = count;
+  if (!count && !shown) step(); // the server is reachable again
 }
 
-const keys = {
+const actions = {
   arrowleft: () => move(-1),
   arrowright: () => move(1),
-  arrowup: () => choose(-1),
-  arrowdown: () => choose(1),
+  arrowup: () => selectCandidate(-1),
+  arrowdown: () => selectCandidate(1),
   x: () => decide("not_a_number"),
   b: () => decide("blank"),
   u: undo,
@@ -150,35 +151,35 @@ const keys = {
   escape: () => shown && setText(shown.reading.text, true),
 };
 
-function actOf({ key, code, altKey, target }) {
+function actionFor({ key, code, altKey, target }) {
   if (altKey) {
     const button = byId("candidates").children[code.replace("Digit", "") - 1];
     return button && (() => button.click());
   }
   if (key === "Enter") return [input, document.body].includes(target) && accept;
-  // Arrows move within what somebody is writing, and between items else.
-  if (target === input && input.dataset.fresh !== "true" && /^Arrow(Left|Right)$/.test(key)) return null;
+  // While the reviewer types, left and right move the cursor.
+  if (target === input && input.dataset.suggestion !== "true" && /^Arrow(Left|Right)$/.test(key)) return null;
   if (target !== input && /^[0-9]$/.test(key)) input.focus();
-  return keys[key.toLowerCase()];
+  return actions[key.toLowerCase()];
 }
 
 document.addEventListener("keydown", (event) => {
   if (byId("help").open || event.ctrlKey || event.metaKey || event.isComposing) return;
-  const act = actOf(event);
-  if (!act) return;
+  const action = actionFor(event);
+  if (!action) return;
   event.preventDefault();
-  if (!event.repeat) act();
+  if (!event.repeat) action();
 });
-on("focus", "#text", () => input.dataset.fresh === "true" && input.select());
+on("focus", "#text", () => input.dataset.suggestion === "true" && input.select());
 on("input", "#text", () => {
   input.value = input.value.replace(/[^0-9]/g, "");
-  input.dataset.fresh = false;
+  input.dataset.suggestion = false;
   markCandidate();
 });
 onSubmit(byId("decision"), accept);
-on("click", "[data-key]", ({ dataset }) => keys[dataset.key]());
-on("click", "#again", () => step());
-addEventListener("pagehide", () => desk.leave());
+on("click", "[data-key]", ({ dataset }) => actions[dataset.key]());
+on("click", "#refresh", () => step());
+addEventListener("pagehide", () => queue.releaseAll());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-addEventListener("beforeunload", (event) => desk.outbox.unsent.length && event.preventDefault());
+addEventListener("beforeunload", (event) => queue.outbox.unsent.length && event.preventDefault());
 step();

@@ -1,25 +1,25 @@
-// Decisions on their way to the server: one after the other, each until it has landed, and kept by the tab meanwhile.
+// Decisions waiting to be sent: one at a time, retried until stored, kept in sessionStorage meanwhile.
 
 import { post } from "./api.js";
 
-const KEPT = "handigit-decisions";
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 8000;
+const STORAGE_KEY = "handigit-decisions";
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 8000;
 
 export class Outbox {
-  /** `onLost` hears of a decision that the server does not take, `onWait` how many wait for a server that is away. */
-  constructor({ onLost, onWait }) {
-    Object.assign(this, { onLost, onWait, answered: new Map(), sending: false });
-    this.unsent = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+  /** `onRejected(error)`: the server refused a decision; `onRetry(count)`: decisions waiting, 0 once they are sent. */
+  constructor({ onRejected, onRetry }) {
+    Object.assign(this, { onRejected, onRetry, resolvers: new Map(), sending: false });
+    this.unsent = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "[]");
     this.#send();
   }
 
-  /** Send `{lease, reading, text, outcome, key}`; the correction once it is on the server's disk, null where refused. */
+  /** Send `{lease, reading, text, outcome, key}`; resolves to the stored correction, or to null if rejected. */
   put(decision) {
-    const answer = new Promise((resolve) => this.answered.set(decision.key, resolve));
-    this.#keep([...this.unsent, decision]);
+    const stored = new Promise((resolve) => this.resolvers.set(decision.key, resolve));
+    this.#persist([...this.unsent, decision]);
     this.#send();
-    return answer;
+    return stored;
   }
 
   async #send() {
@@ -27,32 +27,32 @@ export class Outbox {
     this.sending = true;
     while (this.unsent.length) {
       const [first] = this.unsent;
-      const correction = await this.#land(first);
-      this.#keep(this.unsent.slice(1));
-      this.answered.get(first.key)?.(correction);
+      const correction = await this.#deliver(first);
+      this.#persist(this.unsent.slice(1));
+      this.resolvers.get(first.key)?.(correction);
     }
     this.sending = false;
   }
 
-  async #land({ lease, key, ...decision }) {
-    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+  async #deliver({ lease, key, ...decision }) {
+    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, MAX_RETRY_MS)) {
       try {
-        const said = await post(`/v1/review/lease/${lease}/decide`, { json: decision, key, keepalive: true });
-        this.onWait(0);
-        return said;
-      } catch (refusal) {
-        if (!passes(refusal.status)) return this.onLost(refusal) ?? null;
-        this.onWait(this.unsent.length);
+        const correction = await post(`/v1/review/lease/${lease}/decide`, { json: decision, key, keepalive: true });
+        this.onRetry(0);
+        return correction;
+      } catch (error) {
+        if (!isTemporary(error.status)) return this.onRejected(error) ?? null;
+        this.onRetry(this.unsent.length);
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
   }
 
-  #keep(unsent) {
+  #persist(unsent) {
     this.unsent = unsent;
-    sessionStorage.setItem(KEPT, JSON.stringify(unsent));
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(unsent));
   }
 }
 
-// No answer, not signed in any longer, too many requests, the server's own failures.
-const passes = (status) => [0, 401, 429].includes(status) || status >= 500;
+// Unreachable, session expired, too many requests, server errors.
+const isTemporary = (status) => [0, 401, 429].includes(status) || status >= 500;

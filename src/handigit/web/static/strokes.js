@@ -1,17 +1,17 @@
-// Strokes of a pen: what was drawn, taken back, and painted. It knows no pointers and no page.
+// Pen strokes: adding points, undo, and painting them as smooth lines.
 
-/** How much wider a pen's pressure (0..1) makes the line; 1 for what cannot feel pressure. */
-export const swell = (pressure) => (pressure === null ? 1 : 0.5 + pressure);
+/** Factor by which pressure (0..1) widens the line; 1 for devices without pressure. */
+export const pressureFactor = (pressure) => (pressure === null ? 1 : 0.5 + pressure);
 
 export class Strokes {
   #strokes = [];
 
-  /** `pen`: width of the line; all lengths are shares of the pad's height, so that a pad may change its size. */
+  /** `pen` is the line width. All lengths are fractions of the pad's height, so that the pad may be resized. */
   begin(pen, point) {
     this.#strokes.push({ pen, points: [point] });
   }
 
-  /** Points are [x, y, pressure]; one on the same spot says nothing new. */
+  /** Append [x, y, pressure] to the last stroke; repeated points are dropped. */
   add(point) {
     const points = this.#strokes.at(-1)?.points;
     const last = points?.at(-1);
@@ -30,39 +30,44 @@ export class Strokes {
     return this.#strokes.length;
   }
 
-  /** Paint all of it on a canvas' context whose height in pixels is `height`. */
-  paint(context, height, ink) {
-    context.strokeStyle = context.fillStyle = ink;
+  /** The rightmost x of all points, 0 without any. */
+  get right() {
+    return Math.max(0, ...this.#strokes.flatMap(({ points }) => points.map(([x]) => x)));
+  }
+
+  /** Paint on a canvas context that is `height` pixels high. */
+  paint(context, height, colour) {
+    context.strokeStyle = context.fillStyle = colour;
     context.lineCap = context.lineJoin = "round";
     for (const stroke of this.#strokes) paintStroke(context, height, stroke);
   }
 }
 
 function paintStroke(context, height, { pen, points }) {
-  const at = points.map(([x, y, pressure]) => [x * height, y * height, pen * height * swell(pressure)]);
-  const [x, y, width] = at[0];
+  const scaled = points.map(([x, y, pressure]) => [x * height, y * height, pen * height * pressureFactor(pressure)]);
+  const [x, y, width] = scaled[0];
   context.beginPath();
   context.arc(x, y, width / 2, 0, 2 * Math.PI);
   context.fill();
-  pieces(at).forEach(({ from, over, to, width: wide }) => {
-    context.lineWidth = wide;
+  quadraticCurves(scaled).forEach(({ from, control, to, width: lineWidth }) => {
+    context.lineWidth = lineWidth;
     context.beginPath();
     context.moveTo(...from);
-    context.quadraticCurveTo(...over, ...to);
+    context.quadraticCurveTo(...control, ...to);
     context.stroke();
   });
 }
 
-/** A smooth line through points [x, y, width]: curves from middle to middle, each over the point between. */
-export function pieces(points) {
-  const middle = (a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
-  const found = [];
-  let from = middle(points[0], points[0]);
+/** A smooth line through points [x, y, width]: curves between midpoints, with the points as control points. */
+export function quadraticCurves(points) {
+  const midpoint = (a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+  const curves = [];
+  let from = midpoint(points[0], points[0]);
   for (let i = 1; i < points.length; i++) {
     const [x, y, width] = points[i];
-    const to = middle(points[i], points[i + 1] ?? points[i]);
-    found.push({ from, over: [x, y], to, width });
+    const to = midpoint(points[i], points[i + 1] ?? points[i]);
+    curves.push({ from, control: [x, y], to, width });
     from = to;
   }
-  return found;
+  return curves;
 }

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench.FOLDER.NAME` writes figures to bench/results, bench.report.write makes the page."""

@@ -1,0 +1,1 @@
+"""Reading: accuracy away from MNIST, speed, size."""

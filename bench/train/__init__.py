@@ -1,0 +1,1 @@
+"""Training: accuracy over seeds, speed."""

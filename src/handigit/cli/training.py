@@ -1,0 +1,199 @@
+"""`handigit train`, `tune` and `export`: from a recipe to a run folder and an ONNX file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+
+from handigit.cli.terminal import say, watch_training
+from handigit.recipe import Recipe
+from handigit.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from handigit.train.export_numbers import HeldOutResult
+    from handigit.train.line_data import LineSet
+    from handigit.train.run import Row, Run
+    from handigit.train.trainer import Task
+
+MODEL_FILE = "model.onnx"
+_CALIBRATION_LINES = 6000
+
+RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
+
+
+def train(
+    recipe: str,
+    /,
+    *,
+    run: Path | None = None,
+    resume: bool = False,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    device: str = "auto",
+    fields: RecipeFields = Recipe(),
+) -> None:
+    """Train a network by a recipe; the run's folder gets the weights, the metrics and an ONNX file to read with.
+
+    Examples:
+        handigit train lenet5
+        handigit train lenet5 --epochs 3 --seed 1 --run runs/quick
+        handigit train lenet5 --run runs/quick --resume
+        handigit train digit --from published/digit --empty-teachers --data my-digits --validation 100
+
+    Args:
+        recipe: A recipe of the package by name, or the path of a .toml file; each flag below changes one field.
+        run: The run's folder; default: the recipe's name and seed under HANDIGIT_RUNS.
+        resume: Continue the run in that folder after an interruption.
+        from_: Start from the weights of this run (a folder) instead of random ones: fine-tuning.
+        device: auto, cpu, gpu, cuda, cuda:1 or mps.
+        fields: Fields of the recipe to change.
+    """
+    from handigit.train.run import Run
+    from handigit.train.tasks import load_task
+    from handigit.train.trainer import fit, start_model
+
+    processor = _prepare_torch(device)
+    path = run or Settings().runs / f"{Path(recipe).stem}-seed{fields.seed}"
+    existing = Run.resume(path, fields) if resume else None
+    task = load_task(fields, folder=Settings().data, device=processor)
+    start = start_model(fields, from_run=Run.open(Path(from_)) if from_ else None)
+    origin: dict[str, Any] = {"from": from_} if from_ else {}
+    current = existing or Run.create(path, fields, task.metadata | origin)
+    say(f"{current.path}: {task}")
+    with watch_training(fields.epochs) as callbacks:
+        fit(current, task, start, callbacks=callbacks)
+    _write_curves(current)
+    export_run(current, current.path / MODEL_FILE, task)
+    say(f"score it with: handigit evaluate {current.path}")
+
+
+def tune(
+    recipe: str,
+    /,
+    *,
+    trials: int = 20,
+    run: Path | None = None,
+    device: str = "auto",
+    fields: RecipeFields = Recipe(),
+) -> None:
+    """Search a recipe's hyper-parameters with Optuna; a second call continues the search.
+
+    Examples:
+        handigit tune lenet5 --trials 20
+        handigit train runs/tune-lenet5/best.toml
+
+    Args:
+        recipe: The recipe to vary, by name or path.
+        trials: Number of trials in total, including those of earlier calls.
+        run: The search's folder; default: tune- and the recipe's name under HANDIGIT_RUNS.
+        device: auto, cpu, gpu, cuda, cuda:1 or mps.
+        fields: Fields of the recipe to change.
+    """
+    from handigit.train.digit_data import load_digit_data
+    from handigit.train.tune import tune as search
+
+    processor = _prepare_torch(device)
+    data = load_digit_data(fields, folder=Settings().data, device=processor)
+    path = run or Settings().runs / f"tune-{Path(recipe).stem}"
+
+    def report(trial: int, row: "Row") -> None:
+        say(f"trial {trial}  epoch {row['epoch']}  validation accuracy {row['validation_accuracy']:.4f}")
+
+    result = search(fields, data, path, trials=trials, device=processor, on_epoch=report)
+    say(f"best of {result.trials} trials ({result.pruned} pruned): validation accuracy {result.accuracy:.4f}")
+    say(f"train it with: handigit train {result.path / 'best.toml'}")
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    name: str | None = None,
+    int8: bool = False,
+) -> None:
+    """Write a run's network as one ONNX file with its card inside, checked against PyTorch on real inputs.
+
+    Examples:
+        handigit export runs/lenet5-seed0 --output digit.onnx
+        handigit export runs/lenet5-seed0 --output digit.onnx --int8
+
+    Args:
+        run: The run's folder.
+        output: The file to write, such as digit.onnx.
+        name: The model's name in its card; default: the architecture's.
+        int8: Compute in eight bits: a quarter of the size, twice as fast.
+    """
+    from handigit.train.run import Run
+    from handigit.train.tasks import load_task
+
+    processor = _prepare_torch("cpu")
+    source = Run.open(run)
+    source.weights()  # an unfinished run is an error before its data is loaded
+    export_run(source, output, load_task(source.recipe, folder=Settings().data, device=processor), name=name, int8=int8)
+
+
+def _prepare_torch(device: str) -> "torch.device":
+    """The device of that name, with PyTorch limited to HANDIGIT_THREADS."""
+    import torch
+
+    from handigit.train.device import pick_device
+
+    if threads := Settings().threads:
+        torch.set_num_threads(threads)
+    return pick_device(device)
+
+
+def _write_curves(run: "Run") -> None:
+    from handigit.evaluate.plots import LIGHT, curves, png
+
+    (run.path / "curves.png").write_bytes(png(curves(run.metrics(), LIGHT)))
+
+
+def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = None, int8: bool = False) -> None:
+    """Write a run's ONNX file and print how it compares with PyTorch."""
+    from handigit.train.digit_task import DigitTask
+    from handigit.train.export import export as write_model
+    from handigit.train.export_digits import DigitExporter
+    from handigit.train.export_numbers import NumberExporter
+    from handigit.train.number_task import NumberTask
+
+    exporter: DigitExporter | NumberExporter
+    if isinstance(task, NumberTask):
+        assert task.source is not None
+        exporter = NumberExporter(task.source.draw_held_out(_CALIBRATION_LINES), read_held_out)
+    else:
+        assert isinstance(task, DigitTask)
+        assert task.data is not None
+        exporter = DigitExporter(run.recipe, task.data)
+    done = write_model(run, path, exporter, name=name, int8=int8)
+    say(
+        f"wrote {done.path}: {done.size_bytes / 1e6:.2f} MB, sha256 {done.digest[:16]}, probabilities within "
+        f"{done.parity:.0e} of PyTorch's on {done.inputs_checked:,} {exporter.signature.input_name}"
+        + (f"; eight bits change {done.changed} of {done.answers:,} answers" if int8 else "")
+    )
+
+
+def read_held_out(content: bytes, lines: "LineSet") -> "HeldOutResult":
+    """Read held-out lines as `Reader` does; a line that is not a number but is read as one counts as an error."""
+    from handigit.read.engine import Engine, LineEngine
+    from handigit.read.hypotheses import decode_lines
+    from handigit.read.numbers import best_number
+    from handigit.read.reader import EMBEDDED
+    from handigit.train.export_numbers import HeldOutResult
+
+    engine, digits = LineEngine(content), Engine(EMBEDDED / "digit.onnx")
+    pixels = [lines.pixels(index) for index in range(len(lines))]
+    best = [best_number(decoded.hypotheses) for decoded in decode_lines(engine, pixels, digits=digits)]
+    read = [(hypothesis, text) for hypothesis, text in zip(best, lines.texts, strict=True) if hypothesis is not None]
+    return HeldOutResult(
+        np.array([hypothesis.probability for hypothesis, _ in read]),
+        np.array([hypothesis.text == _digits_in(text) for hypothesis, text in read]),
+    )
+
+
+def _digits_in(text: str) -> str:
+    """The digits of a number; for anything else the text itself, which no reading equals."""
+    return text if "?" in text else "".join(character for character in text if character.isdecimal())

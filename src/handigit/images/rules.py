@@ -1,0 +1,168 @@
+"""Remove printed rules from a mask of ink: ruled and squared paper, box frames. Strokes that cross them stay.
+
+A rule is thin and straight and either spans the picture or is a side of a frame.
+"""
+
+from functools import cache
+from typing import Final, cast
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from handigit.images.straight_lines import SMALL_PX, Mask, Segment, Segments, find_segments
+from handigit.records import Box
+
+_MIN_SIDE_PX: Final = 24
+"""Shorter side below which nothing is removed: in a 16x16 bitmap a stroke is as long as a rule."""
+_SPAN: Final = 0.85
+"""Minimum length of a rule as a fraction of the picture's side."""
+_MIN_PART: Final = 0.1
+"""Minimum length of the part of a rule between the edge and a digit, as a fraction of the picture's side."""
+_EXTEND_FROM: Final = 0.3
+"""Length of a part, as a fraction of the side, from which it is extended over the whole picture."""
+_WRITTEN: Final = 2.0
+"""Ink on a rule is handwriting if this many times as dark as the rule."""
+_FRAME_THICKNESS: Final = 2
+"""Maximum thickness of a frame's sides relative to rules."""
+_SIDE: Final = 0.7
+"""Minimum fraction of a frame's side that its segment covers."""
+
+
+def remove_rules(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, faint: float) -> Mask:
+    """The mask (0 or 1) without rules and frames, which are searched where it is darker than `faint`."""
+    if min(mask.shape) < _MIN_SIDE_PX or not _may_contain_rules(mask):
+        return mask
+    level, upright = _find_rules((darkness > faint).view(np.uint8))
+    rules = cv2.bitwise_or(level, upright)
+    if not rules.any():
+        return mask
+    printed = float(np.quantile(darkness[rules > 0], 0.75))  # the core of the rule: its rims are pale
+    written = (darkness > _WRITTEN * printed).view(np.uint8)
+    rules = rules & (1 - written | level & upright)  # where two rules cross, they are as dark as writing
+    return _without_crumbs(remove_keeping_strokes(mask, rules), level=bool(level.any()), upright=bool(upright.any()))
+
+
+def _may_contain_rules(mask: Mask) -> bool:
+    """A cheap first test: in a small picture, ink at two opposite edges."""
+    if max(mask.shape) > SMALL_PX:
+        return True
+    top, bottom, left, right = (cv2.countNonZero(edge) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return bool((left and right) or (top and bottom))
+
+
+def _find_rules(mask: Mask) -> tuple[Mask, Mask]:
+    """The pixels of level and of upright rules."""
+    across, down = find_segments(mask, max_thickness_px=max_rule_px(mask))
+    rows = _spanning([(box.left, box.right) for box in across.boxes], mask.shape[1])
+    columns = _spanning([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
+    level, upright = _bands(across, rows, extend=rows), _bands(down, columns, extend=columns)
+    if max(mask.shape) > SMALL_PX:
+        tops, sides = _find_frames(mask)
+        level, upright = cv2.bitwise_or(level, tops), cv2.bitwise_or(upright, sides)
+    return level, upright
+
+
+def _spanning(extents: list[tuple[int, int]], side: int) -> set[int]:
+    """The runs from edge to edge; in a larger picture also those that end at an edge.
+
+    The latter are the remains of a rule that a digit interrupts, and, where there are rules at all, those in corners.
+    """
+    whole = {n for n, (start, end) in enumerate(extents) if end - start >= _SPAN * side}
+    if side <= SMALL_PX:
+        return whole
+    shortest = 0 if whole else _MIN_PART * side
+    return whole | {n for n, (a, b) in enumerate(extents) if b - a >= shortest and (a <= 1 or b >= side - 1)}
+
+
+def max_rule_px(mask: Mask) -> int:
+    """Maximum thickness of a rule in a picture of this size."""
+    return max(1, round(int(max(mask.shape)) / 70))
+
+
+def _bands(segments: Segments, selected: set[int], *, extend: set[int]) -> Mask:
+    """The pixels on the straight line through each selected run, as thick as the run and as long.
+
+    Rules are extended to both edges, because one thinner than a pixel is interrupted. Strokes that touch a rule at
+    a small angle were joined to its run, but soon leave the band.
+    """
+    bands = np.zeros_like(segments.pixels)
+    side = bands.shape[1 if segments.level else 0]
+    for number in selected:
+        segment = Segment.fit(*segments.coordinates(number), level=segments.level)
+        if segment is not None:
+            extended = number in extend and segment.length >= _EXTEND_FROM * side
+            (segment.spanning(bands.shape) if extended else segment).draw(bands, margin_px=2)
+    return cv2.bitwise_and(bands, segments.pixels)
+
+
+def _find_frames(mask: Mask) -> tuple[Mask, Mask]:
+    """The level and the upright sides of boxes, which are printed thicker than rules."""
+    across, down = find_segments(mask, max_thickness_px=_FRAME_THICKNESS * max_rule_px(mask))
+    rows: set[int] = set()
+    columns: set[int] = set()
+    if across.boxes and down.boxes:
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        shortest = 0.1 * max(mask.shape)
+        for x, y, width, height, _ in stats[1:].tolist():
+            if min(width, height) >= shortest:
+                _add_sides(Box(x, y, x + width, y + height), across, down, rows, columns)
+    return _bands(across, rows, extend=set()), _bands(down, columns, extend=set())
+
+
+def _add_sides(frame: Box, across: Segments, down: Segments, rows: set[int], columns: set[int]) -> None:
+    """Add the runs that are sides of the box, if at least three of its four sides are drawn."""
+    band_x, band_y = 0.2 * frame.width, 0.2 * frame.height
+    sides: dict[str, set[int]] = {"top": set(), "bottom": set(), "left": set(), "right": set()}
+    for number, box in enumerate(across.boxes):
+        if box.width >= _SIDE * frame.width and _overlaps(box, frame):
+            if box.bottom <= frame.top + band_y:
+                sides["top"].add(number)
+            elif box.top >= frame.bottom - band_y:
+                sides["bottom"].add(number)
+    for number, box in enumerate(down.boxes):
+        if box.height >= _SIDE * frame.height and _overlaps(box, frame):
+            if box.right <= frame.left + band_x:
+                sides["left"].add(number)
+            elif box.left >= frame.right - band_x:
+                sides["right"].add(number)
+    if sum(bool(side) for side in sides.values()) >= 3:
+        rows |= sides["top"] | sides["bottom"]
+        columns |= sides["left"] | sides["right"]
+
+
+def _overlaps(a: Box, b: Box) -> bool:
+    return a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
+
+
+def remove_keeping_strokes(mask: Mask, rules: Mask) -> Mask:
+    """The mask without the rules, except where a stroke continues on both sides, in any of eight directions."""
+    rest = cv2.bitwise_and(mask, 1 - rules)
+    bridged = rest
+    for element in _directions(2 * ((max_rule_px(mask) + 5) // 2) + 1):
+        bridged = cv2.bitwise_or(bridged, cv2.morphologyEx(rest, cv2.MORPH_CLOSE, element))
+    return cast("np.ndarray", cv2.bitwise_and(mask, bridged))
+
+
+def _without_crumbs(mask: Mask, *, level: bool, upright: bool) -> Mask:
+    """The mask without loose remains of removed rules; upright ones only if short, because a 1 is upright too."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    width, height, thickest = stats[:, 2], stats[:, 3], max_rule_px(mask)
+    flat = (height <= thickest) & (width > 3 * height)
+    thin = (width <= thickest) & (height > 3 * width) & (height < 0.05 * max(mask.shape))
+    kept = ~(level & flat | upright & thin)
+    kept[0] = False
+    return np.asarray(kept.astype(np.uint8)[labels])
+
+
+@cache
+def _directions(length_px: int) -> tuple[Mask, ...]:
+    """Straight segments of an odd length through the middle of a square, in eight directions."""
+    middle = length_px // 2
+    segments = []
+    for across, down in ((0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (2, -1), (2, -2), (1, -2)):
+        segment = np.zeros((length_px, length_px), np.uint8)
+        reach = np.array((across, down)) * middle // 2
+        cv2.line(segment, (middle - reach).tolist(), (middle + reach).tolist(), 1)
+        segments.append(segment)
+    return tuple(segments)

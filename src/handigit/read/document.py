@@ -1,0 +1,78 @@
+"""Read every page of a picture or document as a digit, a number or a page of numbers."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handigit.errors import HandigitError, ImageError
+from handigit.images import Source, open_pages
+from handigit.read.reader import Reader
+from handigit.records import ANYTHING, Digit, Expected, Kind, Number
+
+Page = UInt8[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageReading:
+    """The result for one page: one number for a digit or a number, any count for a page.
+
+    `page` is the decoded picture. `model` and `digest` identify the model. `digit` is the result where the page was
+    read as one digit.
+    """
+
+    numbers: tuple[Number, ...]
+    page: Page
+    model: str
+    digest: str
+    digit: Digit | None = None
+
+
+def read_document(
+    reader: Reader, source: Source, kind: Kind, *, expected: Expected = ANYTHING
+) -> Generator[PageReading, None, None]:
+    """Read a picture or document page by page; `expected` applies to kind `number`.
+
+    Raises:
+        ImageError: a picture that cannot be used; earlier pages have been yielded.
+        ModelError: a model that cannot be used.
+        PatternError: an invalid pattern or alphabet.
+    """
+    for index, page in enumerate(open_pages(source, limits=reader.limits)):
+        digit, numbers = None, []
+        if kind == "digit":
+            digit = reader.digit_on(page)
+            numbers = [digit.as_number()]
+        elif kind == "number":
+            numbers = reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
+        else:
+            numbers = reader.page_on(page)
+        numbers = [replace(number, page=index) for number in numbers]
+        yield _page_reading(reader, numbers, page, kind, digit)
+
+
+def read_batch(reader: Reader, sources: Sequence[Source], kind: Kind) -> list[PageReading | Exception]:
+    """Read the digit or number on the first page of each picture in one run of the model; a bad picture's error."""
+    pages = [_first_page(reader, source) for source in sources]
+    good = [page for page in pages if isinstance(page, np.ndarray)]
+    if kind == "digit":
+        numbers = iter([digit.as_number() for digit in reader.digits_on(good)])
+    else:
+        numbers = iter(reader.numbers_on(good))
+    return [
+        page if isinstance(page, Exception) else _page_reading(reader, [next(numbers)], page, kind) for page in pages
+    ]
+
+
+def _first_page(reader: Reader, source: Source) -> Page | HandigitError:
+    try:
+        return next(open_pages(source, limits=reader.limits))
+    except ImageError as problem:
+        return problem
+
+
+def _page_reading(
+    reader: Reader, numbers: Sequence[Number], page: Page, kind: Kind, digit: Digit | None = None
+) -> PageReading:
+    return PageReading(tuple(numbers), page, reader.model_name(kind), reader.engine_for(kind).digest, digit)

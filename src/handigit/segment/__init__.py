@@ -1,0 +1,8 @@
+"""Page segmentation: page -> regions that may contain a number.
+
+In order: `page_rules` (printed lines of the page), `candidates` (strokes grouped into candidates), `form_fields`
+(candidates of one field joined), `regions` (the result).
+"""
+
+from handigit.segment.regions import Region as Region
+from handigit.segment.regions import find_regions as find_regions

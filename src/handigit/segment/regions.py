@@ -1,0 +1,155 @@
+"""Regions of a page that may contain one number, in reading order.
+
+Segmentation uses ink, rules and distances, not the shapes of digits. The number reader drops regions without a number,
+so a superfluous word costs a little time, and a number cut in two is lost.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from handigit.records import Box
+from handigit.segment.candidates import Candidate, find_candidates, in_reading_order, join_print
+from handigit.segment.form_fields import join_fields
+from handigit.segment.page_rules import PageRules, find_page_rules
+
+_MAX_SIDE_PX: Final = 2400
+"""Longer side to which a larger page is reduced: A4 at 200 dpi is unchanged."""
+_MIN_SIDE_PX: Final = 1400
+"""Longer side to which a smaller page is enlarged, so that rules have a width and strokes a shape."""
+_MAX_ENLARGEMENT: Final = 4.0
+_WIDE: Final = 1 / 60
+"""Anything wider than this fraction of the page's longer side in both directions is not a stroke: a table, a shadow."""
+_DARKEST_PAPER: Final = 40
+"""Minimum grey level of paper in shadow; below it ink cannot be distinguished."""
+_MIN_DARKNESS: Final = 0.1
+"""Minimum darkness of ink against its paper."""
+_NOISE_MARGIN: Final = 5.0
+"""Minimum darkness of ink in standard deviations of the paper."""
+_PEN_FRACTION: Final = 0.3
+"""Fraction of the page's dark ink at which a stroke ends; print under the writing is below it."""
+_FAINT: Final = 0.5
+"""Rules are searched at this fraction of the level for ink."""
+_MARGIN: Final = 0.25
+"""Margin of a region's crop, in heights of the writing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """A region that may contain a number: `box` around its ink, in pixels of the page as given.
+
+    `pixels`: the crop to read, at the working size, with a margin or the whole form field, without printed rules.
+    `cells`: the number of form cells with its ink, 0 outside of a form. `origin`: the crop's left and top at the
+    working size, which is `scale` times the page's.
+    """
+
+    box: Box
+    pixels: UInt8[np.ndarray, "height width"]
+    cells: int
+    origin: tuple[int, int]
+    scale: float
+
+    def on_page(self, box: Box) -> Box:
+        """A box in `pixels` as a box on the page."""
+        return _unscale(box.moved(*self.origin), self.scale)
+
+
+def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
+    """The regions of a page that may contain numbers, ink dark on light, at most a few degrees askew.
+
+    Handwriting beside print is separate if there is a gap. A word is one region, a line of print too.
+    """
+    scale = _working_scale(page)
+    work = _resize(page, scale)
+    paper = _paper_brightness(work)
+    darkness = _darkness(work, paper)
+    level, faint = _ink_levels(darkness)
+    if level is None:
+        return []
+    rules = find_page_rules(darkness, faint_level=faint)
+    ink = _remove_rules(rules, (darkness > level).view(np.uint8))
+    clean = _paint_over(work, paper, rules, ink)
+    candidates = join_print(join_fields(find_candidates(ink, rules), rules))
+    return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
+
+
+def _working_scale(page: UInt8[np.ndarray, "height width"]) -> float:
+    longest = max(page.shape)
+    return float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
+
+
+def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.ndarray, "h w"]:
+    if scale == 1:
+        return page
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
+    return np.asarray(cv2.resize(page, size, interpolation=interpolation))
+
+
+def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """The brightness of the paper; anything too wide for a stroke counts as paper."""
+    side = max(15, round(max(page.shape) * _WIDE)) | 1
+    paper = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return np.asarray(cv2.blur(paper, (side // 2 | 1, side // 2 | 1)))
+
+
+def _darkness(
+    page: UInt8[np.ndarray, "height width"], paper: UInt8[np.ndarray, "height width"]
+) -> Float32[np.ndarray, "height width"]:
+    """Darkness against the paper around: 0 paper, 1 black."""
+    return np.asarray(cv2.divide(cv2.subtract(paper, page), np.maximum(paper, _DARKEST_PAPER), dtype=cv2.CV_32F))
+
+
+def _ink_levels(darkness: Float32[np.ndarray, "height width"]) -> tuple[float | None, float]:
+    """The minimum darkness of ink, None for bare paper, and that of rules."""
+    sample = darkness[::5, ::5]
+    middle = float(np.median(sample))
+    noise = float(np.median(np.abs(sample - middle))) / 0.674
+    lightest = max(_MIN_DARKNESS, _NOISE_MARGIN * noise)
+    inked = sample[sample > lightest]
+    if not inked.size:
+        return None, 0.0
+    level = max(lightest, _PEN_FRACTION * float(np.quantile(inked, 0.9)))
+    return level, max(_FAINT * level, _NOISE_MARGIN * noise)
+
+
+def _remove_rules(rules: PageRules, ink: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """The ink without the rules, except where a stroke crosses one."""
+    rest = cv2.bitwise_and(ink, 1 - rules.both)
+    across = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((9, 1), np.uint8))
+    down = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((1, 9), np.uint8))
+    crossing = cv2.bitwise_or(cv2.bitwise_and(across, rules.level), cv2.bitwise_and(down, rules.upright))
+    return np.asarray(cv2.bitwise_or(rest, cv2.bitwise_and(ink, crossing)))
+
+
+def _paint_over(
+    page: UInt8[np.ndarray, "height width"],
+    paper: UInt8[np.ndarray, "height width"],
+    rules: PageRules,
+    ink: UInt8[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "height width"]:
+    """The page with paper in place of its rules, except under ink."""
+    rims = cv2.dilate(rules.both, np.ones((3, 3), np.uint8))
+    return np.where((rims > 0) & (cv2.dilate(ink, np.ones((3, 3), np.uint8)) == 0), paper, page)
+
+
+def _to_region(
+    candidate: Candidate, rules: PageRules, clean: UInt8[np.ndarray, "height width"], scale: float
+) -> Region:
+    """A candidate with its crop: in a form field everything inside its rules, where a first 1 may be."""
+    box, margin = candidate.box, max(2, round(_MARGIN * candidate.box.height))
+    crop = Box(max(box.left - margin, 0), max(box.top - margin, 0), box.right + margin, box.bottom + margin)
+    if candidate.cells and (cell := rules.cell(box)):
+        crop = Box.around([crop, cell])
+    pixels = np.ascontiguousarray(clean[crop.top : crop.bottom, crop.left : crop.right])
+    return Region(_unscale(box, scale), pixels, candidate.cells, (crop.left, crop.top), scale)
+
+
+def _unscale(box: Box, scale: float) -> Box:
+    """A box at the working size as one on the page."""
+    return Box(
+        int(box.left / scale), int(box.top / scale), int(np.ceil(box.right / scale)), int(np.ceil(box.bottom / scale))
+    )

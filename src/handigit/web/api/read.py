@@ -1,0 +1,232 @@
+"""`POST /v1/digit`, `/v1/number`, `/v1/page`: read pictures; the answer comes at once, or as JSON lines per page."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handigit.records import Kind
+from handigit.store import Role
+from handigit.web.openapi import JSON_LINES, PICTURE_BODY, query_parameters, read_responses
+from handigit.web.problems import Problem, problem_of, problem_of_fields
+from handigit.web.service import PageResult, ReadRequest
+from handigit.web.state import AppState, state_of
+from handigit.web.uploads import uploads_of
+
+
+class DirectRoute(APIRoute):
+    """A route whose function takes the request as it is: FastAPI's dispatch costs more than reading a digit."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        return self.endpoint
+
+
+class ReadFastPath:
+    """ASGI middleware that calls the read routes directly, without searching the list of routes.
+
+    Errors other than a disconnect pass to the middleware around it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._routes = {route.path: route for route in router.routes if isinstance(route, DirectRoute)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a read request; pass any other on."""
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        try:
+            response = await route.endpoint(Request(scope, receive, send))
+        except (ClientDisconnected, ClientDisconnect):
+            response = Response(status_code=CLIENT_CLOSED_REQUEST)
+        await response(scope, receive, send)
+
+
+router = APIRouter(tags=["read"], route_class=DirectRoute)
+Result = TypeVar("Result")
+_DISCONNECT_POLL_S: Final = 0.25
+CLIENT_CLOSED_REQUEST: Final = 499
+"""A status that only the log shows."""
+
+
+class ClientDisconnected(Exception):
+    """The client closed the connection before there was a response."""
+
+
+class ReadQuery(BaseModel):
+    """The query of a read request."""
+
+    keep: bool = Field(default=True, description="Store the readings and their picture")
+    within: float | None = Field(default=None, gt=0, le=3600, description="Time limit in seconds")
+    pattern: str | None = Field(default=None, max_length=100, description="Format of a number: \\d{5}, YYYY")
+    name: str = Field(default="", max_length=200, description="File name of a picture sent as the body itself")
+
+
+_READ_OPENAPI: Final = PICTURE_BODY | query_parameters(ReadQuery)
+_NO_QUERY: Final = ReadQuery()
+
+
+@router.post("/v1/digit", openapi_extra=_READ_OPENAPI, responses=read_responses("digit"), response_class=Response)
+async def read_digit(request: Request) -> Response:
+    """Read pictures that hold one digit each."""
+    return await _read(request, "digit")
+
+
+@router.post("/v1/number", openapi_extra=_READ_OPENAPI, responses=read_responses("number"), response_class=Response)
+async def read_number(request: Request) -> Response:
+    """Read pictures that hold one number each; of a document, one per page."""
+    return await _read(request, "number")
+
+
+@router.post("/v1/page", openapi_extra=_READ_OPENAPI, responses=read_responses("page"), response_class=Response)
+async def read_page(request: Request) -> Response:
+    """Read every number on every page; with `Accept: application/jsonl` each page as soon as it is read."""
+    return await _read(request, "page")
+
+
+async def _read(request: Request, kind: Kind) -> Response:
+    state = state_of(request)
+    state.service.check_capacity(kind)  # first, so that a refusal costs as little as possible
+    await state.access.require(request, Role.READER)
+    query = _query_of(request)
+    how = _read_request(state, query, kind, request.state.request_id)
+    async with AsyncExitStack() as files:
+        uploads = await files.enter_async_context(
+            uploads_of(request, max_files=state.settings.max_files, name=query.name)
+        )
+        results = state.service.read(uploads, how)
+        if JSON_LINES not in request.headers.get("accept", ""):
+            return _single_response(await _cancel_on_disconnect(request, _collect(results)), how)
+        first = await _cancel_on_disconnect(request, _first(results))
+        if len(uploads) == 1 and first and first.error:
+            raise problem_of(first.error)  # while the status can still say it
+        return StreamingResponse(_stream(first, results, how, files.pop_all()), media_type=JSON_LINES)
+
+
+def _query_of(request: Request) -> ReadQuery:
+    """The validated query.
+
+    Raises:
+        Problem: a value that is not valid.
+    """
+    if not request.url.query:
+        return _NO_QUERY
+    try:
+        return ReadQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise problem_of_fields(error.errors()) from None
+
+
+def _read_request(state: AppState, query: ReadQuery, kind: Kind, request_id: str) -> ReadRequest:
+    within_s = min(query.within or state.settings.deadline_s, state.settings.deadline_s)
+    return ReadRequest(kind, request_id, query.keep and state.settings.keep_readings, within_s, query.pattern)
+
+
+def _single_response(results: Sequence[PageResult], how: ReadRequest) -> Response:
+    """All results as one JSON object; a problem's status only if nothing could be read."""
+    readings = [reading for result in results for reading in result.as_dicts()]
+    problems = [_file_problem(result, how) for result in results if result.error]
+    body: dict[str, Any] = {"request_id": how.request_id, "readings": readings, "problems": problems}
+    if len(problems) < len(results):
+        return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
+    problem = problem_of(next(result.error for result in results if result.error))
+    if len(results) == 1:
+        raise problem
+    raise Problem(problem.kind, f"none of {len(results)} pictures can be read; the first: {problem.detail}")
+
+
+async def _stream(
+    first: PageResult | None, results: AsyncGenerator[PageResult, None], how: ReadRequest, files: AsyncExitStack
+) -> AsyncGenerator[bytes, None]:
+    """Each page's numbers, one JSON object per line; problems on the way are lines too."""
+    async with files, aclosing(results):
+        try:
+            if first:
+                yield _lines_of(first, how)
+            async for result in results:
+                yield _lines_of(result, how)
+        except Problem as problem:
+            yield _line({"problem": problem.as_dict(how.request_id)})
+
+
+def _lines_of(result: PageResult, how: ReadRequest) -> bytes:
+    if result.error:
+        return _line({"problem": _file_problem(result, how)})
+    return b"".join(_line(reading) for reading in result.as_dicts())
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _file_problem(result: PageResult, how: ReadRequest) -> dict[str, Any]:
+    """A file's problem, with the file's name."""
+    assert result.error is not None
+    return {"source": result.source} | problem_of(result.error).as_dict(how.request_id)
+
+
+async def _collect(results: AsyncGenerator[PageResult, None]) -> list[PageResult]:
+    async with aclosing(results):
+        return [result async for result in results]
+
+
+async def _first(results: AsyncGenerator[PageResult, None]) -> PageResult | None:
+    return await anext(results, None)
+
+
+async def _cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client disconnects.
+
+    Raises:
+        ClientDisconnected: it did.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    watch = _DisconnectWatch(request, task)
+    first_look = loop.call_later(_DISCONNECT_POLL_S, watch.start)  # most answers are there before
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not watch.disconnected or task.uncancel():
+            raise
+        raise ClientDisconnected from None
+    finally:
+        first_look.cancel()
+        watch.stop()
+
+
+class _DisconnectWatch:
+    """Cancels a task when its client has disconnected."""
+
+    def __init__(self, request: Request, task: asyncio.Task[Any]) -> None:
+        self.disconnected = False
+        self._request = request
+        self._task = task
+        self._polling: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._polling = asyncio.create_task(self._poll())
+
+    def stop(self) -> None:
+        """Stop polling."""
+        if self._polling:
+            self._polling.cancel()
+
+    async def _poll(self) -> None:
+        while not await self._request.is_disconnected():
+            await asyncio.sleep(_DISCONNECT_POLL_S)
+        self.disconnected = True
+        self._task.cancel()

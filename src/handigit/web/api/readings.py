@@ -1,0 +1,91 @@
+"""`/v1/readings`: stored readings, listed, filtered, corrected, exported and deleted."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response, StreamingResponse
+
+from handigit.store import Correction
+from handigit.web.auth import AsAdmin, AsReader, AsReviewer
+from handigit.web.openapi import problem_response
+from handigit.web.params import (
+    CorrectionBody,
+    Cursor,
+    FilterQuery,
+    IdempotencyKey,
+    ReadingIds,
+    RowId,
+    TheStore,
+    key_or_new,
+)
+
+router = APIRouter(prefix="/v1", tags=["readings"])
+_MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")
+_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_CACHE_BRIEFLY = {"Cache-Control": "private, max-age=300"}
+"""A page is shown in several places at once; its name is the digest of its bytes, so that a copy is never stale."""
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/readings")
+def list_readings(
+    _user: AsReader, store: TheStore, query: FilterQuery, after: Cursor = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """List readings, newest first; new readings do not shift later pages."""
+    page = store.readings(query.as_filter(), after=after, limit=limit)
+    return {"readings": [reading.as_dict() for reading in page.readings], "after": page.after}
+
+
+@router.get("/readings/export", response_class=Response)
+def export(
+    _user: AsReader,
+    store: TheStore,
+    query: FilterQuery,
+    format: Literal["csv", "jsonl"] = "csv",  # noqa: A002
+) -> Response:
+    """Export every selected reading as CSV (safe to open in a spreadsheet) or JSON lines."""
+    lines: Iterator[str] = store.export(query.as_filter(), format=format)
+    headers = {"Content-Disposition": f'attachment; filename="readings.{format}"'}
+    return StreamingResponse(lines, media_type=_MEDIA_TYPES[format], headers=headers)
+
+
+@router.get("/readings/{number}", responses=_MISSING)
+def get_reading(_user: AsReader, store: TheStore, number: RowId) -> dict[str, Any]:
+    """Get one reading with all its corrections."""
+    reading, history = store.reading(number), store.history(number)
+    return reading.as_dict() | {"history": [correction_dict(correction) for correction in history]}
+
+
+@router.get("/pictures/{digest}", responses=_MISSING, response_class=Response)
+def get_picture(_user: AsReader, store: TheStore, digest: Digest) -> Response:
+    """Get a stored page as PNG, without metadata."""
+    return Response(store.picture(digest), media_type="image/png", headers=_CACHE_BRIEFLY)
+
+
+@router.post("/readings/{number}/corrections", status_code=201, responses=_MISSING)
+def correct(
+    user: AsReviewer, store: TheStore, number: RowId, body: CorrectionBody, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Correct a reading. The automatic result and earlier corrections stay in its history."""
+    return correction_dict(store.decide(number, body.as_truth(), by=user.name, key=key_or_new(key)))
+
+
+@router.post("/corrections/{number}/undo", responses=_MISSING)
+def undo(user: AsReviewer, store: TheStore, number: RowId) -> dict[str, Any]:
+    """Undo a correction; repeating it has no further effect."""
+    return correction_dict(store.undo(number, by=user.name))
+
+
+@router.delete("/readings", responses=_MISSING)
+def delete(_user: AsAdmin, store: TheStore, number: ReadingIds) -> dict[str, int]:
+    """Delete readings permanently, with their corrections and unused pictures."""
+    return asdict(store.delete(number))
+
+
+def correction_dict(correction: Correction) -> dict[str, Any]:
+    """A correction's JSON."""
+    truth = {"text": correction.truth.text, "outcome": correction.truth.outcome.value}
+    return asdict(correction) | truth | {"truth": truth}

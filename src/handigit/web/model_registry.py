@@ -1,0 +1,258 @@
+"""The models on this server and which of them is active.
+
+The models folder holds .onnx files, or folders as `Reader` takes them. A model becomes active only when its bytes have
+the requested digest and it reads the smoke picture correctly; running requests finish with the model they began with.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image, ImageDraw
+
+from handigit.atomic import write_file
+from handigit.errors import HandigitError, ModelError
+from handigit.read import Engine, Reader
+from handigit.read.engine import LineEngine
+from handigit.web.problems import CONFLICT, MODEL_REJECTED, NOT_FOUND, Problem
+
+log = logging.getLogger(__name__)
+CHOICE_FILE: Final = "model.json"
+DEFAULT: Final = "default"
+"""The name of the model that the server starts with."""
+MakeReader = Callable[[Path | None], Reader]
+"""A reader of the models in a folder or file; None for those inside the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The active model by name and the SHA-256 of its files.
+
+    `instead_of` is the configured model (`HANDIGIT_MODEL_DIR`) at that time: when it changes, the choice lapses.
+    """
+
+    name: str
+    sha256: tuple[str, ...]
+    instead_of: str
+
+
+class SavedChoice:
+    """The file that keeps the choice across restarts; nothing is kept without a folder."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / CHOICE_FILE if folder else None
+
+    def read(self) -> ModelChoice | None:
+        """The last choice; None if there is none or the file is unreadable."""
+        if self._path is None:
+            return None
+        try:
+            saved = json.loads(self._path.read_text(encoding="utf-8"))
+            return ModelChoice(str(saved["name"]), tuple(map(str, saved["sha256"])), str(saved["instead_of"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as problem:
+            log.warning("choice of model unreadable", extra={"problem": type(problem).__name__})
+            return None
+
+    def write(self, choice: ModelChoice) -> None:
+        """Save a choice; if the disk refuses, log it."""
+        if self._path is None:
+            return
+        try:
+            with write_file(self._path) as stream:
+                stream.write(json.dumps(asdict(choice)).encode())
+        except HandigitError as problem:
+            log.warning("choice of model not saved", extra={"problem": type(problem.__cause__).__name__})
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A named model: it reads digits, numbers, or both."""
+
+    name: str
+    reader: Reader
+
+    @cached_property
+    def engines(self) -> tuple[Engine | LineEngine, ...]:
+        """The loaded files of the model.
+
+        Raises:
+            ModelError: one of them cannot be run.
+        """
+        return self.reader.engines
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The SHA-256 of each file."""
+        return tuple(engine.digest for engine in self.engines)
+
+    def as_dict(self, *, active: bool) -> dict[str, Any]:
+        """The model as `/v1/models` shows it."""
+        parts = [{"sha256": engine.digest, "card": engine.card.model_dump(mode="json")} for engine in self.engines]
+        return {"name": self.name, "active": active, "parts": parts}
+
+
+class Models:
+    """The active model, the one before it, and the folder of others; `state` is the folder of the saved choice.
+
+    Raises:
+        ModelError: no usable model to start with.
+    """
+
+    def __init__(
+        self,
+        make_reader: MakeReader,
+        *,
+        folder: Path | None = None,
+        start: Path | None = None,
+        state: Path | None = None,
+    ) -> None:
+        self._saved = SavedChoice(state)
+        self._make_reader = make_reader
+        self._folder = folder
+        self._start = start
+        self._previous: Model | None = None
+        self._active: Model | None = None
+        self._loaded: dict[str, Model] = {}
+        self._switching = threading.Lock()
+
+    @property
+    def active(self) -> Model:
+        """The active model.
+
+        Raises:
+            ModelError: none has been loaded yet.
+        """
+        if self._active is None:
+            raise ModelError("no model is loaded yet; wait until /readyz answers 200")
+        return self._active
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is an active model."""
+        return self._active is not None
+
+    def load_initial(self) -> Model:
+        """Load the saved choice, else the configured model, and smoke-test it."""
+        self._active = self._load_saved() or _smoke_test(Model(DEFAULT, self._make_reader(self._start)))
+        return self._active
+
+    def names(self) -> list[str]:
+        """All models by name, the configured one first."""
+        return [DEFAULT, *(path.stem for path in self._paths())]
+
+    def describe_all(self) -> list[dict[str, Any]]:
+        """Each model with its card and digests; one that cannot be loaded with the reason instead."""
+        return [self._describe(name) for name in self.names()]
+
+    def switch(self, name: str, *, sha256: str | None = None) -> Model:
+        """Activate a model.
+
+        Raises:
+            Problem: no such model, another digest, or it fails the smoke test.
+        """
+        with self._switching:
+            model = self._load(name)
+            _check_digest(model, sha256)
+            self._activate(_smoke_test(model))
+            return model
+
+    def roll_back(self) -> Model:
+        """Activate the previous model.
+
+        Raises:
+            Problem: there is none.
+        """
+        with self._switching:
+            if self._previous is None:
+                raise Problem(CONFLICT, "there is no previous model; switch to one by name")
+            self._activate(self._previous)
+            return self.active
+
+    def _activate(self, model: Model) -> None:
+        if model.digests != self.active.digests:
+            self._previous = self._active
+        self._active = model
+        self._saved.write(ModelChoice(model.name, model.digests, str(self._start)))
+
+    def _load_saved(self) -> Model | None:
+        """The model of the saved choice, if its bytes are unchanged and it passes the smoke test."""
+        choice = self._saved.read()
+        if choice is None or choice.name == DEFAULT or choice.instead_of != str(self._start):
+            return None
+        try:
+            model = self._load(choice.name)
+            for digest in choice.sha256:
+                _check_digest(model, digest)
+            return _smoke_test(model)
+        except Problem as problem:
+            log.warning("last model not used", extra={"model": choice.name, "problem": problem.kind.name})
+            return None
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        try:
+            model = self._load(name)
+        except Problem as problem:
+            return {"name": name, "active": False, "parts": [], "problem": problem.detail}
+        return model.as_dict(active=model.digests == self.active.digests)
+
+    def _load(self, name: str) -> Model:
+        """A model by name, loaded again if its file has changed."""
+        path = self._start if name == DEFAULT else self._path(name)
+        try:
+            model = Model(name, self._make_reader(path))
+            digests, before = model.digests, self._loaded.get(name)
+            self._loaded[name] = before if before and before.digests == digests else model
+        except (HandigitError, OSError):
+            raise Problem(MODEL_REJECTED, f"{name}: not a model that can be run; export it again") from None
+        return self._loaded[name]
+
+    def _path(self, name: str) -> Path:
+        """The path of a listed model: a name is only compared with the folder's listing, never joined to a path."""
+        for path in self._paths():
+            if path.stem == name:
+                return path
+        raise Problem(NOT_FOUND, f"no model named {name!r}; there are: {', '.join(self.names())}")
+
+    def _paths(self) -> list[Path]:
+        paths = sorted(self._folder.iterdir()) if self._folder and self._folder.is_dir() else []
+        return [path for path in paths if _is_model(path)]
+
+
+def _check_digest(model: Model, sha256: str | None) -> None:
+    if sha256 and sha256 not in model.digests:
+        actual = ", ".join(model.digests)
+        raise Problem(MODEL_REJECTED, f"{model.name}: its SHA-256 is {actual}, not {sha256}; list the models again")
+
+
+def smoke_picture() -> Image.Image:
+    """A picture that every model must read as 7."""
+    picture = Image.new("L", (28, 28), 255)
+    ImageDraw.Draw(picture).line([(8, 6), (20, 6), (12, 22)], fill=0, width=3)
+    return picture
+
+
+def _smoke_test(model: Model) -> Model:
+    """The model, once it has read the smoke picture.
+
+    Raises:
+        Problem: it reads something else.
+    """
+    for engine in model.engines:
+        reader, picture = model.reader, smoke_picture()
+        read = reader.digit(picture).as_number() if isinstance(engine, Engine) else reader.number(picture)
+        if read.text != "7":
+            detail = f"{model.name}: reads the test picture of a 7 as {read.text!r}; it was not activated"
+            raise Problem(MODEL_REJECTED, detail)
+    return model
+
+
+def _is_model(path: Path) -> bool:
+    files = path / "digit.onnx", path / "number.onnx"
+    return (path.suffix == ".onnx" and path.is_file()) or any(file.is_file() for file in files)

@@ -1,0 +1,136 @@
+"""OpenAPI schemas that FastAPI cannot infer: picture bodies, answers, problems."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+JSON_LINES: Final = "application/jsonl"
+
+_BOX: Final = {"type": ["array", "null"], "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}
+_PROBABILITY: Final = {"type": "number", "minimum": 0, "maximum": 1}
+_DIGIT: Final = {
+    "type": "object",
+    "required": ["value", "confidence", "box"],
+    "properties": {
+        "value": {"type": ["integer", "null"], "minimum": 0, "maximum": 9},
+        "confidence": _PROBABILITY,
+        "box": _BOX,
+    },
+}
+NUMBER_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Number",
+    "type": "object",
+    "required": ["source", "page", "outcome", "text", "confidence", "box", "digits", "alternatives", "model"],
+    "properties": {
+        "id": {"type": ["integer", "null"], "description": "The reading's id in the store; null: not stored"},
+        "source": {"type": "string"},
+        "page": {"type": "integer", "minimum": 0},
+        "outcome": {"enum": ["read", "doubt", "blank", "not_a_number"]},
+        "text": {"type": "string", "pattern": "^[0-9]*$"},
+        "confidence": _PROBABILITY,
+        "box": _BOX,
+        "digits": {"type": "array", "items": _DIGIT},
+        "alternatives": {
+            "type": "array",
+            "items": {"type": "array", "prefixItems": [{"type": "string"}, _PROBABILITY], "minItems": 2, "maxItems": 2},
+        },
+        "model": {"type": "string"},
+    },
+}
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, the value, and what to do"},
+        "request_id": {"type": "string"},
+        "source": {"type": "string", "description": "The file with the problem, if there were several"},
+    },
+}
+_EXAMPLE: Final = {
+    "id": 1,
+    "source": "seven.png",
+    "page": 0,
+    "outcome": "read",
+    "text": "7",
+    "confidence": 0.999912,
+    "box": [8, 5, 22, 23],
+    "digits": [{"value": 7, "confidence": 0.999912, "box": [8, 5, 22, 23]}],
+    "alternatives": [],
+    "model": "digit-2b1f0c9e",
+}
+_ANSWERS: Final = {
+    "title": "Answers",
+    "type": "object",
+    "required": ["request_id", "readings", "problems"],
+    "properties": {
+        "request_id": {"type": "string"},
+        "readings": {"type": "array", "items": NUMBER_SCHEMA},
+        "problems": {"type": "array", "items": PROBLEM_SCHEMA},
+    },
+    "example": {"request_id": "5f0c", "readings": [_EXAMPLE], "problems": []},
+}
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_FORM: Final = {
+    "type": "object",
+    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+    "required": ["file"],
+}
+PICTURE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "One picture or document as raw bytes, or several as a form's files (any field names)",
+        "content": {
+            "application/octet-stream": _BINARY,
+            "image/png": _BINARY,
+            "image/jpeg": _BINARY,
+            "image/tiff": _BINARY,
+            "application/pdf": _BINARY,
+            "multipart/form-data": {"schema": _FORM},
+        },
+    }
+}
+
+
+def problem_response(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+    """One documented problem."""
+    return {status: {"description": description, "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}}}}
+
+
+COMMON_PROBLEMS: Final = (
+    problem_response(400, "The request cannot be understood")
+    | problem_response(401, "Sign-in required")
+    | problem_response(403, "Not allowed")
+    | problem_response(422, "A value is not valid")
+    | problem_response(429, "Too many requests, or a full queue: see Retry-After")
+    | problem_response(503, "Not ready, or draining")
+)
+"""Possible at every route."""
+
+
+def read_responses(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The documented responses of `POST /v1/KIND`."""
+    success = {
+        "description": f"The results, each a {kind}; files that could not be read are listed under problems",
+        "content": {
+            "application/json": {"schema": _ANSWERS},
+            JSON_LINES: {"schema": NUMBER_SCHEMA, "example": _EXAMPLE},
+        },
+    }
+    return (
+        {200: success}
+        | problem_response(408, "The body arrived too slowly")
+        | problem_response(413, "More bytes or pixels than are allowed")
+        | problem_response(422, "Not a picture that can be read")
+        | problem_response(504, "No answer in time: see Retry-After")
+    )
+
+
+def query_parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's fields as query parameters, with the security schemes of the read routes."""
+    fields = model.model_json_schema()["properties"]
+    parameters = [{"name": name, "in": "query", "required": False, "schema": field} for name, field in fields.items()]
+    return {"parameters": parameters, "security": [{"HTTPBearer": []}, {"APIKeyCookie": []}]}

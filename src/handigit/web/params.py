@@ -1,0 +1,92 @@
+"""Parameters that several routes share: ids in the store, times, filters, idempotency keys.
+
+They are validated here, so that the store receives only values that it accepts.
+"""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from handigit.records import Outcome
+from handigit.store import Filter, Store, Truth
+from handigit.web.problems import INVALID, UNAVAILABLE, Problem
+from handigit.web.state import state_of
+
+_MAX_ID: Final = 2**63 - 1
+RowId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The id that the store assigned")]
+Cursor = Annotated[int | None, Query(ge=1, le=_MAX_ID, description="The `after` of the previous answer")]
+ReadingIds = Annotated[list[int], Query(min_length=1, max_length=1000, description="Ids of readings")]
+_KEY: Final = r"^[A-Za-z0-9._-]{1,64}$"
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", pattern=_KEY, description="A request repeated with the same key has one effect"),
+]
+_TEXT: Final = r"^[^\x00-\x1f]*$"
+
+
+class CorrectionBody(BaseModel):
+    """The value that a person sees in the picture."""
+
+    text: str = Field(default="", max_length=64, description="The digits; empty if there is no number")
+    outcome: Outcome = Field(default=Outcome.READ, description="read, or why there is no number")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "0715", "outcome": "read"}]})
+
+    def as_truth(self) -> Truth:
+        """The store's type.
+
+        Raises:
+            BadTruth: not a number.
+        """
+        return Truth(self.text, self.outcome)
+
+
+class ReadingFilter(BaseModel):
+    """Selects readings; a field that is not given does not narrow the selection."""
+
+    outcome: Outcome | None = Field(default=None, description="The reader's outcome")
+    model: str | None = Field(default=None, max_length=200, pattern=_TEXT, description="The model by its name")
+    since: AwareDatetime | None = Field(default=None, description="From this time on")
+    until: AwareDatetime | None = Field(default=None, description="Before this time")
+    contains: str | None = Field(default=None, max_length=64, pattern=r"^[0-9]*$", description="Digits in the text")
+    corrected: bool | None = Field(default=None, description="Whether a person has checked it")
+    number: list[Annotated[int, Field(ge=1, le=_MAX_ID)]] | None = Field(
+        default=None, max_length=1000, description="Only these ids"
+    )
+
+    def as_filter(self) -> Filter:
+        """The store's type.
+
+        Raises:
+            Problem: a time outside the years 1 to 9999 in UTC.
+        """
+        fields = dict(self) | {"since": _utc(self.since), "until": _utc(self.until)}
+        ids = fields.pop("number")
+        return Filter(**fields, ids=None if ids is None else tuple(ids))
+
+
+FilterQuery = Annotated[ReadingFilter, Query()]
+
+
+def key_or_new(key: str | None) -> str:
+    """The client's idempotency key, or a random one."""
+    return key or uuid.uuid4().hex
+
+
+def _store(request: Request) -> Store:
+    store = state_of(request).service.store
+    if store is None:
+        raise Problem(UNAVAILABLE, "this server stores nothing; set HANDIGIT_STORE and restart it")
+    return store
+
+
+TheStore = Annotated[Store, Depends(_store)]
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    try:
+        return time.astimezone(UTC) if time else None
+    except OverflowError:
+        raise Problem(INVALID, f"{time}: is outside the years 1 to 9999 in UTC; give another time") from None

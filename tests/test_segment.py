@@ -1,0 +1,211 @@
+"""Segmentation of pages drawn by the synthesiser: numbers found, merged, cut in two."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from handigit.records import Box
+from handigit.segment.page_rules import find_page_rules
+from handigit.segment.regions import Region, find_regions
+from handigit.synth.camera import Camera, photograph
+from handigit.synth.draw import coverage
+from handigit.synth.photo import write_text
+from handigit.synth.photo_paper import Paper, apply_ink, draw_sheet
+from handigit.synth.writer import Pen, Writer
+
+SIZE = (1000, 800)
+PLAIN = Paper()
+Written = dict[tuple[int, int], str]
+
+
+def written(
+    texts: Written, *, paper: Paper = PLAIN, seed: int = 0, height_px: float = 36, under: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, Box]]:
+    """A page with each text at its (left, top), in the hand of one writer, and the boxes of the texts' ink."""
+    rng = np.random.default_rng(seed)
+    writer, pen = Writer.draw(rng), Pen(kind="ballpoint", width=0.08, pressure=0.2, darkness=0.85, grain=0.1)
+    page = draw_sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=rng)
+    if under is not None:
+        page = np.minimum(page, under[..., None])
+    boxes = {}
+    for (left, top), text in texts.items():
+        ink = write_text(text, writer, pen, rng)
+        (near, high), _ = ink.extent()
+        ink = ink.transformed(height_px, (left - near * height_px, top - high * height_px))
+        page = apply_ink(page, coverage(ink, *SIZE), pen=pen, colour=(24, 34, 110), rng=rng)
+        (x0, y0), (x1, y1) = ink.extent()
+        boxes[text] = Box(int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1)))
+    return page, boxes
+
+
+def grey(page: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY))
+
+
+def holders(regions: list[Region], box: Box, slack: int = 4) -> list[Region]:
+    """The regions around all of a box."""
+    return [
+        region
+        for region in regions
+        if region.box.left <= box.left + slack
+        and region.box.top <= box.top + slack
+        and region.box.right >= box.right - slack
+        and region.box.bottom >= box.bottom - slack
+    ]
+
+
+def assert_apart(regions: list[Region], boxes: dict[str, Box]) -> list[Region]:
+    """Assert that each text has one region of its own; return these in the order of the texts."""
+    found = []
+    for text, box in boxes.items():
+        mine = holders(regions, box)
+        assert len(mine) == 1, f"{text}: {[region.box for region in mine]}"
+        assert mine[0].box.width * mine[0].box.height < 1.8 * (box.width + 8) * (box.height + 8), text
+        found.append(mine[0])
+    assert len({id(region) for region in found}) == len(found)
+    return found
+
+
+SCORES = ("17", "208", "36", "94", "1250", "7", "663", "81")
+MORE_SCORES = ("55", "430", "29", "98", "2024", "3")
+COLUMN: Written = {(120, 80 + 90 * row): text for row, text in enumerate(SCORES)}
+TWO_COLUMNS: Written = {**COLUMN, **{(450, 80 + 90 * row): text for row, text in enumerate(MORE_SCORES)}}
+
+
+@pytest.mark.parametrize("ruling", ["plain", "ruled", "dotted"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_column_of_scores_on_any_paper(ruling, seed):
+    page, boxes = written(COLUMN, paper=Paper(ruling=ruling, spacing=0.8), seed=seed)
+    regions = find_regions(grey(page))
+    assert_apart(regions, boxes)
+    assert len(regions) <= len(COLUMN) + 4
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_column_on_squares_smaller_than_its_digits(seed):
+    page, boxes = written(COLUMN, paper=Paper(ruling="squared", spacing=0.8), seed=seed)
+    regions = find_regions(grey(page))
+    whole = [text for text, box in boxes.items() if len(holders(regions, box, slack=6)) == 1]
+    assert len(whole) >= 5
+    assert len(regions) <= len(COLUMN) + 6
+
+
+def test_two_columns_are_read_row_by_row():
+    page, boxes = written(TWO_COLUMNS)
+    found = assert_apart(find_regions(grey(page)), boxes)
+    order = [text for text, _ in sorted(zip(boxes, found, strict=True), key=lambda pair: pair[1].origin[::-1])]
+    regions = find_regions(grey(page))
+    read = [text for region in regions for text, box in boxes.items() if holders([region], box)]
+    assert set(read) == set(order)
+    assert read[:4] == ["17", "55", "208", "430"]
+
+
+def test_photograph_of_numbers():
+    page, boxes = written(COLUMN, paper=Paper(ruling="ruled"))
+    camera = Camera(uneven=0.4, shadow=0.3, blur_px=0.8, noise=5, contrast=0.7, jpeg=60)
+    regions = find_regions(grey(photograph(page, camera, np.random.default_rng(3))))
+    assert_apart(regions, boxes)
+
+
+def test_print_is_one_region_per_line_and_handwriting_beside_it_separate():
+    under = Image.new("L", SIZE[::-1], 255)
+    pen, font = ImageDraw.Draw(under), ImageFont.load_default(18)
+    for line in range(20):
+        pen.text((60, 60 + 40 * line), "Name of the candidate and number of votes", font=font, fill=30)
+    numbers: Written = {(520, 60 + 80 * n): text for n, text in enumerate(("417", "52", "1306", "88"))}
+    page, boxes = written(numbers, under=np.asarray(under), height_px=30)
+    regions = find_regions(grey(page))
+    assert_apart(regions, boxes)
+    assert len(regions) <= 20 + len(numbers) + 3
+
+
+def form(cells: int, rows: int, *, cell_px: int = 44) -> np.ndarray:
+    """Rows of fields at x = 500, each with this number of cells in one frame, the dividers thin and pale."""
+    under = np.full(SIZE, 255, np.uint8)
+    for row in range(rows):
+        top = 100 + 120 * row
+        for cell in range(1, cells):
+            x = 500 + cell_px * cell
+            cv2.line(under, (x, top), (x, top + 52), 150, 1)
+        cv2.rectangle(under, (500, top), (500 + cells * cell_px, top + 52), 60, 2)
+    return under
+
+
+@pytest.mark.parametrize("cells", [2, 3, 5])
+def test_cells_of_a_field_are_joined(cells):
+    digits: Written = {}
+    for row, number in enumerate(("41793", "26958", "83142")):
+        for cell, digit in enumerate(number[:cells]):
+            digits[506 + 44 * cell + 8, 112 + 120 * row] = digit
+    page, _ = written(digits, under=form(cells, 3), height_px=28)
+    regions = [region for region in find_regions(grey(page)) if region.cells]
+    assert len(regions) == 3
+    for row, region in enumerate(regions):
+        assert region.cells >= 2
+        assert 100 + 120 * row - 2 <= region.box.top
+        assert region.box.bottom <= 154 + 120 * row
+        assert region.box.left < 530
+        assert region.box.right > 500 + 44 * (cells - 1)
+
+
+def test_crop_of_a_field_includes_all_of_its_cells() -> None:
+    """A thin 1 beside the frame looks like a part of it and is left to the reader of the crop."""
+    under = np.full(SIZE, 255, np.uint8)
+    cv2.rectangle(under, (500, 100), (640, 152), 60, 2)
+    cv2.line(under, (507, 110), (507, 142), 90, 2)  # thinner and paler than the frame, a few pixels beside it
+    page, _ = written({(560, 112): "4", (604, 112): "8"}, under=under, height_px=28)
+    (region,) = [region for region in find_regions(grey(page)) if region.cells]
+    field = region.on_page(Box(0, 0, region.pixels.shape[1], region.pixels.shape[0]))
+    assert field.left <= 506
+    assert field.right >= 634
+    crop = cv2.resize(region.pixels, (field.width, field.height))
+    assert crop[20:40, 507 - field.left].max() < 160
+
+
+def test_frame_is_painted_over_and_digits_stay():
+    digits: Written = {(514 + 44 * cell, 112): digit for cell, digit in enumerate("417")}
+    page, _ = written(digits, under=form(3, 1), height_px=28)
+    (region,) = find_regions(grey(page))
+    bare, _ = written(digits, height_px=28)
+    alone = grey(bare)[region.box.top : region.box.bottom, region.box.left : region.box.right]
+    small = cv2.resize(region.pixels, None, fx=1 / region.scale, fy=1 / region.scale, interpolation=cv2.INTER_AREA)
+    assert abs((small < 150).sum() / (alone < 150).sum() - 1) < 0.2
+
+
+def test_boxes_in_a_region_map_back_to_the_page():
+    page, boxes = written({(300, 400): "628"})
+    (region,) = find_regions(grey(page))
+    left, top, width, height = cv2.boundingRect((region.pixels < 140).view(np.uint8))
+    back = region.on_page(Box(left, top, left + width, top + height))
+    assert np.allclose(back.as_list(), boxes["628"].as_list(), atol=4)
+
+
+@pytest.mark.parametrize("level", [0, 90, 255])
+def test_uniform_page_has_no_regions(level):
+    assert find_regions(np.full((700, 500), level, np.uint8)) == []
+
+
+def test_empty_ruled_sheet_has_few_regions():
+    paper = Paper(ruling="squared", texture=4.0)
+    page = draw_sheet(paper, SIZE, digit=Box(100, 100, 130, 136), rng=np.random.default_rng(0))
+    assert len(find_regions(grey(page))) <= 3
+
+
+@pytest.mark.parametrize("size", [(28, 28), (60, 200), (5, 3000), (1, 1)])
+def test_any_size_of_page(size):
+    page = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    for region in find_regions(page):
+        assert 0 <= region.box.left < region.box.right <= size[1]
+        assert 0 <= region.box.top < region.box.bottom <= size[0]
+
+
+def test_lone_one_is_not_a_rule_but_a_frame_is():
+    darkness = np.zeros((600, 600), np.float32)
+    cv2.line(darkness, (300, 200), (302, 260), 1.0, 4)  # a 1
+    cv2.ellipse(darkness, (400, 230), (16, 30), 0, 0, 360, 1.0, 4)  # a 0
+    cv2.rectangle(darkness, (100, 400), (180, 440), 1.0, 2)
+    ruling = find_page_rules(darkness, faint_level=0.3)
+    assert not ruling.both[:300].any()
+    assert ruling.cell(Box(120, 410, 140, 430)) == Box(103, 403, 178, 438)
+    assert ruling.cell(Box(290, 200, 310, 260)) is None
