@@ -3,21 +3,24 @@
 For samples, tests and measurements. The handwriting is that of `handigit.synth`; nothing of it was written by anybody.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from handigit.atomic import write_file
 from handigit.forms.blank import render_print
 from handigit.forms.drawn_values import draw_values
 from handigit.forms.page_ink import Matrix, scaling
 from handigit.forms.template import Area, FieldSpec, Kind, Template
-from handigit.synth.hands import Hand, Hands
+from handigit.synth.real_digits import Hand, Hands
 from handigit.synth.writer import Pen, Writer
-from handigit.synth.writing import Manner, write_number
+from handigit.synth.write_number import LineStyle, write_number
 
 PAPER: Final = 255
 _PEN_MM: Final = 0.5
@@ -258,10 +261,10 @@ def _write_digits(
     pitch = box.width / cells * px_per_mm
     height = _DIGIT * box.height * px_per_mm * float(rng.uniform(0.85, 1.1))
     for place, character in enumerate(text, start=first):
-        manner = Manner(gap=0, gap_sd=0, drift_sd=0, size_sd=0, lean=who.lean, wide=1)
+        style = LineStyle(gap=0, gap_sd=0, drift_sd=0, size_sd=0, lean=who.lean, wide=1)
         cover = write_number(
-            character, rng, height_px=height, manner=manner, by=(who.writer, who.pen), hand=who.hand
-        ).cover
+            character, rng, height_px=height, style=style, author=(who.writer, who.pen), hand=who.hand
+        ).coverage
         rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
         if not len(rows):
             continue
@@ -311,3 +314,21 @@ def _stroke(ink: np.ndarray, points: np.ndarray, px_per_mm: float) -> None:
     thick = max(1, round(_PEN_MM * px_per_mm))
     cv2.polylines(ink, [np.rint(points * 16).astype(np.int32)], False, 230, thick, cv2.LINE_AA, 4)
 
+
+
+def save_samples(template: Template | str | Path, folder: Path, *, count: int, seed: int = 0, photo: bool = False) -> None:
+    """Write drawn copies of a form as pictures, `values.jsonl` beside them: one line per picture with its values."""
+    form = template if isinstance(template, Template) else Template.load(template)
+    rng = np.random.default_rng(seed)
+    lines = []
+    for number in range(1, count + 1):
+        values = draw_values(form, rng)
+        for page in range(1, len(form.pages) + 1):
+            filled = fill(form, rng, page=page, values=values, copy=str(number))
+            scan = see(filled, View.telephone(rng) if photo else View.scanner(rng), rng)
+            name = f"{form.name}-{number:03d}{f'-{page}' if len(form.pages) > 1 else ''}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / name), scan.pixels)
+            lines.append(json.dumps({"file": name, "values": dict(values)}) + "\n")
+    with write_file(folder / "values.jsonl") as stream:
+        stream.write("".join(lines).encode())

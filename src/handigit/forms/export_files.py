@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from handigit.data.atomic import replacing
+from handigit.atomic import write_file
 from handigit.forms.errors import ExportError
 from handigit.forms.record import Record, Value
 from handigit.forms.template import Kind
@@ -49,7 +49,7 @@ def export(
         data = b"\xef\xbb\xbf" + data if wanted == "csv" and bom else data
     else:
         raise ExportError(f"no format {wanted!r}; there are: {', '.join(FORMATS)}")
-    with replacing(target) as stream:
+    with write_file(target, error=ExportError) as stream:
         stream.write(data)
     return len(rows)
 
@@ -98,7 +98,8 @@ def text_of(value: Value) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _csv(records: Sequence[Record]) -> bytes:
+def as_csv(records: Sequence[Record]) -> bytes:
+    """A row per record, UTF-8 without a mark."""
     names = columns_of(records)
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -129,4 +130,4 @@ def _parquet(records: Sequence[Record]) -> bytes:
     return sink.getvalue()
 
 
-_WRITERS: Final[dict[str, Callable[[Sequence[Record]], bytes]]] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+_WRITERS: Final[dict[str, Callable[[Sequence[Record]], bytes]]] = {"csv": as_csv, "jsonl": _jsonl, "parquet": _parquet}

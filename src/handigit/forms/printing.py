@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from handigit.data.atomic import replacing
+from handigit.atomic import write_file
 from handigit.forms.errors import FormError, RosterError
 from handigit.forms.layout import Code, Label, Marker, Shape, Stroke, page_shapes
 from handigit.forms.template import Template
@@ -58,7 +58,7 @@ def print_form(
     canvas.save()
     data = buffer.getvalue()
     if path is not None:
-        with replacing(Path(path)) as stream:
+        with write_file(Path(path), error=FormError) as stream:
             stream.write(data)
     return data
 

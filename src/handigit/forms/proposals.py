@@ -4,6 +4,7 @@ A PDF's own form fields come first, with their names; what is found on the page 
 field gives it a name where the PDF has text.
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -23,22 +24,24 @@ _NAME_REACH: Final = 60.0
 _SHORTEST_NAME: Final = 2
 
 
-def propose(blank: str | Path, *, name: str | None = None) -> str:
+def propose(blank: str | Path, *, name: str | None = None, folder: str | Path | None = None) -> str:
     """The text of a template with the fields found on a blank, a PDF or a picture.
 
-    Places are in millimetres for a PDF, else in pixels.
+    Places are in millimetres for a PDF, else in pixels. `folder`: where the template will be, so that it can name the
+    blank; None: beside it.
 
     Raises:
         ImageError: a blank that cannot be used.
     """
     path = Path(blank)
     pdf = read_pdf(path) if path.suffix.lower() == ".pdf" else []
+    blank_name = os.path.relpath(path, folder) if folder is not None else path.name
     pages: list[PageSpec] = []
     fields: list[FieldSpec] = []
     for number, picture in enumerate(islice(open_pages(path), 100), start=1):
         sheet = pdf[number - 1] if number <= len(pdf) else None
         size = sheet.size_mm if sheet else (float(picture.shape[1]), float(picture.shape[0]))
-        pages.append(PageSpec(size, "mm" if sheet else "px", blank=path.name))
+        pages.append(PageSpec(size, "mm" if sheet else "px", blank=Path(blank_name).as_posix()))
         found = propose_page(picture, size, sheet)
         fields += [replace(one, page=number) for one in found]
     title = (name or path.stem).replace("-", " ").replace("_", " ")

@@ -9,15 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from handigit import HandigitError, Reader, open_pages
+from handigit import HandigitError, ImageError, Reader, open_pages
 from handigit.forms.align import Aligner, PageState, Placement, Refusal
 from handigit.forms.checks import Checker
 from handigit.forms.fields import Hypotheses, read_fields
 from handigit.forms.number_reader import NumberReader
 from handigit.forms.page_ink import Grey
 from handigit.forms.record import Check, CheckState, Field, FieldOutcome, Page, Record, RecordOutcome
-from handigit.forms.sources import expand
 from handigit.forms.template import Template
+from handigit.read.files import find_pictures
 
 _ANY_COPY: Final = ""
 _SAME_FIELDS: Final = 0.9
@@ -113,7 +113,11 @@ class FormReader:
     def pages(self, sources: str | Path | Iterable[str | Path]) -> Iterator[ReadPage]:
         """Read every page of files, folders and patterns; a file that cannot be opened is a page `unplaced`."""
         digests: dict[str, Page] = {}
-        for path in expand(sources):
+        given = [sources] if isinstance(sources, str | Path) else sources
+        for path in find_pictures(map(Path, given)).items:
+            if isinstance(path, ImageError):
+                yield ReadPage(Page(str(path).partition(":")[0], 0, PageState.UNPLACED, str(path)))
+                continue
             number = -1
             try:
                 for number, page in enumerate(open_pages(path)):
