@@ -35,16 +35,20 @@ class FaultList(list[Fault]):
 
     def check_keys(
         self, raw: Mapping[str, Any], known: Keys, path: Sequence[str | int], what: str, *, required: Iterable[str] = ()
-    ) -> None:
-        """Report unknown keys, wrong types and missing keys."""
+    ) -> dict[str, Any]:
+        """Report unknown keys, wrong types and missing keys; return the entries that are sound."""
+        sound = {}
         for key, value in raw.items():
             if key not in known:
                 self.add((*path, key), f"unknown key {key!r} in {what}{self.nearest(key, known)}")
             elif not self.is_a(value, known[key]):
                 self.add((*path, key), f"{key} is {value!r}, which is not {_NAMES[known[key]]}")
+            else:
+                sound[key] = value
         for key in required:
             if key not in raw:
                 self.add(path, f"{what} has no {key}")
+        return sound
 
     def tables(self, raw: Mapping[str, Any], key: str, path: Sequence[str | int] = ()) -> list[Mapping[str, Any]]:
         """The tables of a list; an element of another type is a fault and becomes an empty table."""

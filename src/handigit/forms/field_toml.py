@@ -31,7 +31,7 @@ def parse_field(raw: Mapping[str, Any], path: Path, faults: FaultList) -> FieldS
     called = f"field {name!r}" if isinstance(name, str) else "a field"
     choices = _choices(raw, path, called, faults)
     required = ("name", "kind") if choices else ("name", "kind", "box")
-    faults.check_keys(raw, FIELD_KEYS, path, called, required=required)
+    raw = faults.check_keys(raw, FIELD_KEYS, path, called, required=required)
     kind = _kind(raw.get("kind"), (*path, "kind"), faults)
     box = faults.area(raw, "box", path) or _around([area for _, area in choices])
     if kind is Kind.CHOICE and not choices:
@@ -53,7 +53,7 @@ def parse_table(raw: Mapping[str, Any], path: Path, faults: FaultList) -> tuple[
     """The fields of a table, row by row, and its printed grid; None where a fault leaves nothing to place."""
     name = raw.get("name")
     called = f"table {name!r}" if isinstance(name, str) else "a table"
-    faults.check_keys(raw, TABLE_KEYS, path, called, required=("name", "rows", "columns"))
+    raw = faults.check_keys(raw, TABLE_KEYS, path, called, required=("name", "rows", "columns"))
     rows, columns = _edges(raw, "rows", path, faults), _edges(raw, "columns", path, faults)
     if rows is None or columns is None or not isinstance(name, str):
         return None

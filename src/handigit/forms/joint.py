@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from handigit.forms.rules import Rule
 
@@ -45,6 +45,7 @@ def distribution(texts: Iterable[tuple[str, float]]) -> Distribution:
     return {text: probability * (1 - rest) / total for text, probability in found.items()} | {REST: rest}
 
 
+@runtime_checkable
 class Factor(Protocol):
     """A check as joint decoding sees it."""
 

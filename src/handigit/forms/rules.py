@@ -18,7 +18,8 @@ MAX_DEGREE: Final = 4
 _COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
     ast.Eq: "==", ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">",
 }  # fmt: skip
-_PART: Final = re.compile(r"\.(\*|\d+)")
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:\.(?:\*|\w+))+")
+_PART: Final = re.compile(r"\.(\*|\d+)(?!\w)")
 _ALLOWED: Final = "a rule compares sums, differences and products of fields and numbers, such as a + b == total"
 
 Monomial = tuple[str, ...]
@@ -82,7 +83,7 @@ def parse_rule(text: str, names: Collection[str]) -> list[Rule]:
 
 
 def _comparison(text: str) -> tuple[ast.expr, str, ast.expr]:
-    source = _PART.sub(lambda match: "._any" if match[1] == "*" else f"._n{match[1]}", text.strip())
+    source = _DOTTED.sub(lambda name: _PART.sub(_as_attribute, name[0]), text.strip())
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -90,6 +91,11 @@ def _comparison(text: str) -> tuple[ast.expr, str, ast.expr]:
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
         raise RuleError(f"the rule {text!r} is not one comparison with ==, <=, <, >= or >; {_ALLOWED}")
     return tree.left, _COMPARISONS[type(tree.ops[0])], tree.comparators[0]
+
+
+def _as_attribute(part: re.Match[str]) -> str:
+    """A part of a dotted name that Python would not take: an asterisk or a number."""
+    return "._any" if part[1] == "*" else f"._n{part[1]}"
 
 
 def _name(node: ast.expr) -> str | None:

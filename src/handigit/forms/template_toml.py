@@ -70,7 +70,7 @@ def parse_template(text: str, *, source: str, folder: Path) -> Template:
         line = getattr(problem, "lineno", None) or _line_in(str(problem))
         raise TemplateError(source, [Fault(line, f"not valid TOML: {problem}")]) from None
     faults = FaultList(key_lines(text))
-    faults.check_keys(document, _TOP_KEYS, (), "the template", required=("format", "name", "page"))
+    document = faults.check_keys(document, _TOP_KEYS, (), "the template", required=("format", "name", "page"))
     if document.get("format", FORMAT) != FORMAT:
         faults.add(("format",), f"format is {document['format']!r}; this version reads {FORMAT!r}")
     if "version" in document and faults.is_a(document["version"], int) and document["version"] < 1:
@@ -106,7 +106,7 @@ def _line_in(message: str) -> int:
 
 def _page(raw: Mapping[str, Any], index: int, faults: FaultList, folder: Path) -> PageSpec:
     path = ("page", index)
-    faults.check_keys(raw, _PAGE_KEYS, path, f"page {index + 1}", required=("size",))
+    raw = faults.check_keys(raw, _PAGE_KEYS, path, f"page {index + 1}", required=("size",))
     size = faults.numbers(raw, "size", path, 2)
     if size and min(size) <= 0:
         faults.add((*path, "size"), f"size is {list(size)}; both sides must be above 0")
@@ -176,7 +176,7 @@ def _checks(
     raw: Mapping[str, Any], path: tuple[Any, ...], fields: Mapping[str, FieldSpec], faults: FaultList, folder: Path
 ) -> list[CheckSpec]:
     """The checks of one entry: several where a rule holds for each row."""
-    faults.check_keys(raw, _CHECK_KEYS, path, "a check")
+    raw = faults.check_keys(raw, _CHECK_KEYS, path, "a check")
     kinds = [key for key in ("rule", "digits", "list", "unique") if isinstance(raw.get(key), str)]
     if len(kinds) != 1:
         faults.add(path, "a check has one of rule, digits, list and unique; this one has " + (" and ".join(kinds) or "none"))
