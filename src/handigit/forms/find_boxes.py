@@ -124,10 +124,10 @@ def _lines(mask: Grey, cells: Sequence[_Cell], per_mm: float) -> list[FieldSpec]
     high = round(8 * per_mm)
     found: dict[int, list[FieldSpec]] = defaultdict(list)
     for left, top, width, thick, _ in stats[1:count].tolist():
-        inside_box = any(cell.left - 3 <= left + width // 2 <= cell.right + 3 and cell.top - 4 <= top <= cell.bottom + 4
+        inside_box = any(cell.left - 3 <= left + width // 2 <= cell.right + 3 and cell.top - per_mm - 6 <= top <= cell.bottom + per_mm + 6
                          for cell in cells)  # fmt: skip
         above = mask[max(top - high, 0) : max(top - 2, 0), left : left + width]
-        if thick <= max(3, 0.8 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:
+        if thick <= max(6, 1.2 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:
             box = Area(left, top - high, left + width, top + thick)
             found[top].append(FieldSpec("", Kind.NUMBER, box))
     return [one for row in found.values() for one in row]

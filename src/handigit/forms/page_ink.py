@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-Grey = UInt8[np.ndarray, "height width"]
+Grey = UInt8[np.ndarray, "_ _"]
 Matrix = Float64[np.ndarray, "3 3"]
 
 _BACKGROUND_PX: Final = 240
