@@ -13,14 +13,12 @@ from handigit.store import Store
 from handigit.store.write_lock import Line, Turn
 
 pytest_plugins = ("store_server",)
-BENCH = Path(__file__).parents[1] / "bench"
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def bench() -> ModuleType:
     """The bench that measures at length what is tried here in short."""
-    monkeypatch.syspath_prepend(BENCH)
-    return importlib.import_module("store")
+    return importlib.import_module("bench.store.durability")
 
 
 def test_what_was_acknowledged_survives_kill_9_exactly_once(bench: ModuleType, url: str, tmp_path: Path) -> None:
@@ -31,15 +29,15 @@ def test_what_was_acknowledged_survives_kill_9_exactly_once(bench: ModuleType, u
 
 def test_a_lost_correction_would_be_noticed(bench: ModuleType, tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path / 'a.db'}", files=tmp_path) as store:
-        bench.store_hammer.seed_readings(store)
+        bench.hammer.seed_readings(store)
         keys = frozenset({"never written"})
-        assert bench._look(store, bench.store_hammer.Killed(tried=keys, acknowledged=keys))["lost"] == 1
+        assert bench._look(store, bench.hammer.Killed(tried=keys, acknowledged=keys))["lost"] == 1
 
 
 def test_many_writers_never_meet_a_lock(bench: ModuleType, url: str, tmp_path: Path) -> None:
     said = bench.write_together(url, tmp_path, seconds=1)
     assert said["errors"] == {}
-    assert said["writes"] >= 16 * bench.store_hammer.LEAST_WRITES
+    assert said["writes"] >= 16 * bench.hammer.LEAST_WRITES
 
 
 def test_threads_get_the_lock_in_the_order_in_which_they_came() -> None:
