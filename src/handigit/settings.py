@@ -45,7 +45,7 @@ class Settings(BaseModel):
     max_colour_mpx: float = Field(default=40, gt=0, description="Largest colour picture, in millions of pixels")
     max_pages: int = Field(default=1000, ge=1, description="Most pages of one document")
     page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots an inch at which PDF pages are rendered")
-    page_seconds: float = Field(default=30, gt=0, description="Seconds that decoding one page of a document may take")
+    page_seconds: float = Field(default=10, gt=0, description="Seconds that decoding one page may take")
     threads: int | None = Field(default=None, ge=1, description="Processor threads to use; none: all")
 
     # The server.
@@ -59,7 +59,10 @@ class Settings(BaseModel):
     proxies: str = Field(default="", description="Addresses, comma between, of proxies whose X-Forwarded-For counts")
     keep_readings: bool = Field(default=True, description="Keep what was read, with its picture, in the store")
     retention_days: float | None = Field(default=None, gt=0, description="Forget readings older than this; none: never")
+    root_path: str = Field(default="", description="Path below which a proxy serves it, such as /numbers")
+    cors_origins: str = Field(default="", description="Other origins, separated by commas, whose pages may use the API")
     max_upload_mb: float = Field(default=100, gt=0, description="Largest request, in millions of bytes")
+    max_uploads_mb: float = Field(default=256, gt=0, description="All large requests in progress, in millions of bytes")
     max_files: int = Field(default=256, ge=1, description="Most pictures in one request")
     queue: int = Field(default=256, ge=1, description="Most pictures that may wait; past it callers are told to retry")
     workers: int = Field(default=1, ge=0, description="Processes that read small pictures; 0: the server's own")

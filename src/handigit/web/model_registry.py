@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from handigit.atomic import write_file
 from handigit.errors import HandigitError, ModelError
 from handigit.read import Engine, Reader
-from handigit.read.engine import LineEngine
+from handigit.read.engine import NumberEngine
 from handigit.web.problems import CONFLICT, MODEL_REJECTED, NOT_FOUND, Problem
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Model:
     reader: Reader
 
     @cached_property
-    def engines(self) -> tuple[Engine | LineEngine, ...]:
+    def engines(self) -> tuple[Engine | NumberEngine, ...]:
         """The loaded files of the model.
 
         Raises:

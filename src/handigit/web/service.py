@@ -218,7 +218,7 @@ class Service:
         return np.split(probs, np.cumsum([len(glyphs) for glyphs in batch])[:-1])
 
     def _infer_numbers(self, batch: Sequence[Pictures]) -> list[Probs]:
-        probs = iter(self.models.active.reader.line_engine.probabilities([line for lines in batch for line in lines]))
+        probs = iter(self.models.active.reader.number_engine.probabilities([line for lines in batch for line in lines]))
         return [np.stack(list(islice(probs, len(lines)))) for lines in batch]
 
     def _store_batch(

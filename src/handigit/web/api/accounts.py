@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from handigit.store import Accounts, NameTaken, NotInStore, Role, StoreError, Token, User
 from handigit.store.accounts import SESSION_LIFE
-from handigit.web.auth import COOKIE, AsAdmin, AsReader
+from handigit.web.auth import COOKIE, AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import RowId, TheStore
 from handigit.web.problems import INVALID, UNAUTHORISED, Problem
 from handigit.web.state import state_of
 
-router = APIRouter(prefix="/v1", tags=["accounts"])
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 _NAME: Final = r"^[A-Za-z0-9._@-]{1,64}$"
 _MISSING = problem_response(404, "No such user or token") | problem_response(409, "The name is taken")
 Name = Annotated[str, Path(pattern=_NAME)]
@@ -64,8 +64,10 @@ TheAccounts = Annotated[Accounts, Depends(_accounts)]
 @router.post("/session", responses=problem_response(401, "Wrong name or password"))
 def sign_in(request: Request, response: Response, accounts: TheAccounts, body: SignIn) -> dict[str, str]:
     """Sign in. The response sets a cookie that scripts cannot read and other sites cannot use."""
-    state_of(request).access.check_sign_in_rate(request.client.host if request.client else "unknown")
-    secret = accounts.sign_in(body.name, body.password.get_secret_value())
+    known_session = request.cookies.get(COOKIE)
+    if not known_session or accounts.session(known_session) is None:
+        state_of(request).access.check_sign_in_rate(request.client.host if request.client else "unknown")
+    secret = accounts.sign_in(body.name, body.password.get_secret_value(), known_session=known_session)
     user = accounts.session(secret) if secret else None
     if secret is None or user is None:
         raise Problem(UNAUTHORISED, "wrong name or password; an admin can set a new password")

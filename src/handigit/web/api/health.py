@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handigit.web.auth import AsReader
+from handigit.web.auth import AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.problems import unavailable
 from handigit.web.state import state_of
 
-router = APIRouter(tags=["operate"])
+router = APIRouter(tags=["operate"], route_class=AuthenticatedRoute)
 _NOT_READY = {
     "starting": "the model is being loaded; try again in a second",
     "failed": "no model could be loaded; see the log, and set HANDIGIT_MODEL_DIR to a folder with one",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from handigit.store import Correction
-from handigit.web.auth import AsAdmin, AsReader, AsReviewer
+from handigit.web.auth import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import (
     CorrectionBody,
@@ -21,7 +21,7 @@ from handigit.web.params import (
     key_or_new,
 )
 
-router = APIRouter(prefix="/v1", tags=["readings"])
+router = APIRouter(prefix="/v1", tags=["readings"], route_class=AuthenticatedRoute)
 _MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 _CACHE_BRIEFLY = {"Cache-Control": "private, max-age=300"}
