@@ -18,6 +18,7 @@ function padChanged() {
   for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
   if (!pad.isEmpty) showSteps(pad.picture(PICTURE_PX));
 }
+pad.aspect = 1;
 
 let sample = 2 + Math.floor(Math.random() * 10); // these are read with high confidence; later ones may be hard
 const loadSample = () =>
