@@ -167,8 +167,3 @@ _HELPERS: Final[dict[str, Any]] = {
     "local_time": local_time,
     "status": status,
 }
-    "outcomes": tuple(Outcome),
-    "percent": percent,
-    "local_time": local_time,
-    "status": status,
-}
