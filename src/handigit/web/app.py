@@ -99,7 +99,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _reader(settings: Settings, path: Path | None) -> Reader:
-    return Reader(path, threads=settings.threads, limits=Limits(**settings.limits))
+    return Reader(path, threads=settings.threads, limits=Limits(**settings.limits, isolate=True))
 
 
 def _add_error_handlers(app: FastAPI) -> None:

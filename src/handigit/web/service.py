@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
+from handigit.images.documents import Cancellation
 from handigit.pipeline import store_pages, to_new_page
 from handigit.read import PageReading, read_batch, read_document
 from handigit.records import Expected, Kind
@@ -187,11 +188,13 @@ class Service:
     async def _read_document(self, upload: Upload, request: ReadRequest) -> AsyncGenerator[PageResult, None]:
         """A document, page by page."""
         reader = self.models.active.reader
+        expected, cancellation = Expected(request.pattern), Cancellation()
         open_document = partial(
-            read_document, reader, upload.source(), request.kind, expected=Expected(request.pattern)
+            read_document, reader, upload.source(), request.kind, expected=expected, cancellation=cancellation
         )
+        stream = self._documents.pages(open_document, within_s=request.within_s, cancel=cancellation.cancel)
         try:
-            async with aclosing(self._documents.pages(open_document, within_s=request.within_s)) as pages:
+            async with aclosing(stream) as pages:
                 async for read in pages:
                     (ids,) = await self._store_results([(upload, read, request)])
                     yield PageResult(upload.name, read, ids)
