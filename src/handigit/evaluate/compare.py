@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from handigit.errors import RunError
 
+_COLUMN_GAP = 2
 UNSET = "default"
 """Shown for a recipe field that a run leaves at its default."""
 
@@ -53,19 +55,43 @@ class Line:
     is_mean: bool = False
 
 
-def compare(runs: Sequence[RunSummary]) -> Table:
-    """The runs as a table for the terminal; differences from the first run are coloured.
+def compare(runs: Sequence[RunSummary], *, width: int = 80) -> Group:
+    """The runs for a terminal: settings and scores as rows, runs as columns, in as many tables as the width needs.
+
+    Differences from the first run are coloured.
 
     Raises:
         RunError: no runs.
     """
-    table = Table(box=None, caption=_shared(runs), caption_justify="left")
-    for index, name in enumerate(headings(runs)):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for line in lines(runs):
-        style = "bold" if line.is_mean else ""
-        cells = (Text(cell, style="yellow" if i in line.differs else style) for i, cell in enumerate(line.cells))
-        table.add_row(*cells, end_section=line.is_mean)
+    names = headings(runs)
+    room = width - max(map(len, names)) - _COLUMN_GAP
+    tables = [_table(names, block, max_width=room) for block in _blocks(lines(runs), room)]
+    return Group(*(part for table in tables for part in (table, Text())), Text(_shared(runs)))
+
+
+def _blocks(columns: Sequence[Line], room: int) -> list[list[Line]]:
+    """The columns split into groups that fit the width."""
+    blocks: list[list[Line]] = []
+    used = 0
+    for column in columns:
+        needed = max(map(len, column.cells)) + _COLUMN_GAP
+        if not blocks or used + needed > room:
+            blocks.append([])
+            used = 0
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _table(names: Sequence[str], columns: Sequence[Line], *, max_width: int) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, _COLUMN_GAP, 0, 0))
+    table.add_column(no_wrap=True)
+    for _ in columns:
+        table.add_column(justify="right", overflow="fold", max_width=max_width)
+    for index, name in enumerate(names):
+        styles = ["yellow" if index in line.differs else "bold" if line.is_mean else "" for line in columns]
+        cells = [Text(line.cells[index], style=style) for line, style in zip(columns, styles, strict=True)]
+        table.add_row(Text(name, style="bold"), *cells, style="bold" if index == 0 else "")
     return table
 
 

@@ -79,6 +79,7 @@ class require_role:  # noqa: N801 - reads as a function where it is used
 
 AsReader = Annotated[User, Depends(require_role(Role.READER))]
 AsReviewer = Annotated[User, Depends(require_role(Role.REVIEWER))]
+AsAdmin = Annotated[User, Depends(require_role(Role.ADMIN))]
 
 
 def render(request: Request, template: str, user: User | None, /, *, status: int = 200, **context: Any) -> Response:

@@ -140,7 +140,7 @@ def _digits(reading: Reading) -> list[dict[str, Any]]:
     ]
 
 
-def status(reading: Reading) -> str:
+def state(reading: Reading) -> str:
     """A reading's state as people see it: "corrected" or "confirmed" by a person, else its outcome."""
     if reading.truth is None:
         return reading.outcome.label
@@ -165,5 +165,5 @@ _HELPERS: Final[dict[str, Any]] = {
     "outcomes": tuple(Outcome),
     "percent": percent,
     "local_time": local_time,
-    "status": status,
+    "state": state,
 }
