@@ -32,8 +32,10 @@ from handigit.web.model_registry import MakeReader, Models
 from handigit.web.openapi import COMMON_PROBLEMS
 from handigit.web.pages.layout import STATIC, LoginRequired, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import METHOD_NOT_ALLOWED, Problem, problem_of, problem_of_fields, problem_of_status
+from handigit.web.readiness import Readiness
 from handigit.web.service import Service, forget_regularly
 from handigit.web.state import AppState
+from handigit.web.write_pool import WritePool
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         root_path=settings.root_path.rstrip("/"),
         responses=COMMON_PROBLEMS,
     )
-    app.state.handigit = AppState(settings, access, service, metrics)
+    app.state.handigit = AppState(settings, access, service, metrics, Readiness(service, settings.state), WritePool())
     app.add_middleware(ReadFastPath)
     origins = frozenset(origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip())
     if origins:
@@ -95,6 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     if forgetting:
         forgetting.cancel()
+    state.writes.close()
     await service.stop()
 
 

@@ -138,6 +138,11 @@ class Models:
         """Whether there is an active model."""
         return self._active is not None
 
+    @property
+    def has_previous(self) -> bool:
+        """Whether `roll_back` has a model to activate."""
+        return self._previous is not None
+
     def load_initial(self) -> Model:
         """Load the saved choice, else the configured model, and smoke-test it."""
         self._active = self._load_saved() or _smoke_test(Model(DEFAULT, self._make_reader(self._start)))

@@ -15,6 +15,7 @@ from handigit.records import Outcome
 from handigit.store import Filter, Store, Truth
 from handigit.web.problems import INVALID, UNAVAILABLE, Problem
 from handigit.web.state import state_of
+from handigit.web.write_pool import WritePool
 
 _MAX_ID: Final = 2**63 - 1
 RowId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The id that the store assigned")]
@@ -100,6 +101,13 @@ def _store(request: Request) -> Store:
 
 
 TheStore = Annotated[Store, Depends(_store)]
+
+
+def _writes(request: Request) -> WritePool:
+    return state_of(request).writes
+
+
+Writes = Annotated[WritePool, Depends(_writes)]
 
 
 def _utc(time: datetime | None) -> datetime | None:

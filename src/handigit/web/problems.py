@@ -25,6 +25,7 @@ from handigit.store import (
     StoreFull,
     TooManyAttempts,
 )
+from handigit.workers import WorkerUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -124,6 +125,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(kind, str(error))
     if isinstance(error, ModelError):
         return Problem(UNAVAILABLE, "the active model cannot read this; an admin can switch it, see /v1/models")
+    if isinstance(error, WorkerUnavailable):
+        return unavailable("the reading process was interrupted; try again", retry_after_s=1)
     if isinstance(error, TooManyAttempts):
         return Problem(TOO_MANY, str(error), headers={"Retry-After": str(max(1, math.ceil(error.retry_after_s)))})
     if isinstance(error, StoreFull):

@@ -5,6 +5,7 @@ Documents have threads of their own, so that one of a thousand pages does not ho
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ _MAX_BATCH: Final = 64
 _DOCUMENT_THREADS: Final = 2
 """Documents read at a time: each may occupy a core for minutes."""
 _MAX_DOCUMENTS: Final = 16
+_STORE_RETRY_S: Final = 10.0
+"""How long one failure to store counts against readiness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Service:
         }
         self._documents = PageStreamer(threads=_DOCUMENT_THREADS, capacity=_MAX_DOCUMENTS)
         self._loading: asyncio.Task[None] | None = None
+        self._store_failed_at: float | None = None
 
     def start(self) -> None:
         """Load the model while the server already answers."""
@@ -119,6 +123,12 @@ class Service:
         """Pictures and documents accepted and not yet answered."""
         queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values()]
         return sum(queue.open_items for queue in queues) + self._documents.open_documents
+
+    @property
+    def store_is_failing(self) -> bool:
+        """Whether the last attempt to store readings failed, a few seconds ago at most: then it is time to retry."""
+        failed_at = self._store_failed_at
+        return failed_at is not None and time.monotonic() - failed_at < _STORE_RETRY_S
 
     def check_capacity(self, kind: Kind) -> None:
         """Refuse, before the body is read, what would be refused after.
@@ -232,7 +242,13 @@ class Service:
             to_new_page(read, source=upload.name, request_id=request.request_id, kind=request.kind)
             for upload, read, request in items
         ]
-        return store_pages(self.store, pages)
+        try:
+            ids = store_pages(self.store, pages)
+        except StoreError:
+            self._store_failed_at = time.monotonic()
+            raise
+        self._store_failed_at = None
+        return ids
 
     async def _load(self) -> None:
         try:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 import handigit
 from handigit.read import Engine
 from handigit.read.engine import NumberEngine
-from handigit.web.api.health import check_ready
 from handigit.web.api.tensors import (
     MAX_JSON_BYTES,
     MAX_JSON_HEAD_BYTES,
@@ -68,7 +67,7 @@ async def live() -> dict[str, bool]:
 @router.get("/health/ready", responses=problem_response(503, "Not ready"))
 async def ready(request: Request) -> dict[str, bool]:
     """All models are ready."""
-    check_ready(request)
+    await state_of(request).readiness.check()
     return {"ready": True}
 
 
@@ -94,7 +93,7 @@ async def model(request: Request, _user: AsReader, name: str, version: str | Non
 @router.get("/models/{name}/versions/{version}/ready", responses=_NOT_FOUND)
 async def model_ready(request: Request, _user: AsReader, name: str, version: str | None = None) -> dict[str, Any]:
     """The model is ready."""
-    check_ready(request)
+    await state_of(request).readiness.check()
     return {"name": name, "ready": bool(_engine(request, name, version))}
 
 
@@ -139,7 +138,7 @@ def _input_of(engine: Engine | NumberEngine) -> Input:
 
 
 def _engine(request: Request, name: str, version: str | None) -> Engine | NumberEngine:
-    check_ready(request)
+    state_of(request).readiness.check_model()
     if name not in _MODELS:
         raise Problem(NOT_FOUND, f"no model named {name[:100]!r}; there are: {', '.join(_MODELS)}")
     reader = state_of(request).service.models.active.reader
