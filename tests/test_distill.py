@@ -109,7 +109,7 @@ def test_student_learns_from_the_teacher_alone(teacher: Run, tmp_path: Path) -> 
 
 
 def test_source_can_be_the_first_samples_of_a_set(tmp_path: Path) -> None:
-    from handigit.train.digit_data import load_source
+    from handigit.train.digit_sources import load_source
 
     np.savez(tmp_path / "few.npz", glyphs=quadrants(30).glyphs, labels=quadrants(30).labels)
     part = load_source("few:12", folder=tmp_path, seed=0)

@@ -256,7 +256,7 @@ def test_too_many_pages_are_rejected_before_the_first(form):
 
 
 def test_giant_page_is_rejected_before_rendering():
-    with pytest.raises(ImageTooLarge, match=r"page 1: 40000 x 40000 = 1600\.0 Mpx .* 100 Mpx"):
+    with pytest.raises(ImageTooLarge, match="page 1: 40000 x 40000 has a side of more than 30,000"):
         list(open_pages(pdf(SQUARE, size=(14_400, 14_400))))
 
 

@@ -59,7 +59,7 @@ def test_wilson_agrees_with_the_worked_example_of_newcombe() -> None:
 
 
 @given(n=st.integers(1, 300), share=st.floats(0, 1))
-def test_intervals_hold_the_observed_share_and_mirror(n: int, share: float) -> None:
+def test_intervals_contain_the_observed_fraction_and_mirror(n: int, share: float) -> None:
     count = round(share * n)
     for interval in (wilson, clopper_pearson):
         found, mirrored = interval(count, n), interval(n - count, n)
@@ -68,7 +68,7 @@ def test_intervals_hold_the_observed_share_and_mirror(n: int, share: float) -> N
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 0), (3, 2), (-1, 5)])
-def test_an_interval_of_what_is_no_share_is_refused(count: int, n: int) -> None:
+def test_interval_of_an_impossible_count_is_refused(count: int, n: int) -> None:
     with pytest.raises(DataError, match=f"{count} out of {n}"):
         wilson(count, n)
 
@@ -97,7 +97,7 @@ def example() -> tuple[np.ndarray, np.ndarray]:
     return labels, answers([0, 1, 1, 1, 7, 5, 3, 5], [0.99, 0.98, 0.95, 0.9, 0.8, 0.6, 0.7, 0.97])
 
 
-def test_scores_count_what_is_right_and_what_is_taken_for_what(example: tuple[np.ndarray, np.ndarray]) -> None:
+def test_scores_count_correct_answers_and_confusions(example: tuple[np.ndarray, np.ndarray]) -> None:
     scores = score(*example)
     assert (scores.n, scores.accuracy, scores.misclassified) == (8, 0.75, (3, 5))
     assert [(p.truth, p.answer, p.count) for p in scores.pairs] == [(3, 5, 1), (7, 1, 1)]
@@ -109,7 +109,7 @@ def test_scores_count_what_is_right_and_what_is_taken_for_what(example: tuple[np
     assert scores.macro.recall == pytest.approx((1 + 1 + 0.5 + 0.5 + 1) / 5)
 
 
-def test_losses_are_those_of_the_textbook() -> None:
+def test_losses_match_the_textbook() -> None:
     labels = np.array([2, 4])
     scores = score(labels, answers([2, 0], [0.91, 0.82]))
     assert scores.nll == pytest.approx(-(np.log(0.91) + np.log(0.02)) / 2, rel=1e-5)
@@ -125,7 +125,7 @@ def test_calibration_error_is_the_gap_weighted_by_answers() -> None:
     assert scores.calibration_error == pytest.approx((3 * 0.05 + 1 * 0.55) / 4, abs=1e-6)
 
 
-def test_a_certain_mistake_costs_a_finite_loss() -> None:
+def test_certain_mistake_costs_a_finite_loss() -> None:
     assert score(np.array([3]), np.eye(10)[[4]]).nll == pytest.approx(27.631, abs=1e-3)
 
 
@@ -135,13 +135,13 @@ def test_masked_labels_leave_only_their_own_accuracy(example: tuple[np.ndarray, 
     assert score(*example).masked_accuracy == 0.75
 
 
-def test_the_disputed_labels_are_fifteen_of_the_test_set() -> None:
+def test_fifteen_test_labels_are_disputed() -> None:
     assert len(set(DISPUTED_MNIST)) == 15
     assert 0 <= min(DISPUTED_MNIST) < max(DISPUTED_MNIST) < 10_000
 
 
 @given(sample=probabilities_of)
-def test_scores_come_back_from_json(sample: tuple[np.ndarray, np.ndarray]) -> None:
+def test_scores_survive_json(sample: tuple[np.ndarray, np.ndarray]) -> None:
     labels, weights = sample
     scores = score(labels, weights / weights.sum(axis=1, keepdims=True), masked=[0] if len(labels) > 1 else [])
     assert Scores.from_dict(json.loads(json.dumps(scores.as_dict()))) == scores
@@ -178,7 +178,7 @@ def test_scores_of_another_shape_are_refused(example: tuple[np.ndarray, np.ndarr
         ([1], np.eye(10)[[1]], (0,), "all 1 labels are masked"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(
+def test_invalid_input_is_refused(
     labels: list[int], probabilities: np.ndarray, masked: tuple[int, ...], words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
@@ -188,7 +188,7 @@ def test_what_cannot_be_scored_is_refused(
 # --- risk and coverage
 
 
-def test_read_rate_accepts_as_much_as_the_error_allows(example: tuple[np.ndarray, np.ndarray]) -> None:
+def test_read_rate_is_the_largest_within_the_error(example: tuple[np.ndarray, np.ndarray]) -> None:
     strict, lax = read_rate(*example, error=0.0), read_rate(*example, error=0.2)
     assert (strict.accepted, strict.wrong) == (4, 0)
     assert (lax.accepted, lax.wrong) == (7, 1)
@@ -197,14 +197,14 @@ def test_read_rate_accepts_as_much_as_the_error_allows(example: tuple[np.ndarray
     assert strict.bound.high == pytest.approx(1 - 0.025 ** (1 / 4))
 
 
-def test_read_rate_accepts_equally_sure_answers_together() -> None:
+def test_read_rate_accepts_ties_together() -> None:
     rate = read_rate(np.array([1, 1, 1]), answers([1, 1, 2], [0.8, 0.8, 0.8]), error=0.1)
     assert (rate.accepted, rate.threshold) == (0, None)
     assert (rate.share, rate.observed) == (0.0, 0.0)
 
 
 @given(sample=probabilities_of, error=st.floats(0, 1))
-def test_read_rate_keeps_its_promise_on_what_it_accepts(sample: tuple[np.ndarray, np.ndarray], error: float) -> None:
+def test_read_rate_meets_its_target(sample: tuple[np.ndarray, np.ndarray], error: float) -> None:
     labels, weights = sample
     rate = read_rate(labels, weights, error=error)
     if rate.threshold is not None:
@@ -223,15 +223,13 @@ def test_coverage_rises_to_all_answers(sample: tuple[np.ndarray, np.ndarray]) ->
     assert curve.risk[-1] == (sample[1].argmax(axis=1) != sample[0]).mean()
 
 
-def test_an_error_that_is_no_share_is_refused(example: tuple[np.ndarray, np.ndarray]) -> None:
+def test_error_outside_0_to_1_is_refused(example: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(DataError, match="error = 2"):
         read_rate(*example, error=2.0)
 
 
 @given(sample=probabilities_of, error=st.floats(0, 1))
-def test_right_and_confidence_are_all_that_a_read_rate_needs(
-    sample: tuple[np.ndarray, np.ndarray], error: float
-) -> None:
+def test_read_rate_needs_only_correctness_and_confidence(sample: tuple[np.ndarray, np.ndarray], error: float) -> None:
     labels, weights = sample
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     right, confidence = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1)
@@ -244,7 +242,7 @@ def test_right_and_confidence_are_all_that_a_read_rate_needs(
     )
 
 
-def test_a_threshold_chosen_beforehand_may_miss_its_error() -> None:
+def test_threshold_chosen_beforehand_can_miss_its_target() -> None:
     right, confidence = np.array([True, False, True]), np.array([0.9, 0.8, 0.1])
     rate = read_rate_at(right, confidence, threshold=0.5, error=0.01)
     assert (rate.accepted, rate.wrong, rate.share, rate.observed) == (2, 1, pytest.approx(2 / 3), 0.5)
@@ -252,7 +250,7 @@ def test_a_threshold_chosen_beforehand_may_miss_its_error() -> None:
     assert (nothing.accepted, nothing.bound.high) == (0, 1.0)
 
 
-def test_a_floor_loses_as_much_as_it_may_and_no_more() -> None:
+def test_floor_loses_at_most_its_fraction() -> None:
     confidence = np.arange(1000) / 1000
     floor = floor_at_loss(confidence, loss=0.005)
     assert floor == 0.005
@@ -260,13 +258,13 @@ def test_a_floor_loses_as_much_as_it_may_and_no_more() -> None:
     assert floor_at_loss(confidence, loss=0.0) == 0.0
 
 
-def test_a_floor_spares_equally_sure_answers_together() -> None:
+def test_floor_keeps_ties_together() -> None:
     confidence = np.array([0.2, 0.5, 0.5, 0.5, 0.9])
     assert floor_at_loss(confidence, loss=0.5) == 0.5  # a higher one would lose four of five
 
 
 @pytest.mark.parametrize(("n", "loss"), [(0, 0.1), (5, 1.0), (5, -0.1)])
-def test_a_floor_without_meaning_is_refused(n: int, loss: float) -> None:
+def test_invalid_floor_is_refused(n: int, loss: float) -> None:
     with pytest.raises(DataError, match="no floor at a loss"):
         floor_at_loss(np.zeros(n), loss=loss)
 
@@ -301,19 +299,19 @@ def corner(picture: bytes) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_a_plot_is_a_png_on_the_page_of_its_theme(theme: plots.Theme) -> None:
+def test_plot_is_a_png_on_the_page_of_its_theme(theme: plots.Theme) -> None:
     picture = png(plots.class_balance(np.array([0, 1, 1]), theme))
     assert corner(picture) == tuple(bytes.fromhex(theme.page[1:]))
 
 
-def test_curves_leave_out_what_was_not_measured() -> None:
+def test_curves_omit_missing_metrics() -> None:
     rows = [{"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.9}, {**EPOCHS[1]}]
     loss, accuracy = plots.curves(rows, LIGHT).axes
     assert [len(line.get_xdata()) for line in loss.lines] == [2, 1]
     assert [len(line.get_xdata()) for line in accuracy.lines] == [2, 1]
 
 
-def test_the_confusion_plot_writes_each_count_once() -> None:
+def test_confusion_plot_writes_each_count_once() -> None:
     confusion = np.diag(np.arange(10, 20))
     confusion[4, 9] = 3
     texts = {(t.get_position(), t.get_text()) for t in plots.confusion_matrix(confusion, DARK).axes[0].texts}
@@ -335,7 +333,7 @@ def test_text_is_legible_on_every_shade_of_the_theme(theme: plots.Theme) -> None
         assert contrast(text_on(to_rgb(shade), theme), shade) >= 3.8
 
 
-def test_galleries_caption_what_was_misread() -> None:
+def test_galleries_caption_misread_digits() -> None:
     figure = plots.misclassified(glyphs_of(2), np.array([3, 8]), answers([5, 1], [0.6, 0.9]), LIGHT)
     assert [text.get_text() for text in figure.axes[0].texts] == ["3 as 5, 60%", "8 as 1, 90%"]
 
@@ -405,7 +403,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, example: tuple[np.ndarray, 
     return write_report(tmp_path_factory.mktemp("out") / "deep" / "report", evaluation_of(*example))
 
 
-def test_a_report_needs_nothing_but_itself(report: Path) -> None:
+def test_report_is_self_contained(report: Path) -> None:
     page = Page(report)
     assert page.all("script") == page.all("link") == page.all("iframe") == []
     pictures = [tag["src"] for tag in page.all("img")] + [tag["srcset"] for tag in page.all("source")]
@@ -415,13 +413,13 @@ def test_a_report_needs_nothing_but_itself(report: Path) -> None:
     assert {tag["href"] for tag in page.all("a")} - {"scores.json"} <= {f"#{tag['id']}" for tag in page.all("h2")}
 
 
-def test_a_report_escapes_what_it_is_told(report: Path) -> None:
+def test_report_escapes_its_values(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     assert "ours &lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
     assert "MIT &#34;quoted&#34;" in text
 
 
-def test_a_report_says_in_words_what_its_pictures_show(report: Path) -> None:
+def test_report_describes_its_pictures(report: Path) -> None:
     page = Page(report)
     assert all(tag.get("alt") for tag in page.all("img"))
     assert all(tag.get("scope") for tag in page.all("th"))
@@ -429,7 +427,7 @@ def test_a_report_says_in_words_what_its_pictures_show(report: Path) -> None:
     assert str(words).startswith("Probabilities: 1 90.0%")
 
 
-def test_a_report_shows_every_mistake_and_its_figures(report: Path) -> None:
+def test_report_shows_every_mistake_and_its_figures(report: Path) -> None:
     page = Page(report)
     assert len([tag for tag in page.all("img") if str(tag["alt"]).startswith("Handwritten digit")]) == 2
     assert "75.00%" in page.text
@@ -438,13 +436,13 @@ def test_a_report_shows_every_mistake_and_its_figures(report: Path) -> None:
     assert known["misclassified"]["3"]["label"] == 7
 
 
-def test_a_report_keeps_its_plots_in_both_themes(report: Path) -> None:
+def test_report_keeps_its_plots_in_both_themes(report: Path) -> None:
     names = {path.stem for path in (report.parent / "plots").glob("*.png")}
     shown = ("balance", "calibration", "confusion", "coverage", "curves", "intensity", "misclassified", "samples")
     assert names == {f"{name}-{theme}" for name in shown for theme in ("light", "dark")}
 
 
-def test_a_report_without_mistakes_or_training_says_so(tmp_path: Path) -> None:
+def test_report_without_mistakes_or_training(tmp_path: Path) -> None:
     labels = np.arange(10)
     page = write_report(tmp_path, evaluation_of(labels, np.eye(10), curves=()))
     assert "every answer is right" in page.read_text(encoding="utf-8")
@@ -452,7 +450,7 @@ def test_a_report_without_mistakes_or_training_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_of_two_hundred_mistakes_shows_each_with_its_place_and_stays_small(tmp_path: Path) -> None:
+def test_report_of_200_mistakes_is_complete_and_small(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
     labels, wrong = np.zeros(200, dtype=np.int64), answers([1] * 200, [0.5 + index / 500 for index in range(200)])
     scores = score(labels, wrong, masked=[3])
@@ -465,14 +463,14 @@ def test_a_report_of_two_hundred_mistakes_shows_each_with_its_place_and_stays_sm
     assert path.stat().st_size < 3_000_000
 
 
-def test_a_report_in_place_of_a_file_is_refused(tmp_path: Path, example: tuple[np.ndarray, np.ndarray]) -> None:
+def test_report_path_that_is_a_file_is_refused(tmp_path: Path, example: tuple[np.ndarray, np.ndarray]) -> None:
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(RunError, match="taken"):
         write_report(tmp_path / "taken", evaluation_of(*example))
 
 
 @pytest.mark.parametrize("labels", [None, np.array([3, 3, 4])], ids=["unlabelled", "labelled"])
-def test_a_data_report_shows_the_set(tmp_path: Path, labels: np.ndarray | None) -> None:
+def test_data_report_shows_the_set(tmp_path: Path, labels: np.ndarray | None) -> None:
     path = write_data_report(tmp_path, name="mine & yours", glyphs=glyphs_of(3), labels=labels, fingerprint="cd" * 32)
     page = Page(path)
     assert "mine &amp; yours" in page.text
@@ -480,7 +478,7 @@ def test_a_data_report_shows_the_set(tmp_path: Path, labels: np.ndarray | None) 
     assert len(page.all("img")) == (2 if labels is None else 3)
 
 
-def test_the_terminal_shows_the_same_figures(example: tuple[np.ndarray, np.ndarray]) -> None:
+def test_terminal_shows_the_same_scores(example: tuple[np.ndarray, np.ndarray]) -> None:
     console = Console(width=100, record=True, file=None, quiet=False)
     with console.capture() as captured:
         console.print(describe_scores(score(*example, masked=[3]), title="ours on tiny"))
@@ -497,7 +495,7 @@ def run_named(name: str, accuracy: float | None, **recipe: object) -> RunSummary
     return RunSummary(name, recipe, EPOCHS, None if accuracy is None else {"accuracy": accuracy, "nll": 0.1}, 1000)
 
 
-def test_a_comparison_names_what_differs_and_averages_over_seeds() -> None:
+def test_comparison_shows_differences_and_averages_over_seeds() -> None:
     runs = [
         run_named("a", 0.99, model="cnn", seed=1, epochs=3),
         run_named("b", None, model="dense", epochs=3),
@@ -510,7 +508,7 @@ def test_a_comparison_names_what_differs_and_averages_over_seeds() -> None:
     assert found[3].differs == {1, 2}
 
 
-def test_a_comparison_fits_the_terminal_and_a_page(tmp_path: Path) -> None:
+def test_comparison_fits_the_terminal_and_a_page(tmp_path: Path) -> None:
     runs = [run_named("[bold]a", 0.99, model="cnn"), run_named("<b>", 0.98, model="dense")]
     console = Console(width=120)
     with console.capture() as captured:
@@ -521,6 +519,6 @@ def test_a_comparison_fits_the_terminal_and_a_page(tmp_path: Path) -> None:
     assert (tmp_path / "plots" / "comparison-dark.png").is_file()
 
 
-def test_nothing_to_compare_is_an_error() -> None:
-    with pytest.raises(RunError, match="nothing to compare"):
+def test_comparing_no_runs_is_an_error() -> None:
+    with pytest.raises(RunError, match="no runs to compare"):
         compare([])

@@ -195,7 +195,7 @@ def test_missing_file_and_a_folder(tmp_path):
 def test_decompression_bomb_is_rejected_before_decoding(form):
     options = {"compression": "tiff_deflate"} if form == "TIFF" else {}
     data = encoded(Image.new("1", (12_000, 12_000)), form, **options)
-    with pytest.raises(ImageTooLarge, match=r"12000 x 12000 = 144\.0 Mpx .* 100 Mpx .*max_grey_mpx"):
+    with pytest.raises(ImageTooLarge, match=r"12000 x 12000 = 144\.0 Mpx .* 72 Mpx .*max_grey_mpx"):
         page_of(data)
 
 
@@ -358,6 +358,58 @@ def test_box_around_a_digit_cut_out_of_a_form(thick):
     page = drawn()
     cv2.rectangle(page, (22, 14), (138, 182), 30, thick)
     assert alike(glyph_of(page[8:188, 16:144]), glyph_of(drawn())) > 0.9
+
+
+def on_table(page, shade, *, margin=0.3, degrees=0):
+    """The page on a table of this shade, which is `margin` wide in sides of the page."""
+    height, width = page.shape
+    dx, dy = round(margin * width), round(margin * height)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    matrix[:, 2] += dx, dy
+    size = (width + 2 * dx, height + 2 * dy)
+    return cv2.warpAffine(page, matrix, size, flags=cv2.INTER_LINEAR, borderValue=shade)
+
+
+@pytest.mark.parametrize("shade", [20, 90, 150])
+@pytest.mark.parametrize("degrees", [0, 12])
+def test_sheet_on_a_table(shade, degrees):
+    glyph = glyph_of(page_of(on_table(drawn(), shade, degrees=degrees)))
+    assert alike(glyph, glyph_of(drawn())) > (0.85 if degrees == 0 else 0.4)
+
+
+@pytest.mark.parametrize("side", [64, 72, 100, 180, 280])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_tight_crops_of_any_size(side, inverted):
+    page = drawn()
+    x, y, width, height = cv2.boundingRect((page < 128).astype(np.uint8))
+    crop = cv2.resize(page[y : y + height, x : x + width], (round(side * width / height), side))
+    assert alike(glyph_of(page_of(255 - crop if inverted else crop)), glyph_of(drawn())) > 0.85
+
+
+@pytest.mark.parametrize("scale", [0.3, 1, 2])
+@pytest.mark.parametrize("side", range(4))
+def test_digit_cut_off_at_a_side(scale, side):
+    page = np.rot90(cv2.resize(drawn(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), side)
+    x, _, width, _ = cv2.boundingRect((page < 128).astype(np.uint8))
+    assert find_digit(np.ascontiguousarray(page[:, x + width // 10 :])) is not None
+
+
+@pytest.mark.parametrize("size", [(96, 80), (200, 160), (400, 320)])
+@pytest.mark.parametrize("depth", [0.3, 0.55])
+def test_edge_of_a_shadow_across_the_digit(size, depth):
+    page = cv2.resize(drawn(), size[::-1], interpolation=cv2.INTER_AREA)
+    light = np.where(np.arange(size[1]) > 0.55 * size[1], 1 - depth, 1.0)
+    shadow = (page * cv2.GaussianBlur(light[None].repeat(size[0], 0), (0, 0), size[1] / 80)).astype(np.uint8)
+    assert alike(glyph_of(page_of(shadow)), glyph_of(drawn())) > 0.8
+
+
+@pytest.mark.parametrize("corner", [(3, 60), (60, 3), (3, 3), (332, 150), (150, 350)])
+def test_thin_pen_near_the_edge_keeps_its_strokes(corner):
+    page = np.full((400, 400), 245, np.uint8)
+    left, top = corner[1], corner[0]
+    cv2.polylines(page, [np.array([(left, top), (left + 42, top), (left + 12, top + 64)])], False, 30, 4)
+    box = find_digit(page_of(page)).box
+    assert (box.width, box.height) >= (40, 60)
 
 
 SURROUNDINGS = [lambda page: lit(page, 0.6), shadowed, grainy, ruled, framed, speckled]

@@ -298,11 +298,12 @@ def test_blank_and_not_a_number(tmp_path):
 
 
 def test_polarity_of_a_page_is_not_judged_again(linear):
-    # Bright on dark: as an image it is inverted, as a page it is what it is.
-    page = cv2.resize(255 - scribble(1), (56, 56), interpolation=cv2.INTER_NEAREST)
+    # Bright on dark: as an image it is inverted, as a page it is read with dark ink.
+    page = 255 - cv2.resize(scribble(1), (56, 56), interpolation=cv2.INTER_NEAREST)
     reader = Reader(linear)
-    assert np.array_equal(reader.digit_on(page).glyph, find_digit(page).glyph)
-    assert not np.array_equal(reader.digit(page).glyph, reader.digit_on(page).glyph)
+    inverted, unchanged = reader.digit(page).glyph, reader.digit_on(page).glyph
+    assert inverted is not None
+    assert unchanged is None or not np.array_equal(inverted, unchanged)
 
 
 def test_error_gives_the_index_of_a_bad_picture(linear):

@@ -33,7 +33,7 @@ def read_rings(pictures: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_a_corruption_changes_pictures_alike_for_the_same_seed(name: str, glyphs: np.ndarray) -> None:
+def test_corruption_is_reproducible(name: str, glyphs: np.ndarray) -> None:
     before = glyphs.copy()
     found = corrupt(glyphs, name, seed=3)
     assert found.shape == glyphs.shape
@@ -43,17 +43,17 @@ def test_a_corruption_changes_pictures_alike_for_the_same_seed(name: str, glyphs
 
 
 @pytest.mark.parametrize("name", sorted(set(CORRUPTIONS) - {"scale", "brightness", "stripe", "canny_edges"}))
-def test_a_random_corruption_follows_its_seed(name: str, glyphs: np.ndarray) -> None:
+def test_random_corruption_follows_its_seed(name: str, glyphs: np.ndarray) -> None:
     assert (corrupt(glyphs, name, seed=1) != corrupt(glyphs, name, seed=2)).any()
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_a_corruption_takes_empty_batches_and_empty_pictures(name: str) -> None:
+def test_corruption_takes_empty_batches_and_empty_pictures(name: str) -> None:
     assert corrupt(np.zeros((0, 28, 28), dtype=np.uint8), name, seed=0).shape == (0, 28, 28)
     assert corrupt(np.zeros((2, 28, 28), dtype=np.uint8), name, seed=0).shape == (2, 28, 28)
 
 
-def test_there_are_the_fifteen_of_the_paper() -> None:
+def test_corruptions_are_the_fifteen_of_the_paper() -> None:
     assert len(CORRUPTIONS) == 15
 
 
@@ -98,13 +98,13 @@ def test_fog_leaves_a_quarter_of_the_contrast(glyphs: np.ndarray) -> None:
     assert lifted.mean() == pytest.approx(255 / 4, abs=12)
 
 
-def test_an_unknown_corruption_names_the_known_ones(glyphs: np.ndarray) -> None:
+def test_unknown_corruption_names_the_known_ones(glyphs: np.ndarray) -> None:
     with pytest.raises(DataError, match=r"'rain'.*shot_noise"):
         corrupt(glyphs, "rain", seed=0)
 
 
 @pytest.mark.parametrize(("grid", "side"), [("shift", 56), ("scale", 56), ("rotation", 56), ("pen", 28), ("jpeg", 28)])
-def test_a_grid_keeps_all_ink_inside_its_frame(grid: str, side: int, glyphs: np.ndarray) -> None:
+def test_grid_keeps_all_ink_inside_its_frame(grid: str, side: int, glyphs: np.ndarray) -> None:
     for step in GRIDS[grid]:
         pictures = step.apply(glyphs)
         assert pictures.shape == (len(glyphs), side, side)
@@ -112,13 +112,13 @@ def test_a_grid_keeps_all_ink_inside_its_frame(grid: str, side: int, glyphs: np.
         assert edges.max() < 64, step.name
 
 
-def test_a_wider_pen_has_more_ink(glyphs: np.ndarray) -> None:
+def test_wider_pen_has_more_ink(glyphs: np.ndarray) -> None:
     ink = [int(step.apply(glyphs).sum()) for step in GRIDS["pen"]]
     assert ink == sorted(ink)
     assert ink[0] < glyphs.sum() < ink[-1]
 
 
-def test_polarity_undoes_itself(glyphs: np.ndarray) -> None:
+def test_polarity_is_its_own_inverse(glyphs: np.ndarray) -> None:
     (invert,) = GRIDS["polarity"]
     np.testing.assert_array_equal(invert.apply(invert.apply(glyphs)), glyphs)
 
@@ -144,10 +144,10 @@ def test_no_answer_counts_as_wrong(glyphs: np.ndarray) -> None:
     assert (scores.clean, scores.mean) == (0.0, 0.0)
 
 
-def test_robustness_refuses_what_it_cannot_measure(glyphs: np.ndarray) -> None:
+def test_invalid_input_is_refused(glyphs: np.ndarray) -> None:
     with pytest.raises(DataError, match="0 glyphs"):
         robustness(read_rings, glyphs[:0], np.zeros(0, dtype=np.int64), seed=0)
     with pytest.raises(DataError, match=r"'blur'.*shift"):
         robustness(read_rings, glyphs, np.zeros(12, dtype=np.int64), seed=0, corruptions=(), grids=["blur"])
-    with pytest.raises(BadDataFile, match="no robustness scores"):
+    with pytest.raises(BadDataFile, match="not robustness scores"):
         RobustnessScores.from_dict({"n": 3})

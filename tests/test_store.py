@@ -1,4 +1,4 @@
-"""The store: what is put into it, what people say of it, and what is gone when it is deleted."""
+"""The store: adding readings, correcting them, and deleting them."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def texts(store: Store, **filters: object) -> list[str]:
     return [reading.text for reading in store.readings(Filter(**filters)).readings]  # type: ignore[arg-type]
 
 
-def test_what_was_read_comes_back_as_it_was(store: Store) -> None:
+def test_a_reading_comes_back_as_it_was_added(store: Store) -> None:
     read = number("007")
     (added,) = store.add([read], PROVENANCE, page=page())
     reading = store.reading(added)
@@ -31,7 +31,7 @@ def test_what_was_read_comes_back_as_it_was(store: Store) -> None:
     assert reading.number.digits[0].probabilities == read.digits[0].probabilities
 
 
-def test_a_picture_is_kept_once_and_without_metadata(store: Store) -> None:
+def test_a_picture_is_stored_once_and_without_metadata(store: Store) -> None:
     first, second = (store.reading(store.add([number("1")], PROVENANCE, page=page())[0]) for _ in range(2))
     assert first.picture
     assert first.picture == second.picture
@@ -41,14 +41,14 @@ def test_a_picture_is_kept_once_and_without_metadata(store: Store) -> None:
     assert len(list(store.pictures.all())) == 1
 
 
-def test_a_page_that_nothing_was_read_from_is_not_kept(store: Store) -> None:
+def test_a_page_without_numbers_is_not_stored(store: Store) -> None:
     assert store.add([], PROVENANCE, page=page()) == ()
     assert not list(store.pictures.all())
     with pytest.raises(StoreError, match=r"shape \(3, 3, 4\)"):
         store.add([number("1")], PROVENANCE, page=np.zeros((3, 3, 4), np.uint8))
 
 
-def test_several_pages_are_added_at_once_as_if_one_by_one(store: Store) -> None:
+def test_several_pages_added_together_are_as_if_added_one_by_one(store: Store) -> None:
     entries = [
         NewPage([number("1"), doubt("2")], PROVENANCE, page(1)),
         NewPage([], PROVENANCE, page(2)),
@@ -70,7 +70,7 @@ def test_several_pages_are_added_at_once_as_if_one_by_one(store: Store) -> None:
     assert store.waiting().doubts == 1
 
 
-def test_a_page_that_cannot_be_kept_costs_only_itself(store: Store) -> None:
+def test_a_page_that_cannot_be_stored_does_not_affect_others(store: Store) -> None:
     bad = np.zeros((3, 3, 4), np.uint8)
     added = store.add_many([NewPage([number(text)], PROVENANCE, given) for text, given in (("1", bad), ("2", page()))])
     assert isinstance(added[0], StoreError)
@@ -78,7 +78,7 @@ def test_a_page_that_cannot_be_kept_costs_only_itself(store: Store) -> None:
     assert texts(store) == ["2"]
 
 
-def test_what_the_database_refuses_is_kept_of_no_page(store: Store) -> None:
+def test_nothing_is_stored_when_the_database_refuses_one_page(store: Store) -> None:
     beyond = replace(number("2"), page=2**70)  # no database has such an integer
     with pytest.raises((StoreError, OverflowError)):
         store.add_many([NewPage([number("1")], PROVENANCE, page()), NewPage([beyond], PROVENANCE)])
@@ -102,7 +102,7 @@ def test_a_correction_is_the_value_until_it_is_undone(store: Store) -> None:
     assert len(store.history(added)) == 2
 
 
-def test_most_people_are_right_and_a_draw_is_disputed(store: Store) -> None:
+def test_the_majority_decides_and_a_tie_is_disputed(store: Store) -> None:
     (added,) = store.add([doubt("15")], PROVENANCE)
     store.decide(added, Truth("16"), by="ann", key="1")
     store.decide(added, Truth("19"), by="bob", key="1")
@@ -111,7 +111,7 @@ def test_most_people_are_right_and_a_draw_is_disputed(store: Store) -> None:
     assert (store.reading(added).text, store.reading(added).disputed) == ("16", False)
 
 
-def test_a_key_lands_once_and_stands_for_one_decision(store: Store) -> None:
+def test_a_key_is_recorded_once_and_for_one_decision(store: Store) -> None:
     first, second = store.add([doubt("15"), doubt("17")], PROVENANCE)
     said = store.decide(first, Truth("16"), by="ann", key="k")
     assert store.decide(first, Truth("16"), by="ann", key="k") == said
@@ -122,13 +122,13 @@ def test_a_key_lands_once_and_stands_for_one_decision(store: Store) -> None:
     assert store.decide(first, Truth("17"), by="bob", key="k").by == "bob"
 
 
-@pytest.mark.parametrize("text", ["", "1.5", "-3", "٣", "1 2", "1" * 65, "=1+1"])
-def test_only_digits_are_a_correction(text: str) -> None:
-    with pytest.raises(BadTruth, match="1 to 64 digits"):
+@pytest.mark.parametrize("text", ["", "-", "٣", " 12", "1\n2", "1" * 65, "=1+1", "@1", "12abc", "<b>1</b>"])
+def test_a_correction_is_a_number_as_it_is_written(text: str) -> None:
+    with pytest.raises(BadTruth, match="1 to 64 characters"):
         Truth(text)
 
 
-def test_there_may_be_no_number(store: Store) -> None:
+def test_a_correction_can_say_that_there_is_no_number(store: Store) -> None:
     (added,) = store.add([doubt("15")], PROVENANCE)
     store.decide(added, Truth(outcome=Outcome.BLANK), by="ann", key="k")
     assert (store.reading(added).outcome, store.reading(added).text) == (Outcome.BLANK, "")
@@ -139,7 +139,7 @@ def test_there_may_be_no_number(store: Store) -> None:
 
 
 @pytest.mark.parametrize("number_of", [0, -1, 99, 2**63, 2**70])
-def test_what_is_not_there_is_named(store: Store, number_of: int) -> None:
+def test_a_missing_id_is_named(store: Store, number_of: int) -> None:
     for ask in (store.reading, store.history):
         with pytest.raises(NotInStore, match=str(number_of)):
             ask(number_of)
@@ -154,25 +154,25 @@ def test_what_is_not_there_is_named(store: Store, number_of: int) -> None:
     assert store.delete([number_of]).readings == 0
 
 
-def test_lists_are_narrowed_by_every_filter(store: Store) -> None:
+def test_every_filter_narrows_the_list(store: Store) -> None:
     store.add([number("123"), doubt("456")], PROVENANCE)
     middle = datetime.now(UTC)
     third, fourth = store.add([number("789"), doubt("100%_")], PROVENANCE.__class__("b", "other", "e" * 64))
     store.decide(third, Truth("12"), by="ann", key="k")
-    assert texts(store) == ["100%_", "12", "456", "123"]
-    assert texts(store, outcome=Outcome.DOUBT) == ["100%_", "456"]
-    assert texts(store, model="other") == ["100%_", "12"]
-    assert texts(store, since=middle) == ["100%_", "12"]
+    assert texts(store) == ["100", "12", "456", "123"]
+    assert texts(store, outcome=Outcome.DOUBT) == ["100", "456"]
+    assert texts(store, model="other") == ["100", "12"]
+    assert texts(store, since=middle) == ["100", "12"]
     assert texts(store, until=middle) == ["456", "123"]
     assert texts(store, contains="12") == ["12", "123"]
     assert texts(store, contains="789") == []  # not what it says any more
-    assert texts(store, contains="%_") == ["100%_"]
+    assert texts(store, contains="%_") == ["100"]
     assert texts(store, corrected=True) == ["12"]
     assert texts(store, corrected=False, outcome=Outcome.READ) == ["123"]
     assert store.reading(fourth).corrected is False
 
 
-def test_pages_stay_put_while_readings_arrive(store: Store) -> None:
+def test_pages_do_not_shift_while_readings_arrive(store: Store) -> None:
     store.add([number(str(i)) for i in range(5)], PROVENANCE)
     first = store.readings(limit=2)
     store.add([number("9")], PROVENANCE)
@@ -191,12 +191,12 @@ def test_hostile_names_are_only_text(store: Store) -> None:
     store.readings(Filter(contains="\ud800\0", model="\0"))
 
 
-def test_jsonl_has_one_reading_a_line(store: Store) -> None:
+def test_jsonl_has_one_reading_per_line(store: Store) -> None:
     first, second = store.add([number("007"), doubt("15")], PROVENANCE, page=page())
     store.decide(second, Truth("16"), by="ann", key="k")
     lines = [json.loads(line) for line in store.export(format="jsonl")]
     assert [line["id"] for line in lines] == [second, first]
-    assert lines[0]["truth"] == {"text": "16", "outcome": "read"}
+    assert lines[0]["truth"] == {"text": "16", "value": 16, "outcome": "read"}
     assert (lines[1]["text"], lines[1]["truth"], lines[1]["box"]) == ("007", None, [0, 0, 30, 12])
 
 
@@ -222,14 +222,14 @@ def test_deletion_leaves_nothing(store: Store, tmp_path: Path) -> None:
             assert b"7" * 21 not in file.read_bytes()
 
 
-def test_a_picture_goes_with_the_last_that_was_read_from_it(store: Store) -> None:
+def test_a_picture_is_deleted_with_its_last_reading(store: Store) -> None:
     first, second = (store.add([number("1")], PROVENANCE, page=page())[0] for _ in range(2))
     assert store.delete([first]).pictures == 0
     assert store.picture(store.reading(second).picture or "")
     assert store.delete([second]).pictures == 1
 
 
-def test_retention_forgets_what_is_old(store: Store) -> None:
+def test_retention_deletes_old_readings(store: Store) -> None:
     store.add([number("1")], PROVENANCE, page=page(1))
     moment = datetime.now(UTC)
     store.add([number("2")], PROVENANCE, page=page(2))
@@ -238,13 +238,13 @@ def test_retention_forgets_what_is_old(store: Store) -> None:
     assert texts(store) == ["2"]
 
 
-def test_a_new_reading_never_gets_a_deleted_ones_number(store: Store) -> None:
+def test_a_deleted_id_is_never_given_again(store: Store) -> None:
     (first,) = store.add([number("1")], PROVENANCE)
     store.delete([first])
     assert store.add([number("2")], PROVENANCE)[0] > first
 
 
-def test_a_store_opened_again_has_everything(url: str, tmp_path: Path) -> None:
+def test_a_reopened_store_has_everything(url: str, tmp_path: Path) -> None:
     with Store.open(url, files=tmp_path / "p") as first:
         (added,) = first.add([number("12")], PROVENANCE, page=page())
         first.ping()
@@ -258,11 +258,11 @@ def test_a_store_opened_again_has_everything(url: str, tmp_path: Path) -> None:
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("mysql://root:secret@host/x", "'mysql'"),
-        ("nonsense", "no database"),
+        ("nonsense", "not a database URL"),
         ("postgresql://handigit:secret@127.0.0.1:1/none", "refused"),
     ],
 )
-def test_a_url_that_will_not_do_is_explained_without_its_password(where: str, said: str, tmp_path: Path) -> None:
+def test_an_unusable_url_is_explained_without_its_password(where: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=said) as caught:
         Store.open(where, files=tmp_path)
     assert "secret" not in str(caught.value)

@@ -1,15 +1,28 @@
-"""Users, sessions and tokens: who comes in, and what a stolen database would tell."""
+"""Users, sessions and tokens: who may sign in, and what a stolen database reveals."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from handigit.store import NameTaken, NotInStore, Role, Store, StoreError, User
+from handigit.store import (
+    Accounts,
+    LastAdmin,
+    NameTaken,
+    NotInStore,
+    Role,
+    Store,
+    StoreError,
+    TooManyAttempts,
+    User,
+)
+from handigit.store import accounts as accounts_module
 from handigit.store.tables import sessions, tokens, users
 
 pytest_plugins = ("store_server",)
 PASSWORD = "correct horse"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def secret_of(store: Store, name: str = "ann") -> str:
@@ -18,7 +31,7 @@ def secret_of(store: Store, name: str = "ann") -> str:
     return secret
 
 
-def test_a_user_comes_in_with_their_password_alone(store: Store) -> None:
+def test_a_user_signs_in_with_their_password_only(store: Store) -> None:
     accounts = store.accounts
     assert accounts.add_user("ann", PASSWORD, Role.REVIEWER) == User("ann", Role.REVIEWER)
     assert accounts.session(secret_of(store)) == User("ann", Role.REVIEWER)
@@ -27,7 +40,7 @@ def test_a_user_comes_in_with_their_password_alone(store: Store) -> None:
     assert accounts.session("guess") is None
 
 
-def test_a_session_ends_by_time_by_hand_and_with_the_password(store: Store) -> None:
+def test_a_session_ends_by_time_by_sign_out_and_with_the_password(store: Store) -> None:
     accounts = store.accounts
     accounts.add_user("ann", PASSWORD, Role.READER)
     over = accounts.sign_in("ann", PASSWORD, life=timedelta(0))
@@ -46,7 +59,7 @@ def test_a_session_ends_by_time_by_hand_and_with_the_password(store: Store) -> N
     assert accounts.sign_in("ann", "battery staple")
 
 
-def test_a_removed_user_is_out_and_the_name_stays_theirs(store: Store) -> None:
+def test_a_removed_user_is_locked_out_and_the_name_stays_theirs(store: Store) -> None:
     accounts = store.accounts
     accounts.add_user("ann", PASSWORD, Role.READER)
     accounts.add_user("bob", PASSWORD, Role.ADMIN)
@@ -68,7 +81,7 @@ def test_a_user_needs_a_name_and_a_password(store: Store, name: str, password: s
         store.accounts.add_user(name, password, Role.READER)
 
 
-def test_a_token_is_good_until_it_is_over_or_revoked(store: Store) -> None:
+def test_a_token_is_valid_until_it_expires_or_is_revoked(store: Store) -> None:
     accounts = store.accounts
     till, over = accounts.add_token("till", Role.READER), accounts.add_token("old", Role.ADMIN, life=timedelta(0))
     assert accounts.token(till) == User("till", Role.READER)
@@ -94,6 +107,85 @@ def test_the_database_holds_no_secret(store: Store) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_each_role_may_what_the_one_before_may(role: Role) -> None:
+def test_each_role_includes_the_one_before(role: Role) -> None:
     ranks = list(Role)
     assert [role.may(needed) for needed in ranks] == [ranks.index(role) >= i for i in range(len(ranks))]
+
+
+def test_guessing_one_account_is_slowed_down_from_everywhere(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts_module, "datetime", Clock())
+    accounts = Accounts(store.database, hasher=QUICK)
+    accounts.add_user("ann", PASSWORD, Role.READER)
+    session = accounts.sign_in("ann", PASSWORD)
+    pauses = []
+    for name in ("ann", "nobody here"):  # a name that does not exist must not be told apart
+        for _ in range(5):
+            assert accounts.sign_in(name, "wrong horse") is None
+        with pytest.raises(TooManyAttempts, match="try again in 1 s") as refused:
+            accounts.sign_in(name, PASSWORD)
+        pauses.append(refused.value.retry_after_s)
+    assert pauses == [1, 1]
+    assert accounts.sign_in("ann", PASSWORD, known_session=session)  # the owner is not locked out
+    assert accounts.sign_in("ann", "wrong horse") is None  # and a success ends the pause
+
+
+def test_pauses_grow_and_are_shared_by_servers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(accounts_module, "datetime", clock)
+    servers = [Accounts(store.database, hasher=QUICK) for _ in "ab"]
+    waits = []
+    for attempt in range(16):
+        try:
+            servers[attempt % 2].sign_in("ann", "guess")
+        except TooManyAttempts as refused:
+            waits.append(refused.retry_after_s)
+            clock.time += timedelta(seconds=refused.retry_after_s)
+            servers[attempt % 2].sign_in("ann", "guess")
+    assert waits[:5] == [1, 2, 4, 8, 16]
+    assert waits[-1] == 300
+    clock.time += timedelta(hours=1)
+    assert servers[0].sign_in("ann", "guess") is None
+
+
+class Clock:
+    """Stands for `datetime`; time passes only when a test moves it."""
+
+    time = datetime(2026, 11, 28, tzinfo=UTC)
+
+    def now(self, _zone: object) -> datetime:
+        """The time."""
+        return self.time
+
+
+def test_the_last_admin_stays(store: Store) -> None:
+    accounts = store.accounts
+    accounts.add_user("ann", PASSWORD, Role.ADMIN)
+    accounts.add_user("bob", PASSWORD, Role.REVIEWER)
+    for change in (lambda: accounts.remove_user("ann"), lambda: accounts.set_role("ann", Role.READER)):
+        with pytest.raises(LastAdmin, match="ann is the only admin"):
+            change()
+    accounts.set_role("bob", Role.ADMIN)
+    accounts.remove_user("ann")
+    with pytest.raises(LastAdmin):
+        accounts.remove_user("bob")
+
+
+def test_a_token_and_a_user_never_share_a_name(store: Store) -> None:
+    accounts = store.accounts
+    accounts.add_user("Ann", PASSWORD, Role.ADMIN)
+    accounts.add_token("till", Role.READER)
+    accounts.add_token("till", Role.READER)  # two of one program are fine
+    for name in ("ann", "local", "token"):
+        with pytest.raises(NameTaken):
+            accounts.add_token(name, Role.READER)
+    for name in ("Till", "local", "token"):
+        with pytest.raises(NameTaken):
+            accounts.add_user(name, PASSWORD, Role.READER)
+
+
+def test_a_store_is_empty_until_someone_may_come_in(store: Store) -> None:
+    assert store.accounts.is_empty()
+    store.accounts.add_token("till", Role.ADMIN)
+    assert not store.accounts.is_empty()
+    store.accounts.revoke(store.accounts.tokens()[0].id)
+    assert not store.accounts.is_empty()  # revoking the last token must not open the server

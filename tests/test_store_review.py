@@ -1,4 +1,4 @@
-"""Review: who is shown what, and what the figures make of it."""
+"""Review: which items reviewers are shown, and the statistics of their decisions."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def taken(store: Store, reviewer: str) -> Lease:
     return lease
 
 
-def test_the_doubt_that_teaches_most_comes_first(store: Store) -> None:
+def test_the_doubt_with_the_smallest_margin_comes_first(store: Store) -> None:
     store.add([doubt("1", margin=0.3), number("2"), doubt("3", margin=0.02), doubt("4", margin=0.2)], PROVENANCE)
     assert [taken(store, "ann").reading.text for _ in range(3)] == ["3", "4", "1"]
     assert store.lease("ann") is None
@@ -61,17 +61,17 @@ def test_a_lease_ends_with_its_time_and_with_its_decision(opened: Opener) -> Non
         assert usual.decide(reading, Truth("16"), by="ann", key="a", lease=late.id).by == "ann"  # no longer held
 
 
-def test_a_lease_is_of_one_reviewer_and_one_item(store: Store) -> None:
+def test_a_lease_is_for_one_reviewer_and_one_item(store: Store) -> None:
     first, second = store.add([doubt("1"), doubt("2")], PROVENANCE)
     lease = taken(store, "ann")
     other = second if lease.reading.id == first else first
-    with pytest.raises(LeaseLost, match="decide what was leased"):
+    with pytest.raises(LeaseLost, match="decide the leased one"):
         store.decide(other, Truth("1"), by="ann", key="a", lease=lease.id)
     with pytest.raises(NotInStore, match="bob has no lease"):
         store.decide(lease.reading.id, Truth("1"), by="bob", key="b", lease=lease.id)
 
 
-def test_what_is_given_back_is_free_at_once(store: Store) -> None:
+def test_a_released_item_is_available_at_once(store: Store) -> None:
     store.add([doubt("1")], PROVENANCE)
     lease = taken(store, "ann")
     assert store.lease("bob") is None
@@ -82,7 +82,7 @@ def test_what_is_given_back_is_free_at_once(store: Store) -> None:
     assert again.reading.id == lease.reading.id
 
 
-def test_a_lease_is_renewed_for_its_purpose_unless_somebody_else_has_the_item(store: Store) -> None:
+def test_a_lease_is_renewed_for_its_purpose_unless_someone_else_holds_the_item(store: Store) -> None:
     (reading,) = store.add([doubt("1")], PROVENANCE)
     first = taken(store, "ann")
     store.decide(reading, Truth("7"), by="ann", key="a", lease=first.id)
@@ -98,7 +98,7 @@ def test_a_lease_is_renewed_for_its_purpose_unless_somebody_else_has_the_item(st
         store.renew(again.id, by="bob")
 
 
-def test_an_undone_decision_waits_again(store: Store) -> None:
+def test_an_undone_decision_is_queued_again(store: Store) -> None:
     (reading,) = store.add([doubt("1")], PROVENANCE)
     lease = taken(store, "ann")
     said = store.decide(reading, Truth("7"), by="ann", key="a", lease=lease.id)
@@ -107,7 +107,7 @@ def test_an_undone_decision_waits_again(store: Store) -> None:
     assert taken(store, "ann").reading.id == reading
 
 
-def test_a_disagreement_asks_a_third(store: Store) -> None:
+def test_a_disagreement_needs_a_third_person(store: Store) -> None:
     reading, _ = store.add([doubt("15", margin=0.3), doubt("1", margin=0)], PROVENANCE)
     store.decide(reading, Truth("16"), by="ann", key="a")
     store.decide(reading, Truth("18"), by="bob", key="b")
@@ -120,7 +120,7 @@ def test_a_disagreement_asks_a_third(store: Store) -> None:
     assert store.waiting().thirds == 0
 
 
-def test_a_second_look_is_somebody_elses(opened: Opener) -> None:
+def test_a_second_opinion_comes_from_someone_else(opened: Opener) -> None:
     with opened(second_share=1) as store:
         (reading,) = store.add([doubt("15")], PROVENANCE)
         store.decide(reading, Truth("16"), by="ann", key="a", lease=taken(store, "ann").id)
@@ -131,7 +131,7 @@ def test_a_second_look_is_somebody_elses(opened: Opener) -> None:
         assert store.lease("cem") is None
 
 
-def test_the_control_sample_is_a_share_that_the_seed_decides(opened: Opener) -> None:
+def test_the_seed_decides_the_control_sample(opened: Opener) -> None:
     with opened(control_share=0.25, seed=7) as store:
         store.add([number(str(i)) for i in range(400)], PROVENANCE)
         assert 60 < store.waiting().controls < 140  # 400 draws of 1/4: 100 ± 4.6 deviations
@@ -180,23 +180,23 @@ def test_figures_have_confusions_and_days(store: Store) -> None:
     assert sum(store.statistics(Filter(since=datetime.now(UTC))).outcomes.values()) == 0
 
 
-SAID = st.builds(Opinions, count=st.integers(0, 4), disputed=st.booleans(), controlled=st.booleans())
+OPINIONS = st.builds(Opinions, count=st.integers(0, 4), disputed=st.booleans(), controlled=st.booleans())
 
 
-@given(st.integers(1, 10**6), st.sampled_from(list(Outcome)), st.floats(0, 1), SAID)
-def test_what_a_reading_still_needs(reading: int, outcome: Outcome, margin: float, said: Opinions) -> None:
-    wanted = review_need(reading, outcome, margin, said=said, policy=NO_SAMPLES)
-    if said.disputed:
-        assert wanted
-        assert wanted.purpose is Purpose.THIRD
+@given(st.integers(1, 10**6), st.sampled_from(list(Outcome)), st.floats(0, 1), OPINIONS)
+def test_review_need(reading: int, outcome: Outcome, margin: float, opinions: Opinions) -> None:
+    need = review_need(reading, outcome, margin, opinions=opinions, policy=NO_SAMPLES)
+    if opinions.disputed:
+        assert need
+        assert need.purpose is Purpose.THIRD
     else:
-        assert (wanted is not None) == (outcome is Outcome.DOUBT and said.count == 0)
-    assert wanted is None or 0 <= wanted.worth <= 1
+        assert (need is not None) == (outcome is Outcome.DOUBT and opinions.count == 0)
+    assert need is None or 0 <= need.priority <= 1
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-def test_a_smaller_margin_is_worth_more(first: float, second: float) -> None:
-    worths = [review_need(1, Outcome.DOUBT, margin, policy=NO_SAMPLES) for margin in sorted((first, second))]
-    assert worths[0]
-    assert worths[1]
-    assert worths[0].worth >= worths[1].worth
+def test_a_smaller_margin_has_a_higher_priority(first: float, second: float) -> None:
+    needs = [review_need(1, Outcome.DOUBT, margin, policy=NO_SAMPLES) for margin in sorted((first, second))]
+    assert needs[0]
+    assert needs[1]
+    assert needs[0].priority >= needs[1].priority

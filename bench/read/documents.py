@@ -1,9 +1,9 @@
-"""Memory and time of long documents: the most that reader and child hold while every page is opened in turn.
+"""Memory and time of long documents: peak of reader and decoder process while every page is opened in turn.
 
     python -m bench.read.documents [--pages 500] [--keep]
 
-Makes its documents itself: A4 scans at 200 dpi, grey with a scanner's grain, as a PDF and as a TIFF. Each is read by a
-process of its own, so that nothing of making it is counted. Figures go to bench/results/documents.json with --keep.
+The documents are synthetic A4 scans at 200 dpi, grey with scanner noise, as a PDF and as a TIFF. Each is read by its
+own process, so that making it is not counted. --keep writes bench/results/documents.json.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def scans(count: int) -> Iterator[Image.Image]:
 
 
 def write(path: Path, count: int) -> None:
-    """A document of so many scans."""
+    """A document with this many scans."""
     pages = scans(count)
     next(pages).save(path, save_all=True, append_images=pages, **CASES[path.suffix[1:]])
 
@@ -78,7 +78,7 @@ def peak_kb(pid: int) -> int:
 
 
 def main() -> None:
-    """Measure each kind of document, or, called by itself, the one that it is told."""
+    """Measure each kind of document, or with --only that one, in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=500)
     parser.add_argument("--keep", action="store_true", help="write bench/results/documents.json")

@@ -1,12 +1,12 @@
-"""How fast the networks themselves are through ONNX Runtime on one core, and whether eight-bit arithmetic pays.
+"""Speed of the networks alone, through ONNX Runtime on one core, and whether eight-bit arithmetic pays off.
 
     python -m bench.read.model_speed --model digit=runs/digit-seed0/model.onnx resnet=runs/resnet-seed0/model.onnx
 
-Milliseconds a digit at batch 256 and at batch 1, on finished glyphs; all files and all their forms take turns, the
-median of the rounds stands. Eight-bit forms are made here, and kept under --forms only: `int8_static` with ranges
-calibrated on glyphs the model has learnt from, `int8_dynamic` with ranges found while running. Whether one pays is
-judged on the MNIST part of the run's own validation glyphs (for a file in a run's folder); the test set stands beside
-it and judges nothing. Adds to bench/results/model_speed.json, by name.
+Milliseconds per digit at batch 256 and at batch 1, on normalised glyphs; all files and all their forms take turns, and
+the median of the rounds counts. Eight-bit forms are made here, and stored only with --forms: `int8_static` with ranges
+calibrated on glyphs that the model was trained on, `int8_dynamic` with ranges found at run time. The decision is made
+on the MNIST part of the run's own validation glyphs (for a file in a run's folder); the test set is reported beside it
+and decides nothing. Adds to bench/results/model_speed.json, by name.
 """
 
 import argparse

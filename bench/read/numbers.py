@@ -1,14 +1,13 @@
-"""How well numbers are read, zero-shot, beside general OCR on the same crops in the same run.
+"""Accuracy of number reading, zero-shot, beside general OCR on the same crops in the same run.
 
     python -m bench.read.numbers [--model number.onnx] [--peers] [--limit N]
 
-Sets: MNIST test digits made into strings by a fixed seed, cheque amounts (orand_car_a), tablet numbers of two digits
-and more (unipen), fields of vote-count forms (c1), whole pages of these, and lines that hold no number. A string counts
-when all of it is right. Also: how many are right where the reader is told that only digits can stand there; the share
-read at a wanted error of 1 % and 0.1 % with the error among those and its bound; how far confidence is from truth;
-milliseconds a crop on one core, numbers a second on two. `--peers` sets up RapidOCR in an environment of its own under
-out/ and runs it, and Tesseract where it is installed (Debian: tesseract-ocr), on at most `PEER_CROPS` crops of each
-set. Writes bench/results/numbers.json.
+Sets: MNIST test digits composed into strings with a fixed seed, cheque amounts (orand_car_a), tablet numbers of two or
+more digits (unipen), fields of vote-count forms (c1), whole pages of these, and lines that are not numbers. A string
+counts when all of it is right. Also: accuracy with the alphabet limited to digits; the fraction read at a target error
+of 1 % and 0.1 %, the error among those and its bound; calibration error; milliseconds per crop on one core, numbers per
+second on two. `--peers` installs RapidOCR in its own environment under out/ and runs it, and Tesseract if it is
+installed (Debian: tesseract-ocr), on at most `PEER_CROPS` crops of each set. Writes bench/results/numbers.json.
 """
 
 import argparse
@@ -109,7 +108,7 @@ def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:
 
 
 def right_told(crops: list[Crop], model: Path | None, *, alphabet: str) -> float:
-    """The share that is right where the reader is told what characters may stand there."""
+    """The fraction right with the alphabet limited to these characters."""
     numbers = Reader(model).numbers((crop.pixels for crop in crops), alphabet=alphabet)
     return sum(number.text == crop.text for number, crop in zip(numbers, crops, strict=True)) / len(crops)
 
@@ -187,7 +186,7 @@ def speed(crops: list[Crop], model: Path | None) -> dict[str, float]:
 
 
 def memory(crops: list[Crop], model: Path | None, *, calls: int = 20_000) -> dict[str, float]:
-    """Megabytes by which the process grows over so many single calls, after a warm-up."""
+    """Megabytes by which the process grows over this many single calls, after a warm-up."""
     reader = Reader(model, threads=1)
     for crop in crops[:200]:
         reader.number(crop.pixels)

@@ -1,9 +1,10 @@
-"""Run by `bench/read_numbers.py` in an environment of its own: general OCR on crops, for comparison.
+"""General OCR on crops, for comparison; `bench.read.numbers` runs it in its own environment.
 
     PEER_PYTHON bench/read/ocr_peers.py rapidocr|tesseract CROPS.npz ANSWERS.json
 
 RapidOCR recognises each crop as one line of text, as its users would a field; Tesseract reads it as one line with a
-digit whitelist. Needs the peer (`rapidocr-onnxruntime`; the program `tesseract`), NumPy and Pillow, nothing of ours.
+digit whitelist. It needs the peer (`rapidocr-onnxruntime`; the program `tesseract`), NumPy and Pillow, and does not
+import Handigit.
 """
 
 import json

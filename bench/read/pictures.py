@@ -1,6 +1,6 @@
-"""The pictures that readers are measured on: other people's digits, and what is no digit.
+"""Pictures to measure on: digits of other data sets, and non-digits.
 
-As they lie in their sets: any size, either polarity, nothing normalised. It knows nothing of who reads them.
+As in their sets: any size, either polarity, not normalised.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from handigit.synth import Camera, Scene, nondigits, picture
 from handigit.synth.photo_paper import Ruling
 
 DARK_INK = {"usps": False, "unipen": True, "optdigits": False, "semeion": False, "hwd1000": True}
-"""The sets of digits, each with whether its ink is dark: only the tutorial's reader has to be told."""
+"""The sets of digits, each with whether its ink is dark: only the tutorial's reader needs to know."""
 LOOK_ALIKES = frozenset("oOlIisSzZbqgBDQ|()/'") | {"Korean/character21"}
 """What can be taken for a digit, so that it says nothing about rejection; the last two are lone upright strokes."""
 OMNIGLOT_UNSEEN = slice(560, None)
@@ -81,7 +81,7 @@ def _told_apart(images: np.ndarray, chars: list[str]) -> tuple[list[np.ndarray],
 
 
 def photographed(text: str, change: Change, *, seed: int) -> list[np.ndarray]:
-    """Text of this kind, or nothing, on paper before a camera: every scene drawn anew, then changed."""
+    """Text of this kind, or nothing, on photographed paper: each scene is drawn at random, then changed."""
     images = []
     for number in range(seed, seed + PHOTOGRAPHED):
         rng = np.random.default_rng(number)
@@ -126,4 +126,4 @@ BLANKS: Mapping[str, Change] = {
     "shadowed": _shadowed,
     "any paper": _as_it_is,
 }
-"""Sheets on which nobody has written, by what makes them look as if somebody had."""
+"""Blank sheets, by what may make them look written on."""

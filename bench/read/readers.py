@@ -1,7 +1,4 @@
-"""Who reads: Handigit's reader, and the tutorials' way of merely resizing the picture. Pictures in, `Answers` out.
-
-It knows nothing of which pictures it is given or what is counted on the answers.
-"""
+"""Two readers with one interface, pictures to `Answers`: Handigit, and the tutorials' resizing of the picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,7 +95,7 @@ class ThroughReader:
 
 
 class Resized:
-    """As the tutorials do: the whole picture resized to 28x28, told its polarity, and the plain softmax believed."""
+    """The tutorials' way: the whole picture resized to 28x28, known polarity, plain softmax."""
 
     through = "pictures merely resized to 28x28, inverted where the ink is dark"
 

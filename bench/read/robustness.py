@@ -1,17 +1,17 @@
-"""How models do away from home: other sets, corruptions, variations, what is no digit, and what confidence is worth.
+"""Robustness of digit models: other data sets, corruptions, variations, non-digits, confidence.
 
     python -m bench.read.robustness --model digit=runs/digit-seed0/model.onnx cnn=runs/cnn-seed0/model.onnx
     python -m bench.read.robustness --resized tutorial=runs/tutorial-seed0/model.onnx
     python -m bench.read.robustness                                     # the embedded model, as "digit"
 
-Pictures go through `Reader.digits` as they lie in their set: raw uint8, unknown polarity, any size. Those of
-`--resized` are read as the tutorials do it: the whole picture resized to 28x28, inverted where the set's ink is known
-to be dark, and any softmax of at least 0.5 taken as read.
+Pictures go through `Reader.digits` as in their set: raw uint8, unknown polarity, any size. Those of `--resized` are
+read as in the tutorials: the whole picture resized to 28x28, inverted where the set's ink is known to be dark, and
+every softmax of at least 0.5 accepted.
 
-An answer is right if its value is the label, whatever the outcome. A set that the model, or a teacher of it, has learnt
-from says so; only the others are zero-shot. Of Omniglot only such pictures are used as no recipe learns from.
-Corruptions are ours, after MNIST-C (Mu & Gilmer 2019), read both ways: the corrupted glyph given to the network itself,
-as MNIST-C is used, and as a raw picture. Figures are shares of 1. Adds to bench/results/robustness.json, by name.
+An answer is right if its value is the label, whatever the outcome. Sets that the model or one of its teachers was
+trained on are marked; only the others are zero-shot. Of Omniglot only pictures are used that no recipe trains on.
+Corruptions are our own, after MNIST-C (Mu & Gilmer 2019), read both ways: the corrupted glyph given to the network, as
+MNIST-C is used, and as a raw picture. Figures are fractions. Adds to bench/results/robustness.json, by name.
 """
 
 import argparse
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", type=named_file, default=[], metavar="NAME=FILE")
     parser.add_argument("--resized", nargs="+", type=named_file, default=[], metavar="NAME=FILE")
     parser.add_argument("--direct", type=int, default=10_000, help="MNIST images corrupted and given to the network")
-    parser.add_argument("--raw", type=int, default=2_000, help="of these, so many also as raw pictures, and varied")
+    parser.add_argument("--raw", type=int, default=2_000, help="how many of these are also read raw and varied")
     parser.add_argument("--output", type=Path, default=RESULTS / "robustness.json")
     given, settings = parser.parse_args(), Settings()
     if not given.model and not given.resized:

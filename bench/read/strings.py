@@ -1,7 +1,7 @@
-"""Crops of numbers to measure on, with what is written in them, and crops that hold none.
+"""Crops of numbers with their texts, and crops that are not numbers.
 
-None of these was learnt from: MNIST's test digits made into strings by a fixed seed, the sets under strings/ and
-forms/ of the data folder, and drawn or composed things that are no number. It knows nothing of readers.
+No model was trained on any of them: MNIST's test digits composed into strings with a fixed seed, the sets under
+strings/ and forms/ of the data folder, and synthetic non-numbers.
 """
 
 import csv

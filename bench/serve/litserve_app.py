@@ -9,8 +9,8 @@ from typing import Any
 import litserve  # type: ignore[import-not-found, unused-ignore]
 from fastapi import Request
 
-from handigit.pipeline import PageReading, read_batch
 from handigit.read import Reader
+from handigit.read.document import PageReading, read_batch
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]

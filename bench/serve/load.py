@@ -1,9 +1,8 @@
-"""Load for a web server: a fixed number of connections that each send the same request again, over raw sockets.
+"""Load for a web server: a fixed number of connections that each send the same request repeatedly, over raw sockets.
 
-A client that did more (parse, build requests) would be slower than the server it measures; this one takes about 20 µs
-for a request and says how much of a core it took. A connection sends nothing while it waits for an answer, as real
-clients do. It knows nothing of what is asked or answered beyond statuses. As a program: JSON in on stdin, JSON out on
-stdout, so that the load has a process of its own.
+A client that did more (parse, build requests) would be slower than the server it measures. This one takes about 20 µs
+per request and reports how much of a core it used. A connection sends nothing while it waits for an answer, like real
+clients. As a program it reads JSON from stdin and writes JSON to stdout, so that the load runs in its own process.
 """
 
 import json
@@ -42,9 +41,9 @@ class Tally:
         good, refused = self.answers.get(200, []), self.answers.get(429, [])
         counts = {str(status): len(taken) for status, taken in sorted(self.answers.items())}
         sent = sum(counts.values())
-        told = {"per_second": round(len(good) / seconds, 1), "sent_per_second": round(sent / seconds, 1)}
+        rates = {"per_second": round(len(good) / seconds, 1), "sent_per_second": round(sent / seconds, 1)}
         return (
-            told
+            rates
             | {"statuses": counts, "unsent": self.unsent}
             | percentiles(good, "")
             | percentiles(refused, "refused_")
@@ -66,7 +65,7 @@ def request_of(path: str, port: int, body: bytes, kind: str = "application/octet
 
 
 class Connection:
-    """One connection, which has at most one request on its way; opened anew when the server has closed it."""
+    """One connection with at most one request in flight; reopened when the server has closed it."""
 
     def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
         self._port = port

@@ -1,10 +1,10 @@
-"""How fast the first page answers in a real browser: the pad from the pen's lift, and a page of 100 numbers.
+"""Response time of the first page in a real browser: the pad after the pen is lifted, and a page of 100 numbers.
 
     python -m bench.serve.pages              # both
     python -m bench.serve.pages pad --times 50
 
-Both clocks run in the page: from the browser's own event (the pen's lift, the choice of a file) until the answer stands
-in the document. Figures are kept in bench/results/pages.json.
+Both clocks run in the page, from the browser's own event (pen lifted, file chosen) until the answer is in the document.
+Results go to bench/results/pages.json.
 """
 
 import argparse
@@ -46,7 +46,7 @@ WATCH_FILES = """() => {
 
 
 def pad(tab: Page, times: int) -> dict[str, Any]:
-    """Milliseconds from the pen's lift until the answer stands there."""
+    """Milliseconds from the pen's lift until the answer is shown."""
     tab.evaluate(WATCH_PAD)
     for turn in range(times):
         Mouse(tab).draw(strokes_of(turn % 10)[:1])  # one stroke, one lift

@@ -1,10 +1,10 @@
-"""How fast a person can review by keyboard, as far as the program is concerned: a scripted browser decides 60 items.
+"""Speed of review by keyboard, as far as the program is concerned: a scripted browser decides 60 items.
 
     python -m bench.serve.review             # 60 items
     python -m bench.serve.review --items 200
 
-For each item the script waits until its crop is on the screen, writes or accepts, and presses Enter; every third
-number is typed anew. The clock stops when the server has acknowledged the last decision. Figures are kept in
+For each item the script waits until its crop is on the screen, types or accepts, and presses Enter; every third number
+is typed. The clock stops when the server has acknowledged the last decision. Results go to
 bench/results/pages_review.json.
 """
 
@@ -33,7 +33,7 @@ ALL_LANDED = '() => JSON.parse(sessionStorage.getItem("handigit-decisions") ?? "
 
 
 def fill(folder: Path, items: int) -> None:
-    """So many doubts, twenty on a scanned page of paper noise."""
+    """Store this many doubts, twenty per scanned page of paper noise."""
     random = np.random.default_rng(0)
     with Store.open(f"sqlite:///{folder / 'handigit.db'}", files=folder / "pictures", policy=NO_SAMPLES) as store:
         for start in range(0, items, LINES):

@@ -78,7 +78,7 @@ def overload(folder: Path, seconds: float, rounds: int) -> dict[str, Any]:
 def flooded(folder: Path, seconds: float) -> dict[str, Any]:
     """One round; `beside`: the goodput where nginx refuses four fifths of the same flood, and we are asked the rest.
 
-    It has no refusals of ours in it: what it lacks of 1 is taken by who sends the flood and by the system.
+    Our server refuses nothing in it: what it lacks of 1 is the cost of the load generator and the system.
     """
     with ours(folder) as target, refusing(folder) as elsewhere, ThreadPoolExecutor(1) as other:
         load(target, clients=8, seconds=1)
@@ -201,7 +201,7 @@ def memory(folder: Path, requests: int) -> dict[str, Any]:
 
 
 def memory_after(server: Running, requests: int) -> float:
-    """Megabytes after so many requests more, of eight clients."""
+    """Megabytes after this many more requests by eight clients."""
     done = 0
     while done < requests:
         target = Target(server.port, "/v1/digit", server.process.pid)

@@ -44,7 +44,7 @@ PROCESSES = 4
 
 def kill_often(url: str, files: Path, *, kills: int, seed: int = 0) -> dict[str, Any]:
     """Kill a correcting program again and again; what was lost or doubled, of how much."""
-    chance = random.Random(seed)  # noqa: S311 - nobody guesses these
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     with Store.open(url, files=files, policy=hammer.POLICY) as store:
         hammer.seed_readings(store)
     totals: Counter[str] = Counter(acknowledged=0, in_doubt=0, lost=0, doubled=0, findings=0)

@@ -1,9 +1,7 @@
-"""Programs that write into a store as hard as they can, to be killed or timed by `bench/store.py` and the tests.
+"""Programs that write into a store as fast as they can, to be killed or timed by benchmarks and tests.
 
-    python store_hammer.py correct URL FILES --name ROUND      says `try KEY` before each correction, `ack KEY` after it
-    python store_hammer.py write URL FILES --seconds 60        says JSON: milliseconds of each write, errors by message
-
-It knows the store's verbs, and nothing of what is expected of them.
+python hammer.py correct URL FILES --name ROUND      prints `try KEY` before each correction, `ack KEY` after it
+python hammer.py write URL FILES --seconds 60        prints JSON: milliseconds of each write, errors by message
 """
 
 import argparse
@@ -31,7 +29,7 @@ LEAST_WRITES = 4
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What a killed program had tried, and what it had been told was on disk."""
+    """The keys that a killed program had tried, and those acknowledged as stored."""
 
     tried: frozenset[str]
     acknowledged: frozenset[str]
@@ -43,7 +41,7 @@ def seed_readings(store: Store) -> tuple[int, ...]:
 
 
 def correction_of(key: str) -> tuple[int, Truth]:
-    """Which reading a key's correction is of, and what it says: whoever retries it must say the same."""
+    """The reading and the text of a key's correction; a retry must repeat both."""
     number = sum(key.encode())
     return number % READINGS + 1, Truth(str(number))
 

@@ -3,10 +3,10 @@
     python -m bench.train.accuracy dense lenet5 --seeds 3
     python -m bench.train.accuracy --seeds 5 --ensemble digit-large digit
 
-Runs are kept under --runs and taken up again, so a second call only scores. The test set chooses nothing here: every
-seed counts, and each run keeps the weights of its last epoch. Beside each model's own accuracy stands what
-`Reader.digits` gives on the same images as raw uint8 pictures of unknown polarity. The ensemble is the mean of the
-probabilities of every seed of the recipes named, each weighing alike. Adds to bench/results/accuracy.json, by name.
+Runs are stored under --runs and resumed, so a second call only scores. The test set chooses nothing: every seed counts,
+and each run keeps the weights of its last epoch. Besides each model's own accuracy, the same images are read by
+`Reader.digits` as raw uint8 pictures of unknown polarity. The ensemble is the mean of the probabilities of every seed
+of the recipes named, with equal weights. Adds to bench/results/accuracy.json, by name.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     train_mnist_fast    github.com/tuomaso/train_mnist_fast, 8_Final_00s76: 99.04 % in 0.76 s on a GTX 1660 Ti
     keras_example       keras.io/examples/vision/mnist_convnet: about 99.2 % after 12 epochs
 
-Each takes glyphs and labels where they lie and gives a network that answers glyphs in 0..1. What the originals leave
-open is chosen in their favour: weights and batches lie channels last, nothing is copied that need not be, and nothing
-is measured while they train. It knows nothing of clocks and test sets.
+Each takes glyphs and labels in memory and returns a network for glyphs in 0..1. What the originals leave open is chosen
+in their favour: weights and batches are channels last, nothing is copied unnecessarily, nothing is measured during
+training.
 """
 
 from collections.abc import Iterator

@@ -1,16 +1,14 @@
-"""How fast networks are trained: our fast recipes beside other people's, in turn, in one process.
+"""Training speed: our fast recipes beside other people's, in turn, in one process.
 
     python -m bench.train.speed                                    # ten seeds each, Keras's five: most of an hour
     python -m bench.train.speed --only fast train_mnist_fast --seeds 3
 
-Counted is everything from uint8 glyphs and labels in memory to trained weights. All learn from MNIST's 60,000 training
-images (or the first --samples of them), with the same number of threads and the same memory settings; first comes one
-short training of each that is not counted. The test set chooses nothing: every seed counts. Ours run by the loop of
-`handigit train` without its checkpoints and validation.
+Time is counted from uint8 glyphs and labels in memory to trained weights. All train on MNIST's 60,000 training images
+(or the first --samples of them), with the same number of threads and the same memory settings, after one short warm-up
+each. Every seed counts. Our recipes run in the trainer of `handigit train`, without checkpoints and validation.
 
-After each training its round is added to bench/results/train_speed.json, and a second call goes on where that stops.
-`ratio` is the median time over train_mnist_fast's, `cpu_ratio` the same of processor time, which a busy machine
-distorts less.
+Each round is added to bench/results/train_speed.json, and a second call continues there. `ratio` is the median time
+over train_mnist_fast's; `cpu_ratio` is the same of processor time, which a busy machine distorts less.
 """
 
 import argparse
@@ -144,7 +142,7 @@ def known_rounds(file: Path, name: str, *, conditions: Conditions) -> list[Round
 
 
 def keep_rounds(file: Path, name: str, *, conditions: Conditions, rounds: list[Round]) -> None:
-    """Write a contestant's rounds with their summary, and everyone's ratio anew."""
+    """Write a contestant's rounds with their summary, and update all ratios."""
     mine = summary(rounds) | asdict(conditions) | {"rounds": [asdict(one) for one in rounds]}
     save_results(file, with_ratios(load_results(file) | {name: mine}))
 
@@ -175,10 +173,10 @@ def main() -> None:
     """Read the command line, run what is missing, print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*OURS, RULER, KERAS], default=[*OURS, RULER, KERAS])
-    parser.add_argument("--seeds", type=int, default=10, help="of ours and of train_mnist_fast")
+    parser.add_argument("--seeds", type=int, default=10, help="for our recipes and train_mnist_fast")
     parser.add_argument("--keras-seeds", type=int, default=5)
     parser.add_argument("--keras-epochs", type=int, default=12)
-    parser.add_argument("--samples", type=int, default=60_000, help="training images, the first so many")
+    parser.add_argument("--samples", type=int, default=60_000, help="number of training images, from the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
     parser.add_argument("--output", type=Path, default=RESULTS / "train_speed.json")

@@ -1,10 +1,10 @@
-"""What 200 labelled strings of one's own add to the number model: cross-validation on orand_car_a.
+"""Gain of fine-tuning the number model on 200 labelled strings: cross-validation on orand_car_a.
 
     python -m bench.train.tune_numbers [--from published/number] [--folds 3] [--strings 200]
 
-Each fold tunes the run on that many strings by the recipe `number-tune` and is scored on all the strings of the other
-folds; the same strings are read by the untuned run, exported alike. The tuned weights are thrown away: the set is for
-measuring. Writes bench/results/tune_numbers.json.
+Each fold fine-tunes the run on that many strings with the recipe `number-tune` and is scored on all strings of the
+other folds; the same strings are read by the original run, exported the same way. The fine-tuned weights are discarded:
+the set is for measuring. Writes bench/results/tune_numbers.json.
 """
 
 import argparse

@@ -31,8 +31,8 @@ def write_file(
     """
     part = _part_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb", opener=_open_private if private else None) as stream:  # noqa: PTH123 - Path has no opener
+        path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
+        with open(part, "wb", opener=_open_private if private else None) as stream:
             yield stream
             if durable:
                 stream.flush()

@@ -23,10 +23,34 @@ class Threshold(BaseModel):
     confidence: float = Field(ge=0, le=1)
 
 
+class Combination(BaseModel):
+    """How a number model's texts are combined with those of a second, independent model.
+
+    A text's score is the product of the first model's probability and the second's, which has the exponent `weight` and
+    is at least `floor`. `coefficients` of a logistic curve turn what is known of the best text into its confidence.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    partner: str
+    weight: float = Field(ge=0)
+    floor: float = Field(gt=0, lt=1)
+    intercept: float = 0.0
+    coefficients: dict[str, float]
+
+    def confidence(self, features: dict[str, float]) -> float:
+        """The probability that a text with these features is right."""
+        score = self.intercept + sum(weight * features[name] for name, weight in self.coefficients.items())
+        return 1 / (1 + math.exp(-min(max(score, -40.0), 40.0)))
+
+
 class Card(BaseModel):
     """What a reader needs to use a model, and a person to trust it.
 
     `steepness` and `shift`: a number's probability becomes its confidence along this logistic curve (Platt 1999).
+
+    `combination`: of a number model that is calibrated together with a second one, whose file's SHA-256 is its
+    `partner`; the thresholds then apply to the combined confidence.
 
     `digit_floor`: ink whose best digit has a lower probability is a non-digit; 0: the model cannot tell. A model
     trained to answer non-digits with a flat distribution is far below it there.
@@ -47,6 +71,7 @@ class Card(BaseModel):
     shift: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     digit_floor: float = Field(default=0.0, ge=0, le=1)
+    combination: Combination | None = None
     recipe: dict[str, Any] = {}
     data: dict[str, str] = {}
     scores: dict[str, float] = {}

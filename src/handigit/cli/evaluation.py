@@ -81,7 +81,7 @@ def compare(*runs: Path, report: Path | None = None) -> None:
     from handigit.evaluate.compare import write_comparison
 
     summaries = [summarise_run(path) for path in runs]
-    out.print(comparison_table(summaries))
+    out.print(comparison_table(summaries, width=out.width))
     if report:
         say(f"wrote {write_comparison(report, summaries)}")
 

@@ -1,8 +1,7 @@
-"""The verbs of `handigit store`, for who runs the service, and `handigit models promote`.
+"""The verbs of `handigit store` and `handigit models promote`, which use the settings of `handigit serve`."""
 
-They find the store by the same HANDIGIT_* that `handigit serve` goes by.
-"""
-
+import getpass
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from handigit.data import Dataset
     from handigit.evaluate.promotion import RightOf
     from handigit.store import Store
+    from handigit.store.backup import Omitted
 
 
 DONE, UNSOUND = 0, 1
@@ -28,12 +28,14 @@ DONE, UNSOUND = 0, 1
 Days = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Significance = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=0.5))]
 
-store = App(name="store", help="Keep, check and learn from what the service has stored.")
-models = App(name="models", help="The models, and which of them is live.")
+store = App(name="store", help="Back up, check, clean and export the app's data.")
+user = App(name="user", help="Add, list and remove the people who may sign in.")
+store.command(user)
+models = App(name="models", help="List models; promote a new one.")
 
 
 def open_store() -> "Store":
-    """The store that the settings name: SQLite in the state folder unless HANDIGIT_STORE says otherwise.
+    """The store of the settings: SQLite in the state folder unless HANDIGIT_STORE names another database.
 
     Raises:
         StoreError: as `Store.open`.
@@ -45,93 +47,203 @@ def open_store() -> "Store":
 
 
 @store.command
-def backup(folder: Path, /) -> None:
-    """Write a backup of database and pictures while the service goes on.
+def backup(folder: Path, /) -> int:
+    """Back up the database and the pictures while the app is running; status 1 if pictures are missing.
 
     Args:
-        folder: A new folder to make.
+        folder: A new folder.
     """
     from handigit.store.backup import backup as write_backup
 
     with open_store() as opened:
         done = write_backup(opened, folder)
-    say(f"wrote {done.folder}: {done.readings:,} readings, {done.pictures:,} pictures, every file with its digest")
+    say(f"wrote {done.folder}: {done.readings:,} readings, {done.pictures:,} pictures, a digest of every file")
+    return _report_omitted(done.omitted)
 
 
 @store.command
-def restore(folder: Path, /, *, yes: bool = False) -> int:
-    """Put a backup in the place of everything that is stored; it is verified before anything is touched.
+def restore(folder: Path, /, *, yes: bool = False, pictures_only: bool = False) -> int:
+    """Replace everything that is stored by a backup, which is verified first.
 
     Args:
-        folder: A backup's folder.
+        folder: The folder of a backup.
         yes: Replace a store that is not empty.
+        pictures_only: Only bring back lost or damaged pictures; keep everything else.
     """
     from handigit.store.backup import restore as read_backup
+    from handigit.store.backup import restore_pictures
 
     with open_store() as opened:
+        if pictures_only:
+            pictures = restore_pictures(opened, folder)
+            say(f"brought back {pictures.restored:,} pictures from {folder}")
+            for digest in pictures.still_missing:
+                complain(f"picture {digest} is not in this backup either")
+            return UNSOUND if pictures.still_missing else DONE
         if not yes and opened.readings(limit=1).readings:
-            complain("the store is not empty, and restoring replaces all of it: back it up, then add --yes")
+            complain("the store is not empty, and a restore replaces all of it: back it up, then add --yes")
             return UNSOUND
         done = read_backup(opened, folder)
     say(f"restored {done.readings:,} readings and {done.pictures:,} pictures from {done.folder}")
-    return DONE
+    return _report_omitted(done.omitted)
+
+
+def _report_omitted(omitted: "Omitted") -> int:
+    for state, digests in (("missing", omitted.missing), ("damaged", omitted.broken)):
+        for digest in digests:
+            complain(f"picture {digest} was {state} in the store and is not in the backup")
+    return UNSOUND if omitted.damaged else DONE
 
 
 @store.command
-def check(*, sweep: bool = False) -> int:
-    """Check the database, every picture's digest, and that each refers to the other; status 1 if one does not.
+def check(*, sweep: bool = False, yes: bool = False) -> int:
+    """Check the database, every picture, and their references to each other; status 1 if something is wrong.
 
     Args:
-        sweep: Remove what a crash has left over: files that belong to nothing.
+        sweep: Delete files that belong to nothing, as a crash can leave them.
+        yes: Sweep although more pictures than readings would be deleted.
     """
-    from handigit.store.integrity import check as look
+    from handigit.store.integrity import check as find_faults
 
     with open_store() as opened:
         if sweep:
-            say(f"removed {opened.sweep():,} files that belonged to nothing")
-        findings = look(opened)
+            say(f"removed {opened.sweep(force=yes):,} files that belonged to nothing")
+        findings = find_faults(opened)
     for finding in findings:
-        complain(f"{finding.what} (harmless: --sweep removes it)" if finding.harmless else finding.what)
-    wrong = [finding for finding in findings if not finding.harmless]
-    say("unsound" if wrong else "sound")
-    return UNSOUND if wrong else DONE
+        complain(finding.what)
+    is_unsound = any(not finding.harmless for finding in findings)
+    say("unsound" if is_unsound else "sound")
+    return UNSOUND if is_unsound else DONE
+
+
+@store.command
+def export(
+    file: Path,
+    /,
+    *,
+    full: bool = False,
+    bom: bool = False,
+    crops: bool = False,
+    model: str | None = None,
+    days: Days | None = None,
+) -> None:
+    """Export the stored numbers to a .csv, .xlsx or .jsonl file, with people's corrections.
+
+    Args:
+        file: A new or existing file; its ending decides the format.
+        full: CSV with every column instead of the seven that people need.
+        bom: CSV with a byte order mark, for Excel.
+        crops: XLSX with a picture of each number.
+        model: Only numbers that this model read, by its name.
+        days: Only numbers from the last days.
+    """
+    from handigit.atomic import write_file
+    from handigit.store import Filter, StoreError
+    from handigit.store.spreadsheet import export_xlsx
+
+    since = None if days is None else datetime.now(UTC) - timedelta(days=days)
+    selection = Filter(model=model, since=since)
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".xlsx", ".jsonl"):
+        raise StoreError(f"{file}: cannot tell the format; name a .csv, .xlsx or .jsonl file")
+    with open_store() as opened, write_file(file, error=StoreError) as stream:
+        if kind == ".xlsx":
+            export_xlsx(opened, stream, selection, crops=crops)
+        else:
+            lines = opened.export(selection, format="jsonl" if kind == ".jsonl" else "full" if full else "csv", bom=bom)
+            stream.writelines(line.encode() for line in lines)
+    say(f"wrote {file}")
 
 
 @store.command
 def export_corrections(folder: Path, /, *, model: str | None = None, days: Days | None = None) -> None:
-    """Write what people have decided as pictures to learn from.
+    """Write decided readings as training pictures.
 
     Args:
-        folder: A new folder to make.
-        model: Only what this model had read, by its name.
-        days: Only what was read in the last so many days.
+        folder: A new folder.
+        model: Only numbers that this model read, by its name.
+        days: Only numbers from the last days.
     """
     from handigit.store import Filter
     from handigit.store.training_export import export_corrections as write_pictures
 
     since = None if days is None else datetime.now(UTC) - timedelta(days=days)
     with open_store() as opened:
-        done = write_pictures(opened, folder, Filter(model=model, since=since))
-    say(f"wrote {done.digits:,} digits and {done.numbers:,} numbers; {done.without_picture:,} have no picture any more")
-    if done.digits:
-        say(f"learn from the digits with: handigit train RECIPE --data {folder / 'digits'}")
+        counts = write_pictures(opened, folder, Filter(model=model, since=since))
+    say(f"wrote {counts.digits:,} digits and {counts.numbers:,} numbers; {counts.without_picture:,} have no picture")
+    if counts.digits:
+        say(f"train with the digits: handigit train RECIPE --data {folder / 'digits'}")
 
 
 @store.command
-def retain(*, days: Days | None = None) -> int:
-    """Delete for good what is older than some days: readings, what people said of them, and their pictures.
+def retain(*, days: Days | None = None, yes: bool = False) -> int:
+    """Delete old readings permanently, with their corrections and pictures.
 
     Args:
-        days: How many days to keep; none: HANDIGIT_RETENTION_DAYS.
+        days: Age in days from which readings are deleted. [default: HANDIGIT_RETENTION_DAYS]
+        yes: Delete even more than half of all readings, or all of them.
     """
-    kept_days = days or Settings().retention_days
-    if kept_days is None:
+    retention_days = days or Settings().retention_days
+    if retention_days is None:
         complain("say how long to keep readings: --days 90, or set HANDIGIT_RETENTION_DAYS")
         return UNSOUND
     with open_store() as opened:
-        gone = opened.forget(before=datetime.now(UTC) - timedelta(days=kept_days))
-    say(f"deleted {gone.readings:,} readings and {gone.pictures:,} pictures older than {kept_days:g} days")
+        deleted = opened.forget(before=datetime.now(UTC) - timedelta(days=retention_days), force=yes)
+    say(f"deleted {deleted.readings:,} readings and {deleted.pictures:,} pictures older than {retention_days:g} days")
     return DONE
+
+
+@user.command(name="add")
+def add_user(name: str, /, *, role: Literal["reader", "reviewer", "admin"] = "admin") -> None:
+    """Add someone who may sign in; the password is asked for, or read from standard input.
+
+    Args:
+        name: Signs this person's corrections.
+        role: What they may do: read, review as well, or everything.
+    """
+    from handigit.store import Role
+
+    with open_store() as opened:
+        opened.accounts.add_user(name, _ask_password(), Role(role))
+    say(f"added {name} as {role}")
+
+
+@user.command(name="password")
+def set_password(name: str, /) -> None:
+    """Give someone a new password and end their sessions; it is asked for, or read from standard input.
+
+    Args:
+        name: Whose password.
+    """
+    with open_store() as opened:
+        opened.accounts.set_password(name, _ask_password())
+    say(f"changed the password of {name}")
+
+
+@user.command(name="list")
+def list_users() -> None:
+    """List the people who may sign in."""
+    with open_store() as opened:
+        for account in opened.accounts.users():
+            say(f"{account.name}\t{account.role}")
+
+
+@user.command(name="remove")
+def remove_user(name: str, /) -> None:
+    """Remove someone; their corrections stay.
+
+    Args:
+        name: Who may no longer sign in.
+    """
+    with open_store() as opened:
+        opened.accounts.remove_user(name)
+    say(f"removed {name}")
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    return getpass.getpass("Password (8 characters or more): ")
 
 
 @models.command
@@ -144,38 +256,38 @@ def promote(
     live: Path | None = None,
     significance: Significance = 0.5,
 ) -> None:
-    """Make a new digit model the live one if it does not lose against it on a frozen set.
+    """Replace the live digit model by a new one if that does not do worse on a frozen set.
 
     Args:
-        new: An ONNX file or a run's folder.
+        new: An ONNX file or the folder of a run.
         frozen: A data set that no model was trained on: a name in the data folder, or a path.
-        part: Which part, where the set has two.
-        live: The file that the service reads with; none: digit.onnx in HANDIGIT_MODEL_DIR.
-        significance: The largest probability by chance at which a loss counts; at 0.5 each net loss does.
+        part: The part of a set that has two.
+        live: The file of the live model. [default: digit.onnx in HANDIGIT_MODEL_DIR]
+        significance: The largest probability at which a loss counts; at 0.5 every net loss does.
     """
-    from handigit.evaluate import promotion as promotion
+    from handigit.evaluate import promotion
 
-    place = live or _live_place()
-    rival = place if place.is_file() else find_model("embedded").path
+    live_path = live or _live_path()
+    rival = live_path if live_path.is_file() else find_model("embedded").path
     candidate = find_model(new).path
     dataset = load_data(frozen, part)
     _warn_if_seen(candidate, dataset)
     result = promotion.require_no_loss(rival, candidate, _right_of(dataset), significance=significance)
     facts = {"new": str(candidate), "frozen": dataset.name, "verdict": result.explain()}
-    previous = promotion.install(candidate, place, facts=facts)
+    previous = promotion.install(candidate, live_path, facts=facts)
     say(f"promoted: {result.explain()}")
-    say(f"live: {place}" + (f"; the one before: {previous}" if previous else ""))
+    say(f"live: {live_path}" + (f"; the previous one: {previous}" if previous else ""))
 
 
-def _live_place() -> Path:
+def _live_path() -> Path:
     folder = Settings().model_dir
     if folder is None:
-        raise ModelError("no place for a live model: set HANDIGIT_MODEL_DIR to the service's folder, or give --live")
+        raise ModelError("no path for the live model: set HANDIGIT_MODEL_DIR to the app's model folder, or give --live")
     return folder / "digit.onnx"
 
 
 def _right_of(dataset: "Dataset") -> "RightOf":
-    """How each digit model does on a data set."""
+    """Which examples of a data set a digit model gets right."""
     import numpy as np
 
     from handigit.read import Engine
@@ -185,7 +297,9 @@ def _right_of(dataset: "Dataset") -> "RightOf":
     def right_of(model: Path) -> "Bool[np.ndarray, ' n']":
         engine = Engine(model, threads=Settings().threads)
         if engine.card.task != "digit":
-            raise ModelError(f"{model}: reads a {engine.card.task}; only digit models can be promoted from here")
+            raise ModelError(
+                f"{model}: reads a {engine.card.task}; only digit models can be promoted"
+            )
         right: Bool[np.ndarray, " n"] = np.argmax(engine.logits(glyphs), axis=1) == labels
         return right
 

@@ -178,19 +178,19 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
 
 def read_held_out(content: bytes, lines: "LineSet") -> "HeldOutResult":
     """Read held-out lines as `Reader` does; a line that is not a number but is read as one counts as an error."""
-    from handigit.read.engine import Engine, LineEngine
-    from handigit.read.hypotheses import decode_lines
-    from handigit.read.numbers import best_number
-    from handigit.read.reader import EMBEDDED
+    from handigit.read.ctc import decode
+    from handigit.read.engine import NumberEngine
+    from handigit.read.hypotheses import rank_candidates
+    from handigit.read.numbers import likely_numbers
     from handigit.train.export_numbers import HeldOutResult
 
-    engine, digits = LineEngine(content), Engine(EMBEDDED / "digit.onnx")
-    pixels = [lines.pixels(index) for index in range(len(lines))]
-    best = [best_number(decoded.hypotheses) for decoded in decode_lines(engine, pixels, digits=digits)]
-    read = [(hypothesis, text) for hypothesis, text in zip(best, lines.texts, strict=True) if hypothesis is not None]
+    engine = NumberEngine(content)
+    all_probs = engine.probabilities([lines.pixels(index) for index in range(len(lines))])
+    found = [likely_numbers(rank_candidates(decode(probs, engine.card.alphabet))) for probs in all_probs]
+    read = [(numbers[0], text) for numbers, text in zip(found, lines.texts, strict=True) if numbers]
     return HeldOutResult(
-        np.array([hypothesis.probability for hypothesis, _ in read]),
-        np.array([hypothesis.text == _digits_in(text) for hypothesis, text in read]),
+        np.array([best.probability for best, _ in read]),
+        np.array([best.text == _digits_in(text) for best, text in read]),
     )
 
 

@@ -5,6 +5,7 @@
 """
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,8 @@ def load_npz(path: Path, *, part: Literal["train", "test"], limits: Limits) -> D
         return _load_own(arrays, path)
     if f"x_{part}" in arrays:
         return _load_keras(arrays, path, part)
+    if "images" not in arrays and {"data", "shape"} <= arrays.keys():
+        return _load_ragged(arrays, path, limits)
     images = arrays.get("images")
     if images is None or images.dtype != np.uint8 or images.ndim not in (3, 4):
         contents = ", ".join(f"{key} {value.dtype}{value.shape}" for key, value in arrays.items()) or "nothing"
@@ -50,6 +53,24 @@ def load_npz(path: Path, *, part: Literal["train", "test"], limits: Limits) -> D
         Picture(f"{path.name}[{i}]", images[i], None if labels is None else int(labels[i])) for i in selected.tolist()
     )
     return read_pictures(pictures, name=path.stem, limits=limits)
+
+
+def load_names(name: str, *, folder: Path, skipped: Sequence[str]) -> Shaped[np.ndarray, " n"]:
+    """The name of each sample of a set of non-digits (`labels` or `chars`), without the skipped pictures.
+
+    Raises:
+        BadDataFile: not an archive of arrays, or one without names.
+    """
+    path = next(
+        path for path in (folder / "nondigits" / f"{name}.npz", folder / f"{name}.npz", Path(name)) if path.is_file()
+    )
+    arrays = _read_arrays(path)
+    names = arrays.get("labels", arrays.get("chars"))
+    if names is None:
+        raise BadDataFile(
+            f"{path}: has neither labels nor chars, so {name}@COUNT cannot count by label; write {name}:COUNT"
+        )
+    return np.delete(names, [int(reason.split("[")[1].split("]")[0]) for reason in skipped])
 
 
 def save_npz(dataset: Dataset, path: Path) -> None:
@@ -108,6 +129,33 @@ def _load_keras(arrays: Arrays, path: Path, part: str) -> Dataset:
     return Dataset(f"{path.stem} {part}", glyphs, _labels(arrays.get(f"y_{part}"), len(glyphs), path))
 
 
+def _load_ragged(arrays: Arrays, path: Path, limits: Limits) -> Dataset:
+    """Images of different sizes: all pixels in a row in `data`, heights and widths in `shape` (n, 2)."""
+    data, shape = arrays["data"], arrays["shape"]
+    if (
+        shape.ndim != 2
+        or shape.shape[1] != 2
+        or shape.dtype.kind not in "iu"
+        or data.dtype != np.uint8
+        or data.ndim != 1
+    ):
+        raise BadDataFile(
+            f"{path}: data must be uint8 (pixels,) and shape integers (count, 2), not {data.dtype} {data.shape} "
+            f"and {shape.dtype} {shape.shape}"
+        )
+    sizes = shape.astype(np.int64)
+    ends = np.cumsum(sizes.prod(axis=1))
+    if (sizes < 1).any() or len(data) != (ends[-1] if len(ends) else 0):
+        raise BadDataFile(f"{path}: shape describes {ends[-1] if len(ends) else 0:,} pixels, data has {len(data):,}")
+    labels = _labels(arrays.get("labels"), len(sizes), path)
+    parts = zip(np.split(data, ends[:-1]), sizes.tolist(), strict=True)
+    pictures = (
+        Picture(f"{path.name}[{i}]", part.reshape(size), None if labels is None else int(labels[i]))
+        for i, (part, size) in enumerate(parts)
+    )
+    return read_pictures(pictures, name=path.stem, limits=limits)
+
+
 def _as_glyph_bytes(images: Shaped[np.ndarray, "..."], source: str) -> UInt8[np.ndarray, "n 28 28"]:
     """Images (count, 28, 28), (count, 28, 28, 1) or (count, 784), of 0..255 or floats of 0..1, as bytes."""
     if not images.ndim or images.dtype.kind not in "iuf" or images.size != images.shape[0] * 784:
@@ -122,7 +170,7 @@ def _as_glyph_bytes(images: Shaped[np.ndarray, "..."], source: str) -> UInt8[np.
 
 def _labels(labels: Shaped[np.ndarray, "..."] | None, count: int, path: Path) -> Int64[np.ndarray, " n"] | None:
     """The labels as integers, from (count,) or (count, 1); None if there are none."""
-    if labels is None:
+    if labels is None or labels.dtype.kind == "U":  # names, as sets of non-digits have
         return None
     flat = labels.ravel() if labels.shape[1:] in ((), (1,)) else labels
     whole = flat.dtype.kind in "iu" or (flat.dtype.kind == "f" and bool(np.all(flat == np.rint(flat))))

@@ -1,8 +1,7 @@
-"""Evaluation: how good a reader is, how sure, how steady, and a report that shows it.
+"""Evaluation: accuracy, confidence, robustness, and reports.
 
-It takes arrays or a callable, so that it scores the very file that ships; it knows nothing of data sets, training or
-models. Plots and reports (matplotlib, Jinja) are in `evaluate.plots`, `evaluate.report` and `evaluate.compare`, and
-are not loaded from here.
+It takes arrays or a callable, so that it scores the ONNX file that ships. Plots and reports (Matplotlib, Jinja) are in
+`evaluate.plots`, `evaluate.report` and `evaluate.compare`, which are not imported here.
 """
 
 from handigit.evaluate.intervals import Interval, clopper_pearson, wilson

@@ -1,7 +1,4 @@
-"""Runs side by side: what differs in their recipes, how they came out, and mean and spread over seeds.
-
-It knows runs as summaries that others read from disk.
-"""
+"""Runs side by side: differences between their recipes, their scores, mean and deviation over seeds."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,21 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from handigit.errors import RunError
 
+_COLUMN_GAP = 2
 UNSET = "default"
-"""Stands for a recipe field that a run leaves as it is."""
+"""Shown for a recipe field that a run leaves at its default."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """One training run.
 
-    `recipe` holds the differences from the defaults, `metrics` one dict an epoch (as `plots.Row` has them), `scores`
-    what `Scores.as_dict` gives, None for a run that was never evaluated.
+    `recipe` has the differences from the defaults, `metrics` one dict per epoch (`plots.Row`), `scores` the result of
+    `Scores.as_dict`, or None for a run that was not evaluated.
     """
 
     name: str
@@ -39,7 +38,7 @@ class RunSummary:
         return max(measured, default=None)
 
     def score(self, name: str) -> float | None:
-        """A figure of the evaluation, by its name in Scores."""
+        """A score of the evaluation, by its name in Scores."""
         return None if self.scores is None else self.scores.get(name)
 
     def field(self, name: str) -> str:
@@ -49,26 +48,50 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the comparison: its cells, which of them differ from the first run, and whether it sums up."""
+    """One line of the comparison: its cells, the indices that differ from the first run, whether it is a mean."""
 
     cells: tuple[str, ...]
     differs: frozenset[int] = frozenset()
     is_mean: bool = False
 
 
-def compare(runs: Sequence[RunSummary]) -> Table:
-    """The runs as a table for the terminal; what differs from the first run is coloured.
+def compare(runs: Sequence[RunSummary], *, width: int = 80) -> Group:
+    """The runs for a terminal: settings and scores as rows, runs as columns, in as many tables as the width needs.
+
+    Differences from the first run are coloured.
 
     Raises:
         RunError: no runs.
     """
-    table = Table(box=None, caption=_shared(runs), caption_justify="left")
-    for place, name in enumerate(headings(runs)):
-        table.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
-    for line in lines(runs):
-        style = "bold" if line.is_mean else ""
-        cells = (Text(cell, style="yellow" if i in line.differs else style) for i, cell in enumerate(line.cells))
-        table.add_row(*cells, end_section=line.is_mean)
+    names = headings(runs)
+    room = width - max(map(len, names)) - _COLUMN_GAP
+    tables = [_table(names, block, max_width=room) for block in _blocks(lines(runs), room)]
+    return Group(*(part for table in tables for part in (table, Text())), Text(_shared(runs)))
+
+
+def _blocks(columns: Sequence[Line], room: int) -> list[list[Line]]:
+    """The columns split into groups that fit the width."""
+    blocks: list[list[Line]] = []
+    used = 0
+    for column in columns:
+        needed = max(map(len, column.cells)) + _COLUMN_GAP
+        if not blocks or used + needed > room:
+            blocks.append([])
+            used = 0
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _table(names: Sequence[str], columns: Sequence[Line], *, max_width: int) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, _COLUMN_GAP, 0, 0))
+    table.add_column(no_wrap=True)
+    for _ in columns:
+        table.add_column(justify="right", overflow="fold", max_width=max_width)
+    for index, name in enumerate(names):
+        styles = ["yellow" if index in line.differs else "bold" if line.is_mean else "" for line in columns]
+        cells = [Text(line.cells[index], style=style) for line, style in zip(columns, styles, strict=True)]
+        table.add_row(Text(name, style="bold"), *cells, style="bold" if index == 0 else "")
     return table
 
 
@@ -76,13 +99,13 @@ def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
     """Write comparison.html, with the table and the curves of all runs, and plots/; returns the page's path.
 
     Raises:
-        RunError: no runs, or a file stands where the folder should be.
+        RunError: no runs, or the folder cannot be made.
     """
-    # Only the page needs Matplotlib and Jinja; the table does not wait for them.
+    # Only the page needs Matplotlib and Jinja.
     from handigit.evaluate import plots
-    from handigit.evaluate.report import draw, make_room, render, write_page
+    from handigit.evaluate.report import draw, make_folders, render, write_page
 
-    make_room(folder)
+    make_folders(folder)
     curves = draw(
         "comparison",
         lambda theme: plots.side_by_side([(run.name, run.metrics) for run in runs], theme),
@@ -95,23 +118,23 @@ def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
 
 
 def headings(runs: Sequence[RunSummary]) -> tuple[str, ...]:
-    """The columns: the run, each recipe field that differs, and the figures."""
+    """The columns: the run, each recipe field that differs, and the scores."""
     return ("run", *differing(runs), *FIGURES)
 
 
 def differing(runs: Sequence[RunSummary]) -> tuple[str, ...]:
-    """The recipe fields that are not the same in all runs.
+    """The recipe fields that differ between runs.
 
     Raises:
         RunError: no runs.
     """
     if not runs:
-        raise RunError("nothing to compare: no runs; give the folder of at least one")
+        raise RunError("no runs to compare; give at least one run's folder")
     return tuple(name for name in _fields(runs) if len({run.field(name) for run in runs}) > 1)
 
 
 def lines(runs: Sequence[RunSummary]) -> list[Line]:
-    """Every run, those of one recipe together; where they differ by the seed alone, their mean and deviation below."""
+    """All runs grouped by recipe; groups that differ only in the seed get a line with mean and deviation."""
     fields = differing(runs)
     result = []
     for group in _by_recipe(runs):
@@ -129,7 +152,7 @@ FIGURES: Mapping[str, tuple[Callable[[RunSummary], float | None], str]] = {
     "test NLL": (lambda run: run.score("nll"), ".4f"),
     "calibration error": (lambda run: run.score("calibration_error"), ".2%"),
 }
-"""The figures of a run by their headings: how to get one, and how to write it."""
+"""The scores of a run by heading: a getter and a format."""
 
 
 def _run_line(run: RunSummary, fields: Sequence[str], *, first: RunSummary) -> Line:
@@ -142,7 +165,7 @@ def _run_line(run: RunSummary, fields: Sequence[str], *, first: RunSummary) -> L
 
 
 def _mean_line(group: Sequence[RunSummary], fields: Sequence[str]) -> Line:
-    """Mean and sample deviation of each figure over the runs that have it."""
+    """Mean and sample deviation of each score over the runs that have it."""
     own = ["" if name == "seed" else group[0].field(name) for name in fields]
     figures = [_spread([get(run) for run in group], form) for get, form in FIGURES.values()]
     return Line((f"mean of {len(group)} seeds", *own, *figures), is_mean=True)
@@ -157,7 +180,7 @@ def _spread(values: Iterable[float | None], form: str) -> str:
 
 
 def _by_recipe(runs: Sequence[RunSummary]) -> list[list[RunSummary]]:
-    """The runs by all of their recipe but the seed, in the order in which the recipes first come."""
+    """The runs grouped by recipe without the seed, in order of first appearance."""
     groups: dict[tuple[tuple[str, str], ...], list[RunSummary]] = {}
     for run in runs:
         rest = tuple(sorted((name, str(value)) for name, value in run.recipe.items() if name != "seed"))
@@ -166,12 +189,12 @@ def _by_recipe(runs: Sequence[RunSummary]) -> list[list[RunSummary]]:
 
 
 def _fields(runs: Sequence[RunSummary]) -> list[str]:
-    """Every recipe field that any run sets, in the order of their coming."""
+    """Every recipe field that any run sets, in order of first appearance."""
     return list(dict.fromkeys(name for run in runs for name in run.recipe))
 
 
 def _shared(runs: Sequence[RunSummary]) -> str:
-    """What all runs set alike, in one line."""
-    apart = differing(runs)
-    alike = [f"{name} = {runs[0].field(name)}" for name in _fields(runs) if name not in apart]
-    return f"The same in all: {', '.join(alike)}" if alike else ""
+    """The settings that all runs share, in one line."""
+    different = differing(runs)
+    shared = [f"{name} = {runs[0].field(name)}" for name in _fields(runs) if name not in different]
+    return f"The same in all: {', '.join(shared)}" if shared else ""

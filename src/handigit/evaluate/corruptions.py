@@ -1,8 +1,8 @@
-"""The fifteen corruptions of MNIST-C (Mu & Gilmer 2019), on whole batches, each at the severity of the published set.
+"""The fifteen corruptions of MNIST-C (Mu & Gilmer 2019), on whole batches, at the severity of the published set.
 
-Written from the paper's description; the constants are the published severities. A corruption takes ink in 0..1,
-bright on 0, and a random generator, and gives the same number of pictures back, not always within 0..1: `corrupt` is
-the way in. It knows nothing of who reads the pictures.
+Written from the paper's description; the constants are the published severities. A corruption takes ink in 0..1, bright
+on 0, and a random generator, and returns the same number of pictures, not always within 0..1; call `corrupt`, which
+clips.
 """
 
 import zlib
@@ -49,14 +49,14 @@ def corrupt(glyphs: UInt8[np.ndarray, "n 28 28"], name: str, *, seed: int) -> UI
     """
     if name not in CORRUPTIONS:
         raise DataError(f"no corruption named {name!r}; there are: {', '.join(CORRUPTIONS)}")
-    # The name is part of the seed, so that a corruption stays the same when others come or go.
+    # The name is part of the seed, so that a corruption does not depend on which others are there.
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     ink = CORRUPTIONS[name](glyphs.astype(np.float32) / 255, rng)
     return np.asarray(np.rint(np.clip(ink, 0, 1) * 255), dtype=np.uint8)
 
 
 def shot_noise(ink: Ink, rng: Generator) -> Ink:
-    """Light that comes in few photons: Poisson noise, three photons to full ink."""
+    """Poisson noise: three photons for full ink."""
     return _ink(rng.poisson(ink * PHOTONS) / PHOTONS)
 
 
@@ -70,21 +70,21 @@ def impulse_noise(ink: Ink, rng: Generator) -> Ink:
 def glass_blur(ink: Ink, rng: Generator) -> Ink:
     """Frosted glass: blurred, neighbours exchanged, blurred again."""
     pixels = _blurred(ink, GLASS_SIGMA_PX).reshape(len(ink), SIDE_PX**2).T.copy()
-    everyone = np.arange(len(ink))
+    images = np.arange(len(ink))
     # Half of the time nothing; else a pixel changes places with itself or one of three neighbours above and left.
     # Going from the last pixel to the first carries some ink far, which is what makes this one hard.
     offsets = np.array([0, 0, 0, 0, 0, 1, SIDE_PX, SIDE_PX + 1])
-    places = [row * SIDE_PX + column for row in COLUMNS[:1:-1] for column in COLUMNS[:1:-1]]
-    for place in places * GLASS_ROUNDS:
-        other = place - offsets[rng.integers(0, len(offsets), len(ink))]
-        here = pixels[place].copy()
-        pixels[place] = pixels[other, everyone]
-        pixels[other, everyone] = here
+    order = [row * SIDE_PX + column for row in COLUMNS[:1:-1] for column in COLUMNS[:1:-1]]
+    for pixel in order * GLASS_ROUNDS:
+        neighbour = pixel - offsets[rng.integers(0, len(offsets), len(ink))]
+        kept = pixels[pixel].copy()
+        pixels[pixel] = pixels[neighbour, images]
+        pixels[neighbour, images] = kept
     return _blurred(pixels.T.reshape(ink.shape), GLASS_SIGMA_PX)
 
 
 def motion_blur(ink: Ink, rng: Generator) -> Ink:
-    """A picture smeared to one side, up to 45 degrees from level, with half a Gaussian of 3 px."""
+    """Motion blur in one direction, up to 45 degrees from horizontal, with half a Gaussian of 3 px."""
     steps = np.arange(2 * MOTION_REACH_PX + 1)
     weights = np.exp(-(steps**2) / (2 * MOTION_SIGMA_PX**2))
     angles = np.radians(rng.uniform(-MOTION_DEGREES, MOTION_DEGREES, (len(ink), 1)))
@@ -109,7 +109,7 @@ def scale(ink: Ink, rng: Generator) -> Ink:
 
 
 def rotate(ink: Ink, rng: Generator) -> Ink:
-    """Turned to either side by 0.4 radians, 23 degrees."""
+    """Rotated by 0.4 radians (23 degrees) in either direction."""
     angles = ROTATION_RADIANS * _signs(rng, len(ink))
     turns = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]])
     return _warped(ink, turns.transpose(2, 0, 1))
@@ -135,7 +135,7 @@ def stripe(ink: Ink, rng: Generator) -> Ink:
 
 
 def fog(ink: Ink, rng: Generator) -> Ink:
-    """Ink at a quarter of its strength under a fractal fog; pictures share fields of it, cut out at random places."""
+    """Ink at a quarter of its strength under fractal fog; pictures share fog fields, cropped at random."""
     fields = _plasma(-(-len(ink) // FOG_CROPS), rng)
     corners = rng.integers(0, FOG_FIELD_PX, (len(ink), 2))
     rows, columns = ((corners[:, [axis]] + COLUMNS) % FOG_FIELD_PX for axis in (0, 1))
@@ -207,26 +207,26 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
 
 
 def _ink(values: np.ndarray) -> Ink:
-    """As 32-bit floats, whatever the arithmetic came out as."""
+    """Convert to float32."""
     return np.asarray(values, dtype=np.float32)
 
 
 def _each(ink: Ink, change: Callable[..., np.ndarray], parameters: np.ndarray) -> Ink:
-    """Every picture changed with the parameters at its place."""
+    """Apply a change to every picture, each with its own parameters."""
     changed = np.empty_like(ink)
-    for place, (image, parameter) in enumerate(zip(ink, parameters, strict=True)):
-        changed[place] = change(image, parameter)
+    for index, (image, parameter) in enumerate(zip(ink, parameters, strict=True)):
+        changed[index] = change(image, parameter)
     return changed
 
 
 def _blurred(ink: Ink, sigma_px: float) -> Ink:
-    """A Gaussian blur that takes the edge's pixels to go on outside."""
+    """A Gaussian blur with replicated borders."""
     sigmas = np.full(len(ink), sigma_px)
     return _each(ink, lambda image, s: cv2.GaussianBlur(image, (0, 0), s, borderType=cv2.BORDER_REPLICATE), sigmas)
 
 
 def _warped(ink: Ink, matrices: Float[np.ndarray, "n 2 2"], shifts: Int64[np.ndarray, "n 2"] | None = None) -> Ink:
-    """Every picture seen through its matrix (from the target back to the source) about the centre, then moved."""
+    """Every picture warped by its matrix (target to source) about the centre, then shifted."""
     moved = np.zeros((len(ink), 2)) if shifts is None else shifts
     centre = np.full(2, CENTRE_PX)
     offsets = centre - (matrices @ centre) - moved
@@ -236,7 +236,7 @@ def _warped(ink: Ink, matrices: Float[np.ndarray, "n 2 2"], shifts: Int64[np.nda
 
 
 def _signs(rng: Generator, n: int) -> Int64[np.ndarray, " n"]:
-    """To which side each picture goes: -1 or 1."""
+    """Random directions, -1 or 1."""
     return rng.integers(0, 2, n) * 2 - 1
 
 
@@ -248,7 +248,7 @@ def _line(heights: Float[np.ndarray, "n 28"]) -> Ink:
 
 
 def _plasma(count: int, rng: Generator) -> Float[np.ndarray, "n 256 256"]:
-    """Fractal fields in 0..1 that close on themselves at the edges: diamond-square (Fournier et al. 1982)."""
+    """Periodic fractal fields in 0..1 by diamond-square (Fournier et al. 1982)."""
     fields = np.zeros((count, FOG_FIELD_PX, FOG_FIELD_PX))
     step, roughness = FOG_FIELD_PX, 1.0
     while step > 1:
@@ -265,5 +265,5 @@ def _plasma(count: int, rng: Generator) -> Float[np.ndarray, "n 256 256"]:
 
 
 def _displaced(sums: np.ndarray, roughness: float, rng: Generator) -> np.ndarray:
-    """The mean of four neighbours, up to `roughness` off."""
+    """The mean of four neighbours plus uniform noise of this roughness."""
     return np.asarray(sums / 4 + rng.uniform(-roughness, roughness, sums.shape))

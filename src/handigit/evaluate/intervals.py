@@ -1,7 +1,4 @@
-"""How far a counted share may lie from the true one: Wilson and Clopper-Pearson intervals.
-
-It knows counts only, nothing of digits or models.
-"""
+"""Confidence intervals of a counted fraction: Wilson and Clopper-Pearson."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +13,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A range that holds the true share with a stated confidence; both ends in 0..1."""
+    """A range that contains the true fraction with a stated confidence; both ends in 0..1."""
 
     low: float
     high: float
 
 
 def wilson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """The score interval of `count` out of `n` (Wilson 1927): right on average, also near 0 and 1.
+    """The score interval of `count` out of `n` (Wilson 1927), which is also accurate near 0 and 1.
 
     Raises:
         DataError: nothing was counted, or more hits than trials.
@@ -38,9 +35,9 @@ def wilson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:
 
 
 def clopper_pearson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """The exact interval of `count` out of `n` (Clopper & Pearson 1934): never too narrow, whatever the true share.
+    """The exact interval of `count` out of `n` (Clopper & Pearson 1934): never too narrow.
 
-    Each end is the share at which so extreme a count has a probability of half of what `confidence` leaves.
+    Each end is the fraction at which a count this extreme has probability (1 - confidence) / 2.
 
     Raises:
         DataError: nothing was counted, or more hits than trials.
@@ -54,11 +51,11 @@ def clopper_pearson(count: int, n: int, *, confidence: float = CONFIDENCE) -> In
 
 def _check(count: int, n: int) -> None:
     if n < 1 or not 0 <= count <= n:
-        raise DataError(f"{count} out of {n} is not a share; give 0 <= count <= n with n of at least 1")
+        raise DataError(f"{count} out of {n} is not a fraction; give 0 <= count <= n with n of at least 1")
 
 
 def _share_at(count: int, n: int, *, at_most: float) -> float:
-    """The share p at which at most `count` of `n` come up with the probability `at_most`, by bisection."""
+    """The fraction at which at most `count` of `n` has probability `at_most`, by bisection."""
     chosen = np.arange(count + 1)
     # The logarithms of "n choose i" as running sums: factorials would overflow at n = 171.
     ways = np.concatenate([[0.0], np.cumsum(np.log((n - chosen[1:] + 1) / chosen[1:]))])
@@ -67,7 +64,7 @@ def _share_at(count: int, n: int, *, at_most: float) -> float:
         middle = (low + high) / 2
         logs = ways + chosen * math.log(middle) + (n - chosen) * math.log1p(-middle)
         largest = logs.max()
-        # The probability falls as the share grows.
+        # The probability falls as the fraction grows.
         if largest + math.log(np.exp(logs - largest).sum()) > math.log(at_most):
             low = middle
         else:

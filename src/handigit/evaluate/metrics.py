@@ -1,7 +1,4 @@
-"""Figures from labels and probabilities: right or wrong, how sure, and what is taken for what.
-
-It knows nothing of models, pictures or files, and loads NumPy alone.
-"""
+"""Scores from labels and probabilities: accuracy, calibration, confusions, read rates. It imports only NumPy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +13,7 @@ from handigit.evaluate.intervals import Interval, clopper_pearson, wilson
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """One digit's scores. A digit that was never answered has precision 0; one without samples has recall 0."""
+    """Scores of one digit. Precision is 0 if it was never predicted, recall is 0 if it has no samples."""
 
     digit: int
     support: int
@@ -27,7 +24,7 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """Means over the digits that occur among the labels, each counting alike."""
+    """Macro averages over the digits that occur among the labels."""
 
     precision: float
     recall: float
@@ -36,7 +33,7 @@ class Averages:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The answers whose confidence lies in (low, high]: their mean confidence and the share that was right."""
+    """Answers with confidence in (low, high]: their mean confidence and accuracy."""
 
     low: float
     high: float
@@ -56,11 +53,11 @@ class ConfusionPair:
 
 @dataclass(frozen=True, slots=True)
 class ReadRate:
-    """How much may be accepted by confidence alone if at most the share `error` of it may be wrong.
+    """How many answers can be accepted by confidence alone at a target error rate.
 
-    Answers with a confidence of at least `threshold` are accepted; None where no threshold keeps the error.
-    `bound` is the 95 % Clopper-Pearson interval of the true error, for a threshold chosen beforehand: one chosen on
-    these same answers flatters itself a little.
+    Answers with a confidence of at least `threshold` are accepted; None if no threshold meets the target. `bound` is
+    the 95 % Clopper-Pearson interval of the true error for a threshold chosen beforehand; for one chosen on the same
+    answers it is slightly optimistic.
     """
 
     error: float
@@ -72,22 +69,22 @@ class ReadRate:
 
     @property
     def share(self) -> float:
-        """The share of all answers that is accepted."""
+        """Fraction of all answers that is accepted."""
         return self.accepted / self.n
 
     @property
     def observed(self) -> float:
-        """The share of the accepted answers that is wrong."""
+        """Fraction of the accepted answers that is wrong."""
         return self.wrong / max(self.accepted, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """All that is measured on one labelled set.
+    """Everything measured on one labelled set.
 
-    `masked` are indices left out of `masked_accuracy` only. `reliability` holds the bins that hold any answer.
-    `confusion` has true digits as rows and answers as columns. `pairs` come most frequent first, and `misclassified`
-    (indices into the set) most confident first. Losses are natural logarithms.
+    `masked` are indices left out of `masked_accuracy` only. `reliability` has the non-empty bins.
+    `confusion` has true digits as rows and answers as columns. `pairs` are sorted by frequency, `misclassified`
+    (indices into the set) by confidence, highest first. Losses are natural logarithms.
     """
 
     n: int
@@ -112,26 +109,26 @@ class Scores:
     __hash__ = None  # type: ignore[assignment]  # equal by value, and it holds an array
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, ready for JSON; `from_dict` is the way back."""
+        """Plain numbers, lists and dicts for JSON; `from_dict` is the inverse."""
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {**lists, "confusion": self.confusion.tolist()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Scores":
-        """The scores that `as_dict` wrote.
+        """The inverse of `as_dict`.
 
         Raises:
-            BadDataFile: a field is missing, too many, or not of its kind.
+            BadDataFile: a field is missing, unknown, or of the wrong type.
         """
         try:
-            return cls(**{**values, **_nouns(values)})
+            return cls(**{**values, **_rebuild(values)})
         except (KeyError, TypeError, ValueError) as problem:
             raise BadDataFile(
                 f"these are not the scores of an evaluation: {problem}; evaluate the model again"
             ) from None
 
 
-def _nouns(values: Mapping[str, Any]) -> dict[str, Any]:
+def _rebuild(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of Scores that JSON has no type for."""
     return {
         "accuracy_interval": Interval(**values["accuracy_interval"]),
@@ -148,7 +145,7 @@ def _nouns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Every threshold that tells answers apart, from the strictest to none (El-Yaniv & Wiener 2010).
+    """Every distinct threshold, from the strictest to none (El-Yaniv & Wiener 2010).
 
     Accepting answers with at least the confidence `thresholds[k]` accepts `accepted[k]` of them, of which `wrong[k]`
     are wrong. Answers of the same confidence are accepted together.
@@ -160,12 +157,12 @@ class RiskCoverage:
 
     @property
     def coverage(self) -> Float64[np.ndarray, " k"]:
-        """The share of all answers that is accepted."""
+        """Fraction of all answers that is accepted."""
         return np.asarray(self.accepted / self.accepted[-1])
 
     @property
     def risk(self) -> Float64[np.ndarray, " k"]:
-        """The share of the accepted answers that is wrong."""
+        """Fraction of the accepted answers that is wrong."""
         return np.asarray(self.wrong / self.accepted)
 
 
@@ -179,7 +176,7 @@ def risk_coverage(labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarr
 
 
 def risk_coverage_of(right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"]) -> RiskCoverage:
-    """The same of answers of which only this is known: right or not, and how sure.
+    """As above, from correctness and confidence alone.
 
     Raises:
         DataError: no answers.
@@ -196,10 +193,10 @@ def risk_coverage_of(right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray
 def read_rate(
     labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n 10"], *, error: float = 0.01
 ) -> ReadRate:
-    """The largest share of answers that a confidence threshold can accept with at most the share `error` wrong.
+    """The largest fraction of answers that a confidence threshold can accept with at most the fraction `error` wrong.
 
     Raises:
-        DataError: no answers, or an error that is no share.
+        DataError: no answers, or an error outside 0 to 1.
     """
     return read_rate_of(probabilities.argmax(axis=1) == labels, probabilities.max(axis=1), error=error)
 
@@ -207,13 +204,13 @@ def read_rate(
 def read_rate_of(
     right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"], *, error: float = 0.01
 ) -> ReadRate:
-    """The same of answers of which only this is known: right or not, and how sure.
+    """As above, from correctness and confidence alone.
 
     Raises:
-        DataError: no answers, or an error that is no share.
+        DataError: no answers, or an error outside 0 to 1.
     """
     if not 0 <= error <= 1:
-        raise DataError(f"error = {error} is no share of wrong answers; give 0 to 1, such as 0.01")
+        raise DataError(f"error = {error} is not a fraction; give 0 to 1, such as 0.01")
     curve = risk_coverage_of(right, confidence)
     fit = np.flatnonzero(curve.wrong <= error * curve.accepted)
     if len(fit) == 0:
@@ -226,16 +223,16 @@ def read_rate_of(
 def read_rate_at(
     right: Bool[np.ndarray, " n"], confidence: Float[np.ndarray, " n"], *, threshold: float, error: float
 ) -> ReadRate:
-    """What a threshold that was chosen beforehand, for this wanted error, accepts of these answers."""
+    """The read rate of a threshold that was chosen beforehand for this target error."""
     accepted = confidence >= threshold
     return _rate(error, threshold, accepted=int(accepted.sum()), wrong=int((accepted & ~right).sum()), n=len(right))
 
 
 def floor_at_loss(confidence: Float[np.ndarray, " n"], *, loss: float) -> float:
-    """The highest floor under which lies at most the share `loss` of these answers.
+    """The highest floor below which at most the fraction `loss` of these answers falls.
 
     Raises:
-        DataError: no answers, or a loss that is no share below 1.
+        DataError: no answers, or a loss outside 0 to 1.
     """
     if len(confidence) == 0 or not 0 <= loss < 1:
         raise DataError(f"no floor at a loss of {loss} of {len(confidence)} answers; give answers and 0 <= loss < 1")
@@ -243,7 +240,7 @@ def floor_at_loss(confidence: Float[np.ndarray, " n"], *, loss: float) -> float:
 
 
 def _rate(error: float, threshold: float | None, *, accepted: int, wrong: int, n: int) -> ReadRate:
-    """A read rate with the exact bound of its error; of nothing accepted nothing is known."""
+    """A read rate with the exact bound of its error; 0 to 1 if nothing was accepted."""
     bound = clopper_pearson(wrong, accepted) if accepted else Interval(0.0, 1.0)
     return ReadRate(error, threshold, accepted=accepted, wrong=wrong, n=n, bound=bound)
 
@@ -253,22 +250,21 @@ DISPUTED_MNIST = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 665
 "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", recounted)."""
 
 READ_ERRORS = (0.001, 0.005, 0.01)
-"""The wanted error rates for which Scores say how much could be accepted."""
+"""Target error rates for which Scores report read rates."""
 
 BINS = 15
 """Equal-width bins of the calibration error, as in Guo et al. 2017."""
 
-LEAST_PROBABILITY = 1e-12
-"""What a probability of 0 counts as in a logarithm: one certain mistake then costs 27.6, not infinity."""
+MIN_PROBABILITY = 1e-12
+"""Smallest probability in a logarithm: one certain mistake costs 27.6 instead of infinity."""
 
 
 def score(
     labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n 10"], *, masked: Sequence[int] = ()
 ) -> Scores:
-    """Measure answers against labels; the answer is the most probable digit, the lower one of two alike.
+    """Score probabilities against labels; the answer is the most probable digit, the lower one in a tie.
 
-    `masked` are indices whose labels are not to be trusted, such as DISPUTED_MNIST: `masked_accuracy` leaves them out,
-    all other figures keep them.
+    `masked` are indices with unreliable labels, such as DISPUTED_MNIST: only `masked_accuracy` leaves them out.
 
     Raises:
         DataError: nothing to score, lengths that differ, labels outside 0..9, an index outside the set, or rows that
@@ -302,19 +298,19 @@ def score(
 
 
 def confusion_matrix(labels: Int64[np.ndarray, " n"], answers: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, "10 10"]:
-    """How often each true digit (row) got each answer (column)."""
+    """Counts of each true digit (row) and answer (column)."""
     return np.bincount(labels * 10 + answers, minlength=100).reshape(10, 10).astype(np.int64)
 
 
 def confusion_pairs(confusion: Int64[np.ndarray, "10 10"]) -> tuple[ConfusionPair, ...]:
-    """The mistakes that happened, most frequent first, then by truth and answer."""
+    """The confusions that occur, most frequent first, then by truth and answer."""
     mistakes = confusion - np.diag(np.diag(confusion))
     pairs = [ConfusionPair(int(t), int(a), int(mistakes[t, a])) for t, a in np.argwhere(mistakes)]
     return tuple(sorted(pairs, key=lambda pair: (-pair.count, pair.truth, pair.answer)))
 
 
 def class_scores(confusion: Int64[np.ndarray, "10 10"]) -> tuple[ClassScores, ...]:
-    """Precision, recall and F1 of each of the ten digits; a share of nothing is 0."""
+    """Precision, recall and F1 of each digit; 0 where undefined."""
     hits = np.diag(confusion)
     answered, support = confusion.sum(axis=0), confusion.sum(axis=1)
     precision = hits / np.maximum(answered, 1)
@@ -330,16 +326,16 @@ def reliability_bins(
     right: Bool[np.ndarray, " n"], confidence: Float64[np.ndarray, " n"]
 ) -> tuple[ReliabilityBin, ...]:
     """The answers sorted into BINS bins of equal width by confidence; empty bins are left out."""
-    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     return tuple(
         ReliabilityBin(
-            low=int(place) / BINS,
-            high=(int(place) + 1) / BINS,
-            count=int((places == place).sum()),
-            confidence=float(confidence[places == place].mean()),
-            accuracy=float(right[places == place].mean()),
+            low=int(index) / BINS,
+            high=(int(index) + 1) / BINS,
+            count=int((bins == index).sum()),
+            confidence=float(confidence[bins == index].mean()),
+            accuracy=float(right[bins == index].mean()),
         )
-        for place in np.unique(places)
+        for index in np.unique(bins)
     )
 
 
@@ -349,7 +345,7 @@ def calibration_error(right: Bool[np.ndarray, " n"], confidence: Float64[np.ndar
 
 
 def _calibration_error(reliability: Sequence[ReliabilityBin]) -> float:
-    """Mean distance between confidence and accuracy over the bins, each counting by its answers (Guo et al. 2017)."""
+    """Mean gap between confidence and accuracy over the bins, weighted by answers (Guo et al. 2017)."""
     distance = sum(item.count * abs(item.accuracy - item.confidence) for item in reliability)
     return distance / sum(item.count for item in reliability)
 
@@ -366,7 +362,7 @@ def _averages(classes: Sequence[ClassScores]) -> Averages:
 def _nll(labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n 10"]) -> float:
     """Mean negative logarithm of the true digit's probability."""
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.clip(true, LEAST_PROBABILITY, 1.0)).mean())
+    return float(-np.log(np.clip(true, MIN_PROBABILITY, 1.0)).mean())
 
 
 def _brier(labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n 10"]) -> float:
@@ -375,18 +371,20 @@ def _brier(labels: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n 
 
 
 def _check(labels: Int64[np.ndarray, " a"], probabilities: Float[np.ndarray, "b 10"], masked: Sequence[int]) -> None:
-    """Refuse what would give a figure without meaning."""
+    """Reject input that has no meaningful score."""
     if len(labels) != len(probabilities):
-        raise DataError(f"{len(labels)} labels and {len(probabilities)} answers; give one row of probabilities a label")
+        raise DataError(f"{len(labels)} labels but {len(probabilities)} answers; give one row per label")
     if len(labels) == 0:
         raise DataError("nothing to score: 0 labels; give at least one")
     if labels.min() < 0 or labels.max() > 9:
         bad = int(np.flatnonzero((labels < 0) | (labels > 9))[0])
-        raise DataError(f"label {labels[bad]} at index {bad} is no digit; labels are 0 to 9")
+        raise DataError(f"label {labels[bad]} at index {bad} is not a digit; labels are 0 to 9")
     totals = probabilities.sum(axis=1, dtype=np.float64)
-    odd = np.flatnonzero(~((np.abs(totals - 1) < 1e-3) & (probabilities >= 0).all(axis=1)))
-    if len(odd):
-        raise DataError(f"row {odd[0]} sums to {totals[odd[0]]:.4g} or is negative; give probabilities, not logits")
+    invalid = np.flatnonzero(~((np.abs(totals - 1) < 1e-3) & (probabilities >= 0).all(axis=1)))
+    if len(invalid):
+        raise DataError(
+            f"row {invalid[0]} sums to {totals[invalid[0]]:.4g} or is negative; give probabilities, not logits"
+        )
     if outside := [index for index in masked if not 0 <= index < len(labels)]:
         raise DataError(f"masked index {outside[0]} is outside a set of {len(labels)}; mask only what is in it")
     if len(set(masked)) == len(labels):

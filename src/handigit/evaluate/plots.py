@@ -1,7 +1,4 @@
-"""Plots of an evaluation and of a training run, each a Matplotlib figure in a theme.
-
-It draws nouns and arrays that others computed, and knows nothing of files or pages.
-"""
+"""Plots of an evaluation and of a training run, each a Matplotlib figure in a theme."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ from handigit.evaluate.metrics import ReadRate, ReliabilityBin, RiskCoverage
 class Theme:
     """Colours by their role.
 
-    `first` is what it is about (validation, truth), `second` what stands against it; `series` are for many lines.
+    `first` is for the subject (validation, truth), `second` for its counterpart; `series` are for many lines.
     """
 
     name: str
@@ -65,14 +62,14 @@ THEMES = (LIGHT, DARK)
 
 
 WIDTH_INCHES = 4.8
-"""Narrow, so that ten-point text can still be read when a phone shows the plot 290 px wide."""
+"""Narrow, so that ten-point text is legible when a phone shows the plot 290 px wide."""
 DPI = 200
 TEXT_POINTS = 10
 SMALL_POINTS = 8.5
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows by itself, at half its pixels so that it is sharp on any screen."""
+    """A figure that notebooks display automatically, at half its pixels so that it is sharp on any screen."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, float]]:
         return png(self), {"width": self.get_figwidth() * DPI / 2}
@@ -84,7 +81,7 @@ def new_figure(theme: Theme, *, height_inches: float, width_inches: float = WIDT
 
 
 def style(axes: Axes, theme: Theme, *, x: str = "", y: str = "", grid: bool = True) -> Axes:
-    """Calm axes: no box, faint lines across, text in the theme's colours."""
+    """Minimal axes: no box, faint horizontal lines, text in the theme's colours."""
     axes.set_facecolor(theme.page)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
@@ -99,12 +96,12 @@ def style(axes: Axes, theme: Theme, *, x: str = "", y: str = "", grid: bool = Tr
 
 
 def ink_colours(theme: Theme) -> LinearSegmentedColormap:
-    """Glyphs as they would stand on the theme's page: 0 is paper, 1 is ink."""
+    """Colour map for glyphs: 0 is the page colour, 1 is the ink colour."""
     return LinearSegmentedColormap.from_list("ink", [theme.page, theme.ink])
 
 
 def text_on(shade: tuple[float, ...], theme: Theme) -> str:
-    """The theme's ink or page colour, whichever is read more easily on a shade (WCAG 2's contrast of luminances)."""
+    """The theme's ink or page colour, whichever has the higher contrast on a shade (WCAG 2)."""
     ground = luminance(shade)
     ink, page = (luminance(to_rgb(colour)) for colour in (theme.ink, theme.page))
     light, dark = max(ink, page), min(ink, page)
@@ -119,7 +116,7 @@ def luminance(shade: tuple[float, ...]) -> float:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a small PNG: 128 colours are enough for flat plots with smoothed edges."""
+    """The figure as a small PNG; 128 colours suffice for flat plots with smoothed edges."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
@@ -134,7 +131,7 @@ Row = Mapping[str, Any]
 
 
 def class_balance(labels: Int64[np.ndarray, " n"], theme: Theme) -> Figure:
-    """How many samples each digit has."""
+    """Number of samples per digit."""
     counts = np.bincount(labels, minlength=10)
     figure = new_figure(theme, height_inches=2.9)
     axes = style(figure.add_subplot(), theme, x="digit", y="samples")
@@ -147,7 +144,7 @@ def class_balance(labels: Int64[np.ndarray, " n"], theme: Theme) -> Figure:
 
 
 def intensity(glyphs: UInt8[np.ndarray, "n 28 28"], theme: Theme) -> Figure:
-    """How the pixels spread over the grey values, 0 (paper) to 255 (ink), on a logarithmic scale."""
+    """Histogram of grey values, 0 (paper) to 255 (ink), on a logarithmic scale."""
     shares, edges = np.histogram(glyphs, bins=32, range=(0, 256), weights=np.full(glyphs.shape, 100 / glyphs.size))
     figure = new_figure(theme, height_inches=2.9)
     axes = style(figure.add_subplot(), theme, x="pixel value, 0 paper to 255 ink", y="share of pixels")
@@ -172,7 +169,7 @@ def curves(rows: Sequence[Row], theme: Theme) -> Figure:
 
 
 def _curve(axes: Axes, rows: Sequence[Row], key: str, *, label: str, colour: str, dashes: str) -> None:
-    """One line; epochs that did not measure it are left out."""
+    """One line; epochs without this metric are left out."""
     points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
     marker = "o" if len(points) < 15 else ""
     epochs, values = zip(*points, strict=True) if points else ((), ())
@@ -180,14 +177,14 @@ def _curve(axes: Axes, rows: Sequence[Row], key: str, *, label: str, colour: str
 
 
 def side_by_side(runs: Sequence[tuple[str, Sequence[Row]]], theme: Theme) -> Figure:
-    """Validation loss and accuracy of named runs, by epoch; after six runs the colours come again, dashed."""
+    """Validation loss and accuracy of named runs, by epoch; after six runs the colours repeat, dashed."""
     figure = new_figure(theme, height_inches=5.2 + 0.1 * len(runs))
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     for axes, measure in ((loss, "loss"), (accuracy, "accuracy")):
         style(axes, theme, y=f"validation {measure}")
-        for place, (name, rows) in enumerate(runs):
-            dashes = ("-", "--", ":", "-.")[place // len(theme.series) % 4]
-            colour = theme.series[place % len(theme.series)]
+        for index, (name, rows) in enumerate(runs):
+            dashes = ("-", "--", ":", "-.")[index // len(theme.series) % 4]
+            colour = theme.series[index % len(theme.series)]
             _curve(axes, rows, f"validation_{measure}", label=name, colour=colour, dashes=dashes)
     _by_epoch(accuracy, theme)
     handles, labels = loss.get_legend_handles_labels()
@@ -197,18 +194,18 @@ def side_by_side(runs: Sequence[tuple[str, Sequence[Row]]], theme: Theme) -> Fig
 
 
 def _by_epoch(axes: Axes, theme: Theme) -> None:
-    """The lower axes of curves: whole epochs across, shares up."""
+    """The lower axes of curves: whole epochs on x, percent on y."""
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("epoch", color=theme.muted, fontsize=TEXT_POINTS)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def confusion_matrix(confusion: Int64[np.ndarray, "10 10"], theme: Theme) -> Figure:
-    """True digits as rows, answers as columns; only mistakes are coloured, stronger where there are more."""
+    """True digits as rows, answers as columns; only mistakes are coloured, by their number."""
     mistakes = confusion - np.diag(np.diag(confusion))
     figure = new_figure(theme, height_inches=4.8)
     axes = style(figure.add_subplot(), theme, x="answer", y="true digit", grid=False)
-    # Square roots, so that a single mistake is still seen beside fifty.
+    # Square roots, so that a single mistake is visible beside fifty.
     strength = np.sqrt(mistakes / max(mistakes.max(), 1))
     shades = LinearSegmentedColormap.from_list("mistakes", [theme.surface, theme.second])
     edges = np.arange(11) - 0.5
@@ -227,12 +224,12 @@ def confusion_matrix(confusion: Int64[np.ndarray, "10 10"], theme: Theme) -> Fig
 
 
 def calibration(bins: Sequence[ReliabilityBin], theme: Theme) -> Figure:
-    """The share of right answers against confidence, with its 95 % interval; below, how many answers had it."""
+    """Accuracy by confidence with its 95 % interval, and the number of answers below."""
     figure = new_figure(theme, height_inches=4.6)
     accuracy, amount = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     style(accuracy, theme, y="right answers")
     accuracy.plot([0, 1], [0, 1], color=theme.muted, linewidth=1, linestyle=":")
-    accuracy.text(0.98, 0.04, "dotted: as right as sure", color=theme.muted, fontsize=SMALL_POINTS, ha="right")
+    accuracy.text(0.98, 0.04, "dotted: perfectly calibrated", color=theme.muted, fontsize=SMALL_POINTS, ha="right")
     for item in bins:
         likely = wilson(round(item.accuracy * item.count), item.count)
         accuracy.plot([item.confidence] * 2, [likely.low, likely.high], color=theme.line, linewidth=3)
@@ -251,7 +248,7 @@ def calibration(bins: Sequence[ReliabilityBin], theme: Theme) -> Figure:
 
 
 def coverage(curve: RiskCoverage, rates: Sequence[ReadRate], theme: Theme) -> Figure:
-    """The error among accepted answers against the share accepted, with what each wanted error buys."""
+    """Error among accepted answers by the fraction accepted, with a mark for each target error."""
     figure = new_figure(theme, height_inches=3.4)
     axes = style(figure.add_subplot(), theme, x="answers accepted", y="wrong among them")
     axes.step(curve.coverage, curve.risk, where="post", color=theme.first, linewidth=1.6)
@@ -270,13 +267,13 @@ def coverage(curve: RiskCoverage, rates: Sequence[ReadRate], theme: Theme) -> Fi
 
 
 COLUMNS = 10
-MISREAD_COLUMNS, MOST_MISREAD = 6, 60
+MISREAD_COLUMNS, MAX_MISREAD = 6, 60
 CELL_WIDTH_PX, CELL_HEIGHT_PX = 40, 42
-"""Of a misread glyph with the caption under it, in the glyph's own pixels."""
+"""Size of a misread glyph with its caption, in the glyph's own pixels."""
 
 
 def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"] | None, theme: Theme) -> Figure:
-    """Ten glyphs of each digit, a row a digit; without labels the first hundred. Always the same for the same set."""
+    """Ten glyphs per digit, one row each; without labels the first hundred. The same set gives the same plot."""
     figure = new_figure(theme, height_inches=4.8)
     axes = style(figure.add_subplot(), theme, grid=False)
     sheet = np.zeros((10 * 28, COLUMNS * 28), dtype=np.uint8)
@@ -292,7 +289,7 @@ def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"
 
 
 def _row(n: int, row: int) -> Int64[np.ndarray, " k"]:
-    """The indices in a row where there are no labels to sort by."""
+    """The indices of a row of an unlabelled set."""
     return np.arange(min(row * COLUMNS, n), min((row + 1) * COLUMNS, n), dtype=np.int64)
 
 
@@ -302,8 +299,8 @@ def misclassified(
     probabilities: Float[np.ndarray, "n 10"],
     theme: Theme,
 ) -> Figure:
-    """Misread digits in the order given, at most sixty: true digit, answer and its probability under each."""
-    shown = min(len(glyphs), MOST_MISREAD)
+    """Misread digits in the given order, at most sixty, each with true digit, answer and its probability."""
+    shown = min(len(glyphs), MAX_MISREAD)
     rows = -(-shown // MISREAD_COLUMNS)
     sheet = np.zeros((rows * CELL_HEIGHT_PX, MISREAD_COLUMNS * CELL_WIDTH_PX), dtype=np.uint8)
     figure = new_figure(theme, height_inches=max(WIDTH_INCHES * sheet.shape[0] / sheet.shape[1], 0.5))

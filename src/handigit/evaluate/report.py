@@ -1,7 +1,4 @@
-"""The report of an evaluation, and of a data set: one HTML page that stands alone, JSON beside it, plots as PNG.
-
-It puts together what others measured and drew, and knows nothing of models or of where data comes from.
-"""
+"""Reports of an evaluation and of a data set: a self-contained HTML page, JSON, and plots as PNG."""
 
 import base64
 import hashlib
@@ -28,7 +25,7 @@ from handigit.evaluate.plots import DARK, LIGHT, Theme, png
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot in both themes, as PNG bytes. `alt` says in words what it shows, for those who do not see it."""
+    """One plot in both themes, as PNG bytes; `alt` describes it in words."""
 
     name: str
     caption: str
@@ -38,22 +35,22 @@ class Plot:
 
     @property
     def light_uri(self) -> str:
-        """The light plot as an address that holds the picture itself."""
+        """The light plot as a data URI."""
         return data_uri(self.light)
 
     @property
     def dark_uri(self) -> str:
-        """The dark plot as an address that holds the picture itself."""
+        """The dark plot as a data URI."""
         return data_uri(self.dark)
 
     @property
     def width_px(self) -> int:
-        """As the PNG's header says."""
+        """From the PNG's header."""
         return int.from_bytes(self.light[16:20], "big")
 
     @property
     def height_px(self) -> int:
-        """As the PNG's header says."""
+        """From the PNG's header."""
         return int.from_bytes(self.light[20:24], "big")
 
 
@@ -63,36 +60,36 @@ def draw(name: str, make: Callable[[Theme], Figure], *, caption: str, alt: str) 
 
 
 def data_uri(picture: bytes) -> str:
-    """A PNG as an address that holds the picture itself."""
+    """A PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
 
 
 def render(template: str, *, title: str, **content: Any) -> str:
-    """A page as text; whatever is put into it is escaped."""
+    """A page as text; inserted values are escaped."""
     environment = Environment(
         loader=PackageLoader("handigit.evaluate"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     css = environment.get_template("style.css").render(light=LIGHT, dark=DARK)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    # The style sheet is ours and holds colours of ours only; escaped, its quotation marks would not be CSS.
+    # The style sheet contains only our own colours; escaping its quotation marks would break it.
     return environment.get_template(template).render(title=title, css=Markup(css), policy=policy, **content)  # noqa: S704
 
 
-def make_room(folder: Path) -> None:
-    """Make the folder of a page and of its plots: before the work, so that a wrong place is known at once.
+def make_folders(folder: Path) -> None:
+    """Make the folders of a page and its plots, before the work, so that a bad path fails at once.
 
     Raises:
-        RunError: a file stands where the folder should be.
+        RunError: the folder cannot be made.
     """
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise RunError(f"{folder} cannot be a folder: a file stands there; give another for the report") from None
+        raise RunError(f"{folder} is a file, not a folder; choose another folder for the report") from None
 
 
 def write_page(folder: Path, name: str, text: str, plots: Sequence[Plot]) -> Path:
-    """Write a page, and its plots as plots/NAME-light.png and NAME-dark.png, where there is room; the page's path."""
+    """Write a page, and its plots as plots/NAME-light.png and NAME-dark.png; returns the page's path."""
     for plot in plots:
         (folder / "plots" / f"{plot.name}-light.png").write_bytes(plot.light)
         (folder / "plots" / f"{plot.name}-dark.png").write_bytes(plot.dark)
@@ -102,12 +99,12 @@ def write_page(folder: Path, name: str, text: str, plots: Sequence[Plot]) -> Pat
 
 
 BAR_PX, FLOOR_PX, FULL_PX = 10, 25, 24
-"""Of the bars' drawing: the width of one with its gap, the height of the floor, and the height of certainty."""
+"""Bar chart: width of a bar with its gap, height of the baseline, height of probability 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A misread digit; `rest`, `truth_bar` and `answer_bar` are SVG paths, `words` the same in words."""
+    """A misread digit; `rest`, `truth_bar` and `answer_bar` are SVG paths, `words` is their description."""
 
     index: int
     truth: int
@@ -156,7 +153,7 @@ def _describe(
 
 
 def _bars(digits: Iterable[int], probabilities: Float[np.ndarray, "10"]) -> str:
-    """Bars that stand on the floor; the faintest probability still shows as a line."""
+    """Bars as an SVG path; the smallest probability is still a visible line."""
     heights = ((digit, max(float(probabilities[digit]) * FULL_PX, 0.3)) for digit in digits)
     return "".join(
         f"M{digit * BAR_PX + 1} {FLOOR_PX}v-{height:.1f}h{BAR_PX - 2}v{height:.1f}z" for digit, height in heights
@@ -164,7 +161,7 @@ def _bars(digits: Iterable[int], probabilities: Float[np.ndarray, "10"]) -> str:
 
 
 def _picture(glyph: UInt8[np.ndarray, "28 28"]) -> bytes:
-    """The glyph as a PNG in 16 shades: what the eye needs, in half of the bytes."""
+    """The glyph as a PNG in 16 shades, which halves its size."""
     file = BytesIO()
     Image.fromarray(glyph // 17 * 17).quantize(16).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -174,7 +171,7 @@ MOST_PAIRS = 5
 
 
 def describe_scores(scores: Scores, *, title: str) -> Table:
-    """What a person asks first: how often right, how sure, and what is taken for what."""
+    """The main scores as a table for the terminal."""
     table = Table(title=title, show_header=False, box=None, title_justify="left", title_style="bold")
     table.add_column(style="dim")
     table.add_column()
@@ -186,7 +183,7 @@ def describe_scores(scores: Scores, *, title: str) -> Table:
 
 
 def summary(scores: Scores) -> list[tuple[str, str]]:
-    """Each figure with its name, in the words of the terminal and of the report alike."""
+    """Each score with its name, for the terminal and the report."""
     interval = scores.accuracy_interval
     lines = [
         ("samples", f"{scores.n:,}"),
@@ -214,10 +211,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """One model's answers on one labelled set, with all that a reader of the report should know.
+    """One model's answers on one labelled set, with the facts that a report shows.
 
-    `card` are facts on the model, by name; `fingerprint` tells the set; `curves` are the epochs of its training, if
-    it was trained here: dicts as `plots.Row` has them.
+    `card` has facts about the model by name; `fingerprint` identifies the set; `curves` are the epochs of its training
+    (`plots.Row`), if it was trained here.
     """
 
     title: str
@@ -233,7 +230,7 @@ class Evaluation:
     code_version: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """What `scores.json` holds: everything but the pictures, and the probabilities of what was misread."""
+        """The content of `scores.json`: the scores, and the probabilities of misread digits."""
         answers = {
             str(index): {
                 "label": int(self.labels[index]),
@@ -259,9 +256,9 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     """Write report.html, scores.json and plots/ into the folder; returns the page's path.
 
     Raises:
-        RunError: a file stands where the folder should be.
+        RunError: the folder cannot be made.
     """
-    make_room(folder)
+    make_folders(folder)
     scores = evaluation.scores
     drawn = {plot.name: plot for plot in [*_score_plots(evaluation), *_set_plots(evaluation.glyphs, evaluation.labels)]}
     text = render(
@@ -297,9 +294,9 @@ def write_data_report(
     """Write report.html and plots/ on a data set into the folder; returns the page's path.
 
     Raises:
-        RunError: a file stands where the folder should be.
+        RunError: the folder cannot be made.
     """
-    make_room(folder)
+    make_folders(folder)
     drawn = {plot.name: plot for plot in _set_plots(glyphs, labels)}
     known = [
         ("name", name),
@@ -313,7 +310,7 @@ def write_data_report(
 
 
 def _known(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Every fact and figure as a line of text."""
+    """Every fact and score as a line of text."""
     return [
         ("model", evaluation.model),
         *((name, str(value)) for name, value in evaluation.card.items()),
@@ -339,7 +336,7 @@ def _sections(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def _score_plots(evaluation: Evaluation) -> list[Plot]:
-    """The plots of what was answered and, where it is known, of the training."""
+    """The plots of the scores and, if known, of the training."""
     scores, labels, probabilities = evaluation.scores, evaluation.labels, evaluation.probabilities
     wrong = np.array(scores.misclassified, dtype=np.int64)
     curve = risk_coverage(labels, probabilities)

@@ -1,7 +1,4 @@
-"""How steady a reader is: its accuracy on corrupted and on varied pictures.
-
-It knows a reader as a callable only: pictures in, answers out.
-"""
+"""Accuracy of a reader on corrupted and on varied pictures. A reader is a callable: pictures in, digits out."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +16,7 @@ from handigit.evaluate.corruptions import CORRUPTIONS, corrupt
 FRAME_PX = 56
 """Side of the frame in which a glyph of 28 px is shifted, scaled and turned: twice its own."""
 FINE = 4
-"""How much finer the grid is on which a pen's width is changed."""
+"""Upsampling factor for changing the pen's width."""
 
 Glyphs = UInt8[np.ndarray, "n 28 28"]
 Pictures = UInt8[np.ndarray, "n h w"]
@@ -27,14 +24,14 @@ Pictures = UInt8[np.ndarray, "n h w"]
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """One step of a grid: what it does, in words with units, and doing it. Ink stays bright unless the name says so."""
+    """One step of a grid: a name with units, and a function. Ink stays bright unless the name says otherwise."""
 
     name: str
     apply: Callable[[Glyphs], Pictures]
 
 
 def _shifted(glyphs: Glyphs, *, right_px: int, down_px: int) -> Pictures:
-    """Put on an empty frame, off its centre."""
+    """Off-centre on an empty frame."""
     top, left = (FRAME_PX - 28) // 2 + down_px, (FRAME_PX - 28) // 2 + right_px
     frames = np.zeros((len(glyphs), FRAME_PX, FRAME_PX), dtype=np.uint8)
     frames[:, top : top + 28, left : left + 28] = glyphs
@@ -42,14 +39,14 @@ def _shifted(glyphs: Glyphs, *, right_px: int, down_px: int) -> Pictures:
 
 
 def _turned(glyphs: Glyphs, *, degrees: float = 0.0, size: float = 1.0) -> Pictures:
-    """Put in the middle of an empty frame, turned counter-clockwise and scaled."""
+    """Centred on an empty frame, rotated counter-clockwise and scaled."""
     matrix = cv2.getRotationMatrix2D((13.5, 13.5), degrees, size)
     matrix = matrix + np.array([0, 0, FRAME_PX / 2 - 14])
     return _stacked([cv2.warpAffine(glyph, matrix, (FRAME_PX, FRAME_PX)) for glyph in glyphs], FRAME_PX)
 
 
 def _pen(glyphs: Glyphs, *, wider_px: float) -> Pictures:
-    """Strokes made wider, or narrower, by so much on either side."""
+    """Strokes wider or narrower by `wider_px` on either side."""
     reach = round(abs(wider_px) * FINE)
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     change = cv2.dilate if wider_px > 0 else cv2.erode
@@ -63,7 +60,7 @@ def _inverted(glyphs: Glyphs) -> Pictures:
 
 
 def _contrast(glyphs: Glyphs, *, share: float) -> Pictures:
-    """Ink and ground drawn together around middle grey."""
+    """Contrast reduced around middle grey."""
     return np.rint(127.5 + (glyphs - 127.5) * share).astype(np.uint8)
 
 
@@ -113,12 +110,12 @@ GRIDS: Mapping[str, tuple[Variation, ...]] = MappingProxyType(
 
 
 Read = Callable[[UInt8[np.ndarray, "n h w"]], Int64[np.ndarray, " n"]]
-"""Pictures (ink bright on dark unless they are inverted, 28 x 28 or 56 x 56) to digits; -1 for no answer."""
+"""Pictures (bright ink unless inverted, 28 x 28 or 56 x 56) to digits; -1 for no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobustnessScores:
-    """Shares of right answers: on the glyphs as they are, by corruption, and by grid and variation."""
+    """Accuracy on the unchanged glyphs, by corruption, and by grid and variation."""
 
     n: int
     seed: int
@@ -133,24 +130,24 @@ class RobustnessScores:
 
     @property
     def hardest(self) -> str:
-        """The corruption with the fewest right answers."""
+        """The corruption with the lowest accuracy."""
         return min(self.corruptions, key=lambda name: self.corruptions[name])
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers and dicts, ready for JSON; `from_dict` is the way back."""
+        """Plain numbers and dicts, for JSON; `from_dict` is the inverse."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RobustnessScores":
-        """The scores that `as_dict` wrote.
+        """The inverse of `as_dict`.
 
         Raises:
-            BadDataFile: a field is missing or too many.
+            BadDataFile: a field is missing or unknown.
         """
         try:
             return cls(**values)
         except TypeError as problem:
-            raise BadDataFile(f"these are no robustness scores: {problem}; measure the model again") from None
+            raise BadDataFile(f"these are not robustness scores: {problem}; measure the model again") from None
 
 
 def robustness(
@@ -162,7 +159,7 @@ def robustness(
     corruptions: Iterable[str] = tuple(CORRUPTIONS),
     grids: Iterable[str] = tuple(GRIDS),
 ) -> RobustnessScores:
-    """Read the glyphs as they are, under each corruption, and under each variation of each grid.
+    """Accuracy on the glyphs unchanged, under each corruption, and under each variation of each grid.
 
     Raises:
         DataError: no glyphs, or no corruption or grid of that name.

@@ -10,10 +10,18 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-_GLANCE_PX: Final = 192
+GLANCE_PX: Final = 192
 """Longer side at which the polarity of a larger picture is judged."""
 _SMALL_PX: Final = 64
 """Longer side up to which a picture is taken for a crop of one character: too small for tables, shadows, margins."""
+_MAX_STROKE: Final = 0.24
+"""Half the width of the thickest strokes of a digit cut to its box, as a fraction of the longer side."""
+_MAX_TABLE: Final = 0.22
+"""Half the width of the thickest dark parts of an evenly lit picture, as a fraction of its longer side."""
+_SHADED: Final = 0.18
+"""Fraction of the paper that must not be in the shadow of an evenly lit picture."""
+_LEVEL: Final = 0.25
+"""Maximum interquartile range of a level shade as a fraction of its distance to the other shade."""
 _DOUBTFUL: Final = 0.7
 """Minimum vote margin (of 2) for a polarity decision on a crop. No MNIST training image has less, of our drawn
 non-digits one in 200; of MNIST's with both sides inverted all but 0.3 %, of those in fog one in five."""
@@ -37,11 +45,6 @@ class Background:
     noise: float
 
 
-def normalise_polarity(grey: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """The picture with dark ink: inverted if the ink is the lighter of the two shades."""
-    return 255 - grey if _dark_ink_votes(downscale(grey, _GLANCE_PX)) < 0 else grey
-
-
 def downscale(grey: UInt8[np.ndarray, "height width"], longest_px: int) -> UInt8[np.ndarray, "h w"]:
     """The picture reduced by area averaging to at most `longest_px`; a smaller one unchanged."""
     height, width = grey.shape
@@ -60,17 +63,16 @@ def quantile(values: Float32[np.ndarray, " n"] | Float64[np.ndarray, " n"], q: f
 
 def polarity_is_doubtful(crop: UInt8[np.ndarray, "height width"]) -> bool:
     """Whether the ink in a crop of one character could be either of the two shades."""
-    return abs(_dark_ink_votes(crop)) < _DOUBTFUL
+    return abs(dark_ink_votes(downscale(crop, GLANCE_PX))) < _DOUBTFUL
 
 
-def _dark_ink_votes(grey: UInt8[np.ndarray, "height width"]) -> float:
+def dark_ink_votes(grey: UInt8[np.ndarray, "height width"]) -> float:
     """How clearly the ink is the darker of the two shades; below 0 it is the lighter.
 
     Paper is the shade that covers most of the picture, has room for larger discs (strokes are thin), and covers the
-    border; in a photo, where tables and shadows may cover the border, the third sign is instead to which side small
-    things differ from their surroundings. Each alone fails somewhere (border on photos of paper on a table, area on
-    thick digits cut to their box); their sum was right on all of MNIST, optdigits and hwd1000 and 99.9 % of semeion's
-    training images in either polarity.
+    border. In a photo, where both shades have room for large discs or neither is level, one of them may be a shadow
+    or a table; what counts then is to which side small things differ from their surroundings. Each alone fails
+    somewhere (border on photos of paper on a table, area on thick digits cut to their box).
     """
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     height, width = grey.shape
@@ -80,25 +82,24 @@ def _dark_ink_votes(grey: UInt8[np.ndarray, "height width"]) -> float:
     room_light = float(cv2.distanceTransform(light, cv2.DIST_L2, 3).max())
     room_dark = float(cv2.distanceTransform(1 - light, cv2.DIST_L2, 3).max())
     votes = count / grey.size - 0.5 + (room_light - room_dark) / (room_light + room_dark)
-    small = max(height, width) <= _SMALL_PX
-    if small or _is_level(grey, light, count):
+    if min(room_light, room_dark) < _MAX_STROKE * max(height, width) and _is_two_tone(grey, light, count):
         inner = light[1:-1, 1:-1]
-        votes += (count - cv2.countNonZero(inner)) / (grey.size - inner.size) - 0.5
-        return votes + (0 if small else _contrast_skew(grey))
+        return votes + (count - cv2.countNonZero(inner)) / max(grey.size - inner.size, 1) - 0.5
     # A photo counts as dark on light unless there is clear evidence against; a blank half in shadow is none.
-    return votes + 2 * _contrast_skew(grey) + 0.5
+    return 0.4 * votes + 2 * _contrast_skew(grey) + 0.4
 
 
-def _is_level(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, "height width"], count: int) -> bool:
-    """Whether the more frequent shade is one flat level, as in drawings and clean scans, never in photos."""
+def _is_two_tone(grey: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, "height width"], count: int) -> bool:
+    """Whether the more frequent shade is one level compared with the distance to the other."""
     histogram = _histogram(grey, light if 2 * count > grey.size else 1 - light).cumsum()
     lower, upper = np.searchsorted(histogram, (0.25 * histogram[-1], 0.75 * histogram[-1]))
-    return bool(upper - lower <= 2)
+    contrast = cv2.mean(grey, light)[0] - cv2.mean(grey, 1 - light)[0]
+    return bool(upper - lower <= _LEVEL * contrast)
 
 
 def _contrast_skew(grey: UInt8[np.ndarray, "height width"]) -> float:
     """+1 if everything that differs from its surroundings is darker, -1 if brighter: skewness about the median."""
-    window = max(max(grey.shape) // 5, 3) | 1
+    window = max(max(grey.shape) // 3, 3) | 1
     rim = min(window // 2, (min(grey.shape) - 1) // 2)  # where the median sees the border repeated
     inner = np.s_[rim : grey.shape[0] - rim, rim : grey.shape[1] - rim]
     contrast = cv2.subtract(cv2.medianBlur(grey, window)[inner], grey[inner], dtype=cv2.CV_32F)
@@ -136,14 +137,26 @@ def _is_evenly_lit(
     page: UInt8[np.ndarray, "height width"], light: UInt8[np.ndarray, "height width"], spread: float
 ) -> bool:
     """Whether one brightness represents all the paper."""
-    dark = cv2.mean(page, 1 - light)[0]
-    contrast = cv2.mean(page, light)[0] - dark
-    if spread > 0.12 * contrast:
+    contrast = cv2.mean(page, light)[0] - cv2.mean(page, 1 - light)[0]
+    inner = cv2.erode(light, np.ones((3, 3), np.uint8))  # without the soft edges of strokes
+    bare = inner if 3 * cv2.countNonZero(inner) > cv2.countNonZero(light) else light
+    paper, ink = _histogram(page, bare).cumsum(), _histogram(page, 1 - light).cumsum()
+    shaded, middle = np.searchsorted(paper, (_SHADED * paper[-1], 0.5 * paper[-1]))
+    if spread > 0.12 * contrast or (bare is inner and middle - shaded > 0.22 * contrast):
         return False
-    if max(page.shape) <= _SMALL_PX:
-        return True
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    return bool(border.mean() > 0.9)
+    if border.mean() > 0.9:
+        return True
+    darkest, usual = np.searchsorted(ink, (0.03 * ink[-1], 0.5 * ink[-1]))
+    if usual - darkest < 0.1 * contrast and not _covers_sides(1 - light):
+        return True
+    small = downscale(1 - light, GLANCE_PX)
+    return float(cv2.distanceTransform(small, cv2.DIST_L2, 3).max()) < _MAX_TABLE * max(small.shape)
+
+
+def _covers_sides(mask: UInt8[np.ndarray, "height width"]) -> bool:
+    """Whether a mask covers a whole side of the picture, as a table or a shadow does."""
+    return any(side.mean() > 0.95 for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:

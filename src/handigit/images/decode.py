@@ -7,7 +7,7 @@ its header. PDFs and multi-page TIFFs are decoded by `documents`.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
+from io import SEEK_END, BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
@@ -18,10 +18,10 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImag
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
-from handigit.images.background import normalise_polarity
-from handigit.images.documents import SUPPORTED, DocumentFormat, document_frames
-from handigit.images.limits import DEFAULT_LIMITS
+from handigit.images.documents import SUPPORTED, Cancellation, DocumentFormat, document_frames
+from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
 from handigit.images.limits import Limits as Limits
+from handigit.images.sheet import normalise_polarity
 
 _DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
@@ -41,18 +41,27 @@ def grey_of_picture(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
 
 
 def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Values of 16 or 32 bits, or floats, scaled to 0..255.
+    """Values of 16 or 32 bits, or floats, scaled to 0..255, a strip at a time to save memory.
 
-    White is the smallest of the usual full scales that contains the brightest value (scanners write 10 or 12 bits
-    into 16), so that a dark page stays dark.
+    White is the lowest common full scale that holds the brightest value (scanners write 10 or 12 bits into 16), so that
+    a dark page stays dark.
     """
-    values = np.nan_to_num(deep.astype(np.float32), posinf=0, neginf=0)
-    values -= min(float(values.min()), 0.0)
-    brightest = float(values.max())
+    rows = max(1, _STRIP_PX // deep.shape[1])
+    strips = [slice(top, top + rows) for top in range(0, deep.shape[0], rows)]
+    darkest = min(float(_finite(deep[strip]).min()) for strip in strips)
+    base = min(darkest, 0.0)
+    brightest = max(float(_finite(deep[strip]).max()) for strip in strips) - base
     scales = [1.0] if deep.dtype.kind == "f" else []
     scales += [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
     white = next((scale for scale in scales if brightest <= scale), brightest)
-    return (values * (255 / white)).round().astype(np.uint8)
+    grey = np.empty(deep.shape, np.uint8)
+    for strip in strips:
+        grey[strip] = ((_finite(deep[strip]) - base) * (255 / white)).round()
+    return grey
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
 
 
 def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
@@ -109,6 +118,10 @@ _PLUGINS: dict[bytes, type[ImageFile]] = {
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
+_STRIP_PX = 2**21
+"""Pixels that are converted at a time where a copy would take several times their memory."""
+_MAX_JPEG_PX_PER_BYTE = 1024
+"""A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in what is missing without an error."""
 _PDF_WITHIN = 1024
 """Maximum offset of a PDF's signature: mailers and printers put bytes before it."""
 _EXIF_ORIENTATION = 0x0112
@@ -124,7 +137,9 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 """The inverse of each EXIF orientation."""
 
 
-def open_pages(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[UInt8[np.ndarray, "height width"]]:
+def open_pages(
+    source: Source, *, limits: Limits = DEFAULT_LIMITS, cancellation: Cancellation | None = None
+) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """Yield the pages of a picture or document, grey with dark ink, one at a time.
 
     A Pillow image yields its current frame, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB or
@@ -141,30 +156,70 @@ def open_pages(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[U
         yield _page(source, "the Pillow image", limits)
     else:
         with _opened(source) as (file, name):
-            yield from _pages_of_file(file, name, limits)
+            yield from _pages_of_file(file, name, limits, cancellation)
 
 
-def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.ndarray, "height width"]]:
+def _pages_of_file(
+    file: Any, name: str, limits: Limits, cancellation: Cancellation | None
+) -> Iterator[UInt8[np.ndarray, "height width"]]:
     start = file.tell()
     head = file.read(_PDF_WITHIN)
     file.seek(start)
     plugin = _plugin_for(head)
     if plugin is None and b"%PDF-" in head:
-        yield from _pages_of_document(file, "pdf", name, limits)
+        yield from _decode_apart(file, "pdf", name, limits, cancellation)
         return
     picture = _recognise(file, plugin, head, name)
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.is_animated:
         file.seek(start)
-        yield from _pages_of_document(file, "tiff", name, limits)
+        yield from _decode_apart(file, "tiff", name, limits, cancellation)
+    elif limits.isolate and not _is_small(picture, _size_from(file, start)):
+        limits.check_size(picture.size, mode=picture.mode, name=name)
+        if (
+            picture.format == "JPEG"
+            and _size_from(file, start) * _MAX_JPEG_PX_PER_BYTE < picture.width * picture.height
+        ):
+            raise UnreadableImage(f"{name}: is truncated (its data is too short); get or save the picture again")
+        file.seek(start)
+        yield from _decode_apart(file, "picture", name, limits, cancellation, picture=str(picture.format))
     else:
         yield _page(picture, name, limits)
 
 
-def _pages_of_document(
-    file: Any, format_: DocumentFormat, name: str, limits: Limits
+def _size_from(file: Any, start: int) -> int:
+    """Bytes from `start` to the end; the position stays: a plugin that has read the header goes on from there."""
+    position = file.tell()
+    size = int(file.seek(0, SEEK_END)) - start
+    file.seek(position)
+    return size
+
+
+def _is_small(picture: ImageFile, size: int) -> bool:
+    """Whether decoding is quick, takes little memory and is silent; libtiff prints to standard error."""
+    pixels = picture.width * picture.height
+    return size <= SMALL_BYTES and pixels <= SMALL_PX and not isinstance(picture, TiffImagePlugin.TiffImageFile)
+
+
+def _decode_apart(
+    file: Any,
+    format_: DocumentFormat,
+    name: str,
+    limits: Limits,
+    cancellation: Cancellation | None,
+    picture: str = "",
 ) -> Iterator[UInt8[np.ndarray, "height width"]]:
-    for frame in document_frames(file, format_=format_, name=name, limits=limits):
-        yield normalise_polarity(grey_of_picture(frame))
+    """The pages that another process decodes."""
+    for frame in document_frames(
+        file, format_=format_, name=name, limits=limits, picture=picture, cancellation=cancellation
+    ):
+        if frame.mode == "L":
+            grey = frame.pixels
+        elif frame.mode == "LA":
+            grey = _without_alpha(frame.pixels[..., 0], frame.pixels[..., 1])
+        else:
+            grey = _eight_bits(frame.pixels)
+        rotate = _TURNS.get(frame.orientation)
+        yield normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
 
 
 @dataclass(frozen=True, slots=True)

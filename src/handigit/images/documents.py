@@ -1,4 +1,4 @@
-"""Decode documents (PDF, multi-page TIFF) in a child process, page by page.
+"""Decode documents (PDF, multi-page TIFF) and large pictures in a child process, page by page.
 
 This is the parent's side: it starts the child with limits, waits with a deadline, and interprets how it ended. The
 child is `decoder_process.py`.
@@ -11,44 +11,104 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Lock, Timer
 from typing import Any, Final, Literal
 
-from PIL import Image
+import numpy as np
 
 from handigit.errors import ImageTooLarge, UnreadableImage
 from handigit.images.limits import Limits
 
-DocumentFormat = Literal["pdf", "tiff"]
+DocumentFormat = Literal["pdf", "tiff", "picture"]
 SUPPORTED: Final = "PNG, JPEG, TIFF, WebP or BMP"
 """The picture formats, which can be given instead of a document."""
 
 _PROGRAM: Final = Path(__file__).with_name("decoder_process.py")
-_BASE_BYTES: Final = 512 * 2**20
-"""Address space for Python, the decoders and the fonts; about a tenth of it is resident."""
-_BYTES_PER_PIXEL: Final = 12
-"""Address space per pixel of the largest page: a scan in colour, its rendering, and intermediate copies."""
+_BASE_BYTES: Final = 256 * 2**20
+"""Address space for Python, a decoder and fonts; about a fifth of it is resident."""
+_BYTES_PER_PIXEL: Final = 6
+"""Address space per pixel of the largest picture in colour, or of half a grey page: Pillow takes four and the decoders
+of common files less than two. Enough for a WebP of 13 Mpx, which takes 16."""
 _MAX_MESSAGE_BYTES: Final = 4096
+_DTYPES: Final = {
+    "L": np.dtype(np.uint8),
+    "LA": np.dtype(np.uint8),
+    "I;16": np.dtype("<u2"),
+    "I;16L": np.dtype("<u2"),
+    "I;16B": np.dtype(">u2"),
+    "I;16N": np.dtype(np.uint16),
+    "I": np.dtype(np.int32),
+    "F": np.dtype(np.float32),
+}
 _ADVICE: Final = f"save it again, or give its pages as {SUPPORTED} pictures"
 
 
-def document_frames(file: Any, *, format_: DocumentFormat, name: str, limits: Limits) -> Iterator[Image.Image]:
+class Cancellation:
+    """Lets another thread end a decoding at once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._cancelled = False
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def cancel(self) -> None:
+        """Kill the decoder, now or as soon as it starts; its document then counts as unreadable."""
+        with self._lock:
+            self._cancelled = True
+            if self._child is not None:
+                self._child.kill()
+
+    @contextmanager
+    def _watch(self, child: subprocess.Popen[bytes]) -> Iterator[None]:
+        with self._lock:
+            self._child = child
+            if self._cancelled:
+                child.kill()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._child = None  # its process id may soon be another's
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded page: its mode (L, LA, or one of 16 or 32 bits per pixel), its pixels, and its EXIF orientation."""
+
+    mode: str
+    pixels: np.ndarray
+    orientation: int
+
+
+def document_frames(
+    file: Any,
+    *,
+    format_: DocumentFormat,
+    name: str,
+    limits: Limits,
+    picture: str = "",
+    cancellation: Cancellation | None = None,
+) -> Iterator[Frame]:
     """Yield the pages of the document in a seekable binary file, read from its current position.
 
-    The child decodes at most one page ahead. It ends when the iterator is closed, and is killed when a page takes too
-    long; its limits on memory and processor time do not apply on Windows.
+    `picture` is Pillow's name of the format of a picture. The child decodes at most one page ahead. It ends when the
+    iterator is closed, and is killed when a page takes too long; its limits on memory and processor time do not apply
+    on Windows.
 
     Raises:
         UnreadableImage: damaged, locked with a password, or it crashes the decoder or takes too long.
         ImageTooLarge: more pages than `limits` allow, or a page with more pixels; that page is not decoded.
     """
-    with _standard_input(file) as stdin, _start_decoder(stdin, format_, limits) as child:
+    watch = (cancellation or Cancellation())._watch
+    with _standard_input(file) as stdin, _start_decoder(stdin, format_, picture, limits) as child, watch(child):
         for number in count(1):
+            page = name if format_ == "picture" else f"{name}, page {number}"
             with _deadline(child, limits.page_seconds) as late:
-                frame = _next_frame(child, late, name=name, number=number, limits=limits)
+                frame = _next_frame(child, late, name=name, page=page, limits=limits)
             if frame is None:
                 return
             yield frame
@@ -67,11 +127,14 @@ def _standard_input(file: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _start_decoder(stdin: Any, format_: DocumentFormat, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
+def _start_decoder(
+    stdin: Any, format_: DocumentFormat, picture: str, limits: Limits
+) -> Iterator[subprocess.Popen[bytes]]:
     """The running decoder process; killed at the end, whatever its state."""
-    largest = max(limits.max_grey_mpx, limits.max_colour_mpx) * 1e6
+    largest = max(limits.max_grey_mpx / 2, limits.max_colour_mpx) * 1e6
     request = {
         "format": format_,
+        "picture": picture,
         "dpi": limits.page_dpi,
         "max_pages": limits.max_pages,
         "page_seconds": limits.page_seconds,
@@ -103,21 +166,22 @@ def _deadline(child: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]
         timer.cancel()
 
 
-def _next_frame(
-    child: subprocess.Popen[bytes], late: Event, *, name: str, number: int, limits: Limits
-) -> Image.Image | None:
+def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page: str, limits: Limits) -> Frame | None:
     """The next page, or None after the last."""
     assert child.stdout is not None
-    page = f"{name}, page {number}"
     try:
         header = _next_message(child.stdout)
         if "end" in header:
             return None
-        size = int(header["width"]), int(header["height"])
-        limits.check_size(size, mode=str(header["mode"]), name=page)
-        length = int(_next_message(child.stdout)["bytes"])
-        pixels = child.stdout.read(min(length, 4 * size[0] * size[1]))
-        return Image.frombuffer(str(header["mode"]), size, pixels)
+        width, height = int(header["width"]), int(header["height"])
+        limits.check_size((width, height), mode=str(header["mode"]), name=page)
+        decoded = _next_message(child.stdout)
+        mode = str(decoded["mode"])
+        pixels = np.empty((height, width, 2) if mode == "LA" else (height, width), _DTYPES[mode])
+        # A decoder under attack may write too little, never more than fits.
+        if int(decoded["bytes"]) != pixels.nbytes or child.stdout.readinto(pixels.data.cast("B")) != pixels.nbytes:
+            raise ValueError("truncated pixels")
+        return Frame(mode, pixels, int(decoded["orientation"]))
     except _Problem as problem:
         raise problem.as_error(name, page, limits) from None
     except (ValueError, KeyError):  # a truncated message, or none: the child is dead

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from handigit.images.background import downscale, estimate_background, polarity_is_doubtful
 from handigit.images.ink import Ink, find_ink
+from handigit.images.sheet import without_table
 from handigit.records import Box
 
 FIELD_PX: Final = 28
@@ -26,6 +27,8 @@ _PEN_PX: Final = 1.8
 read right in 98.3 % with it and in 96.0 % without; 1.2 and 2.2 were no better."""
 _EDGE: Final = 0.3
 """Strength at which a widened stroke ends."""
+_MIN_SLANT: Final = 0.3
+"""Minimum slant (offset per height) of a digit that is also classified upright."""
 _CLEAR_PX: Final = 48
 """Longer side of a digit on the reduced page below which it is searched again at full size."""
 _MAX_FRAMED_PX: Final = INK_PX + 2
@@ -42,10 +45,15 @@ class FoundDigit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """The ways to see a picture: `found`, the digit cut out, None without ink; `frame`, a picture of a glyph's size."""
+    """The ways to see a picture.
+
+    `found`: the digit cut out, None without ink. `frame`: a picture of a glyph's size. `inverted`: the digit cut out
+    with light ink, if the picture's polarity is doubtful.
+    """
 
     found: FoundDigit | None
     frame: UInt8[np.ndarray, "28 28"] | None
+    inverted: FoundDigit | None = None
 
     @property
     def oversized(self) -> bool:
@@ -54,10 +62,18 @@ class Views:
         return box is not None and max(box.width, box.height) > _MAX_FRAMED_PX
 
     def others(self) -> tuple[Float32[np.ndarray, "28 28"], ...]:
-        """The frame as a glyph, also inverted where its polarity is doubtful; none for a blank one.
+        """Further glyphs: the digit upright if it leans, with light ink if that is possible, and the frame.
 
-        Each is stretched from its faintest to its strongest shade, so that brightness and contrast do not matter.
+        A frame is also inverted if its polarity is doubtful; a blank one is left out. It is stretched from its
+        faintest to its strongest shade, so that brightness and contrast do not matter.
         """
+        upright = deslant(self.found.glyph) if self.found else None
+        glyphs = () if upright is None else (upright,)
+        if self.inverted is not None:
+            glyphs = (*glyphs, self.inverted.glyph)
+        return glyphs + self._frame_glyphs()
+
+    def _frame_glyphs(self) -> tuple[Float32[np.ndarray, "28 28"], ...]:
         if self.frame is None or not np.ptp(self.frame):
             return ()
         light = self.frame.astype(np.float32) - self.frame.min()
@@ -67,11 +83,19 @@ class Views:
 
 def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
     """The ways to see a page of one digit, ink dark on light."""
-    return Views(find_digit(page), page if page.shape == (FIELD_PX, FIELD_PX) else None)
+    page = without_table(page)
+    found = _find_on_paper(page)
+    if page.shape == (FIELD_PX, FIELD_PX):
+        return Views(found, page)
+    return Views(found, None, _find_on_paper(255 - page) if polarity_is_doubtful(page) else None)
 
 
 def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
     """The digit on a page of one, ink dark on light; None for a page without ink."""
+    return _find_on_paper(without_table(page))
+
+
+def _find_on_paper(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
     small = downscale(page, _WORK_PX)
     background = estimate_background(small)
     ink = find_ink(background) if background else None
@@ -88,7 +112,7 @@ def _find_at_full_size(page: UInt8[np.ndarray, "height width"], box: Box) -> Fou
     """The digit in that box of a large page, searched at full size."""
     margin = max(box.width, box.height) // 2
     left, top = max(box.left - margin, 0), max(box.top - margin, 0)
-    digit = find_digit(page[top : box.bottom + margin, left : box.right + margin])
+    digit = _find_on_paper(page[top : box.bottom + margin, left : box.right + margin])
     return FoundDigit(digit.glyph, digit.box.moved(left, top)) if digit else None
 
 
@@ -134,6 +158,21 @@ def _thicken(ink: Ink) -> Ink:
     wider = cv2.dilate(cv2.copyMakeBorder(ink.strength, *(on_each_side,) * 4, cv2.BORDER_CONSTANT), pen)
     left, top, width, height = cv2.boundingRect((wider > _EDGE).view(np.uint8))
     return Ink(wider, Box(left, top, left + width, top + height))
+
+
+def deslant(glyph: Float32[np.ndarray, "28 28"]) -> Float32[np.ndarray, "28 28"] | None:
+    """The glyph sheared upright by its second moments (LeCun et al. 1998); None if it does not lean to the side."""
+    moments = cv2.moments(glyph)
+    if moments["mu02"] <= 0:
+        return None
+    slant = -moments["mu11"] / moments["mu02"]
+    if abs(slant) < _MIN_SLANT:
+        return None
+    wide = np.pad(glyph, ((0, 0), (FIELD_PX, FIELD_PX)))
+    middle = moments["m01"] / moments["m00"]
+    upright = cv2.warpAffine(wide, np.array([[1, slant, -slant * middle], [0, 1, 0]]), wide.shape[::-1])
+    x, y, width, height = cv2.boundingRect((upright > _EDGE).view(np.uint8))
+    return normalise(Ink(upright, Box(x, y, x + width, y + height))) if width and height else None
 
 
 def _centre(cut: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "28 28"]:

@@ -29,8 +29,13 @@ _FRAMES_TRIED: Final = 4
 """Number of the largest components that are tested for being frames."""
 _RULE_FRACTION: Final = 0.5
 """Rules are searched at this fraction of the level for ink: thinner than a pixel, they are paler."""
+_HUGGING_WEIGHT: Final = 0.1
+"""Weight of a component along the picture's edge: a digit that is cut off there, only if nothing else is."""
+_WHOLE_SIDE: Final = 0.95
+_CROP: Final = 0.45
+"""Fraction of the picture's longer side from which its main component fills it: a crop of one digit."""
 _SMALL_PX: Final = 64
-"""Longer side up to which a picture is a crop of one character, whose strokes may run along its edges."""
+"""Longer side of a picture too small to measure its paper's noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +102,10 @@ def _digit_of(mask: UInt8[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray
     if count == 1:
         return None
     parts = stats[1:]
-    if count == 2 and max(mask.shape) <= _SMALL_PX:
+    if count == 2 and not _covers_side(parts, labels)[0]:
         left, top, width, height, _ = parts[0].tolist()
-        return (mask, Box(left, top, left + width, top + height)) if max(width, height) >= _MIN_DIGIT_PX else None
+        is_dust = max(width, height) < max(_MIN_DIGIT_PX, _SPECK * max(mask.shape))
+        return None if is_dust else (mask, Box(left, top, left + width, top + height))
     selected = _select_parts(parts, labels)
     if not selected.any():
         return None
@@ -117,21 +123,23 @@ def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "he
     side = np.maximum(parts[:, 2], parts[:, 3])
     weight = parts[:, 4].astype(np.float64)
     usable: np.ndarray = side >= max(_MIN_DIGIT_PX, _SPECK * max(height, width))
-    inside = ~_is_frame(parts, labels)
-    if max(height, width) > _SMALL_PX:
-        inside &= ~_hugs_edge(parts, labels)
-        middle = parts[:, :2] + parts[:, 2:4] / 2
-        offset = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
-        weight = weight * np.exp(-2 * offset.sum(axis=1))
+    hugging = _hugs_edge(parts, labels)
+    middle = parts[:, :2] + parts[:, 2:4] / 2
+    offset = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
+    weight = weight * np.exp(-2 * offset.sum(axis=1)) * np.where(hugging, _HUGGING_WEIGHT, 1)
+    inside = ~(_is_frame(parts, labels) | _covers_side(parts, labels))
     usable &= inside
     if not usable.any():
         return usable
     weight = np.where(usable, weight, 0)
     main = int(np.argmax(weight))
+    if not hugging[main]:
+        inside &= ~hugging | _completes(parts, main)
     if np.count_nonzero(weight > 0.5 * weight[main]) > _MAX_SIMILAR:
         return np.zeros_like(usable)
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
-    usable &= inside & _neighbours(parts, main, reach=1.0 if max(height, width) <= _SMALL_PX else 0.5)
+    fills = parts[main, 2:4].max() > _CROP * max(height, width)
+    usable &= inside & _neighbours(parts, main, reach=1.0 if fills else 0.5)
     return usable
 
 
@@ -156,12 +164,26 @@ def _hugs_edge(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "heigh
     """Components along the picture's edge, such as tables and cut-off neighbours; strokes only run into it."""
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     touching = np.bincount(edge, minlength=len(parts) + 1)[1:]
-    hugging: np.ndarray = touching > 0.4 * np.maximum(parts[:, 2], parts[:, 3])
-    if hugging.all():  # perhaps a digit cut out along its outline; but a table covers more of the edge
-        height, width = labels.shape
-        whole = (parts[:, 2] > 0.7 * width) & (parts[:, 3] > 0.7 * height)
-        hugging &= ~(whole & (touching < 0.7 * (height + width)))
-    return hugging
+    return np.asarray(touching > 0.4 * np.maximum(parts[:, 2], parts[:, 3]))
+
+
+def _covers_side(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
+    """Components along a whole side of the picture without filling it: a table, the edge of a shadow."""
+    height, width = labels.shape
+    covered = np.zeros(len(parts), bool)
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        covered |= np.bincount(side, minlength=len(parts) + 1)[1:] > _WHOLE_SIDE * len(side)
+    return np.asarray(covered & ~((parts[:, 2] > 0.7 * width) & (parts[:, 3] > 0.7 * height)))
+
+
+def _completes(parts: Int32[np.ndarray, "n 5"], main: int) -> Bool[np.ndarray, " n"]:
+    """Smaller components right above or below the main one: the bar of a 5 in a tight crop, but no neighbour."""
+    left, right = parts[:, 0], parts[:, 0] + parts[:, 2]
+    overlap = np.minimum(right, right[main]) - np.maximum(left, left[main])
+    near, far = parts[:, 1], parts[:, 1] + parts[:, 3]
+    gap = np.maximum(near - far[main], near[main] - far)
+    close = gap <= 0.15 * parts[main, 2:4].max()
+    return np.asarray((overlap >= 0.6 * parts[:, 2]) & close & (parts[:, 4] < 0.6 * parts[main, 4]))
 
 
 def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:

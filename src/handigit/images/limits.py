@@ -5,32 +5,53 @@ from typing import Final
 
 from handigit.errors import ImageTooLarge
 
-_GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_GREY_MODES: Final = frozenset({"1", "L", "LA", "La"})
+"""Pictures of 16 or 32 bits per pixel count as colour: they take as much memory."""
+MAX_SIDE_PX: Final = 30_000
+"""A0 at 600 dpi. Work and memory per row or column would else exceed those for the pixels."""
+MAX_ASPECT: Final = 100
+_STRIP_PX: Final = 1_000_000
+"""Pixels up to which the shape of a picture is of no concern."""
+SMALL_BYTES: Final = 256 * 1024
+SMALL_PX: Final = 2_000_000
+"""A picture up to these sizes is decoded in milliseconds and a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest pictures that are decoded, in millions of pixels, and limits for documents.
+    """Limits on what is decoded.
 
-    `max_pages`: maximum number of pages of a PDF or TIFF. `page_dpi`: resolution at which PDF pages are rendered (an
-    A4 page has 3.9 Mpx at 200). `page_seconds`: maximum time to decode one page of a document.
+    Attributes:
+        max_grey_mpx: Largest grey picture in millions of pixels; A3 at 600 dpi has 70.
+        max_colour_mpx: Largest colour picture. Pillow takes four bytes per pixel for it.
+        max_pages: Maximum number of pages of a PDF or TIFF.
+        page_dpi: Resolution at which PDF pages are rendered; an A4 page has 3.9 Mpx at 200.
+        page_seconds: Maximum time to decode one page of what is decoded in a process of its own.
+        isolate: Decode every picture that is not small in a process of its own, as a server should.
     """
 
-    max_grey_mpx: float = 100
-    max_colour_mpx: float = 40
+    max_grey_mpx: float = 72
+    max_colour_mpx: float = 36
     max_pages: int = 1000
     page_dpi: float = 200
-    page_seconds: float = 30
+    page_seconds: float = 10
+    isolate: bool = False
 
     def check_size(self, size: tuple[int, int], *, mode: str, name: str) -> None:
         """Check a picture's (width, height), given Pillow's mode.
 
         Raises:
-            ImageTooLarge: more pixels than allowed.
+            ImageTooLarge: more pixels than allowed, a side that is too long, or a strip that cannot be a page.
         """
         kind = "grey" if mode in _GREY_MODES else "colour"
         allowed = self.max_grey_mpx if kind == "grey" else self.max_colour_mpx
         width, height = size
+        if max(size) > MAX_SIDE_PX:
+            raise ImageTooLarge(f"{name}: {width} x {height} has a side of more than {MAX_SIDE_PX:,} pixels; cut it up")
+        if max(size) > MAX_ASPECT * min(size) and width * height > _STRIP_PX:
+            raise ImageTooLarge(
+                f"{name}: {width} x {height} is more than {MAX_ASPECT} times as long as wide; cut it up"
+            )
         if width * height > allowed * 1e6:
             raise ImageTooLarge(
                 f"{name}: {width} x {height} = {width * height / 1e6:.1f} Mpx is more than the {allowed:g} Mpx allowed "

@@ -68,6 +68,11 @@ class Line:
         """Pixels from left to right."""
         return int(self.pixels.shape[1])
 
+    @property
+    def ink(self) -> Float32[np.ndarray, "32 width"]:
+        """Strength of the ink, 0..1."""
+        return self.pixels
+
     def moved(self, right_px: int) -> "Line":
         """The same line in a crop that starts `right_px` further left."""
         return replace(self, to_crop=self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))

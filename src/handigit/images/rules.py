@@ -19,6 +19,10 @@ _SPAN: Final = 0.85
 """Minimum length of a rule as a fraction of the picture's side."""
 _MIN_PART: Final = 0.1
 """Minimum length of the part of a rule between the edge and a digit, as a fraction of the picture's side."""
+_ALONE: Final = 0.35
+"""Minimum length of such a part without one on the other side, as a fraction of the picture's side."""
+_ALIGNED: Final = 0.05
+"""Maximum offset between the two parts of a rule, as a fraction of the picture's side."""
 _EXTEND_FROM: Final = 0.3
 """Length of a part, as a fraction of the side, from which it is extended over the whole picture."""
 _WRITTEN: Final = 2.0
@@ -54,8 +58,7 @@ def _may_contain_rules(mask: Mask) -> bool:
 def _find_rules(mask: Mask) -> tuple[Mask, Mask]:
     """The pixels of level and of upright rules."""
     across, down = find_segments(mask, max_thickness_px=max_rule_px(mask))
-    rows = _spanning([(box.left, box.right) for box in across.boxes], mask.shape[1])
-    columns = _spanning([(box.top, box.bottom) for box in down.boxes], mask.shape[0])
+    rows, columns = _spanning(across, mask.shape[1]), _spanning(down, mask.shape[0])
     level, upright = _bands(across, rows, extend=rows), _bands(down, columns, extend=columns)
     if max(mask.shape) > SMALL_PX:
         tops, sides = _find_frames(mask)
@@ -63,16 +66,32 @@ def _find_rules(mask: Mask) -> tuple[Mask, Mask]:
     return level, upright
 
 
-def _spanning(extents: list[tuple[int, int]], side: int) -> set[int]:
-    """The runs from edge to edge; in a larger picture also those that end at an edge.
+def _spanning(segments: Segments, side: int) -> set[int]:
+    """The runs from edge to edge; in a larger picture also the remains of rules that a digit interrupts.
 
-    The latter are the remains of a rule that a digit interrupts, and, where there are rules at all, those in corners.
+    Where there are rules at all, those are the runs that end at an edge, also in corners. Otherwise a pair of them must
+    be on one line, or one must be long: near an edge, a stroke may end there too.
     """
+    boxes = segments.boxes
+    extents = [(box.left, box.right) if segments.level else (box.top, box.bottom) for box in boxes]
     whole = {n for n, (start, end) in enumerate(extents) if end - start >= _SPAN * side}
     if side <= SMALL_PX:
         return whole
-    shortest = 0 if whole else _MIN_PART * side
-    return whole | {n for n, (a, b) in enumerate(extents) if b - a >= shortest and (a <= 1 or b >= side - 1)}
+    at_start = [n for n, (start, _) in enumerate(extents) if start <= 1]
+    at_end = [n for n, (_, end) in enumerate(extents) if end >= side - 1]
+    if whole:
+        return whole | {*at_start, *at_end}
+    middles = [(box.top + box.bottom) / 2 if segments.level else (box.left + box.right) / 2 for box in boxes]
+    long = {n for n in {*at_start, *at_end} if extents[n][1] - extents[n][0] >= _ALONE * side}
+    parts = {n for n in {*at_start, *at_end} if extents[n][1] - extents[n][0] >= _MIN_PART * side}
+    paired = {
+        n
+        for a in parts.intersection(at_start)
+        for b in parts.intersection(at_end)
+        if abs(middles[a] - middles[b]) <= _ALIGNED * side
+        for n in (a, b)
+    }
+    return long | paired
 
 
 def max_rule_px(mask: Mask) -> int:

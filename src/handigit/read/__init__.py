@@ -4,7 +4,7 @@ In order: `engine` (runs model files), `digits` (combines views of a digit), `ct
 (ranks the texts of a line), `numbers` (texts to numbers), `reader` (the public class), `document` (every page of a
 file), `output` (prints results).
 
-Read later: `second_opinion`, `cells`, `annotate`.
+Read later: `annotate`.
 """
 
 from handigit.images import Limits as Limits

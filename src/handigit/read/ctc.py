@@ -18,9 +18,17 @@ from handigit.errors import PatternError
 DIGITS: Final = "0123456789"
 UNKNOWN: Final = "?"
 """Character for anything that is not part of a number."""
-_BEAM: Final = 8
-"""Beam width."""
-_PRUNE_BELOW: Final = 1e-3
+GAP: Final = " "
+"""An empty cell between two that are filled in."""
+_SEPARATORS: Final = ".,-/"
+_AFFIXES: Final = "$=x "
+"""Characters that a pattern for the number as written need not mention."""
+_LONGEST: Final = 40
+_MAX_TRIED: Final = 4000
+"""Longest text, and number of texts, tried to find out whether a pattern can match at all."""
+_BEAM: Final = 48
+"""Beam width. With 48 and 1e-4 the list contains the truth for 97 % of cheque amounts, with 8 and 1e-3 for 94 %."""
+_PRUNE_BELOW: Final = 1e-4
 """Characters below this probability are skipped; prefixes below this fraction of the best are dropped."""
 _CERTAIN: Final = 0.9999
 """Probability of the blank above which a frame is skipped."""
@@ -43,7 +51,7 @@ class Hypothesis:
     @property
     def text(self) -> str:
         """The digits alone."""
-        return "".join(character for character in self.raw if character in DIGITS)
+        return keep_digits(self.raw)
 
     @property
     def is_number(self) -> bool:
@@ -53,36 +61,95 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The digit strings that are allowed: `may_begin` tests a prefix, `allows` a whole string."""
+    """The raw texts that are allowed: `may_begin` tests a prefix, `allows` a whole text."""
 
     may_begin: Callable[[str], bool]
     allows: Callable[[str], bool]
 
+    def also(self, other: "Constraint") -> "Constraint":
+        """Both constraints together."""
+        return Constraint(
+            lambda raw: self.may_begin(raw) and other.may_begin(raw), lambda raw: self.allows(raw) and other.allows(raw)
+        )
+
 
 @lru_cache(maxsize=256)
 def parse_pattern(pattern: str) -> Constraint:
-    r"""The constraint that a pattern puts on the digits, separators left out.
+    r"""The constraint that a pattern puts on a number.
 
-    A pattern is a regular expression, such as `\d{5}` or `[12]\d{3}`, or a template with a letter per digit, such as
-    `YYYY`, `99999` or `DD.MM.YYYY`, whose separators are ignored.
+    A pattern is a regular expression for the digits alone, such as `\d{5}` or `[12]\d{3}`, or for the number as it is
+    written, such as `\d+\.\d{2}`; or a template with a letter per digit, such as `YYYY`, `99999` or `DD.MM.YYYY`, whose
+    separators are ignored.
 
     Raises:
-        PatternError: not a valid expression.
+        PatternError: not a valid expression, or one that no number can match.
     """
     letters = [character for character in pattern if character not in " .,-/"]
+    expression = pattern
     if letters and all(character in _PLACEHOLDERS for character in letters):
-        pattern = rf"\d{{{len(letters)}}}"
+        expression = rf"\d{{{len(letters)}}}"
     try:
-        compiled = regex.compile(pattern, regex.ASCII)
+        compiled = regex.compile(expression, regex.ASCII)
     except regex.error as problem:
         raise PatternError(
             rf"the pattern {pattern!r} is not a regular expression ({problem}); write one such as \d{{5}}, or a"
             " template such as YYYY"
         ) from None
-    return Constraint(
-        lambda digits: compiled.fullmatch(digits, partial=True) is not None,
-        lambda digits: compiled.fullmatch(digits) is not None,
-    )
+    if not _has_match(compiled):
+        raise PatternError(
+            rf"the pattern {pattern!r} matches no number: no text of digits and the separators {_SEPARATORS} fits it;"
+            r" write one such as \d{5} or \d+\.\d{2}"
+        )
+
+    def may_begin(raw: str) -> bool:
+        return any(compiled.fullmatch(text, partial=True) is not None for text in _forms(raw))
+
+    def allows(raw: str) -> bool:
+        return any(compiled.fullmatch(text) is not None for text in _forms(raw))
+
+    return Constraint(may_begin, allows)
+
+
+def _forms(raw: str) -> tuple[str, str]:
+    """The two texts that a pattern may describe: the digits, and the number as written without its affixes."""
+    return keep_digits(raw), "".join(character for character in raw if character not in _AFFIXES)
+
+
+def _has_match(compiled: "regex.Pattern[str]") -> bool:
+    """Whether any number fits, by a depth-first search that extends only what may still match."""
+    stack = [""]
+    for _ in range(_MAX_TRIED):
+        if not stack:
+            return False
+        text = stack.pop()
+        if keep_digits(text) and compiled.fullmatch(text):
+            return True
+        if len(text) < _LONGEST:
+            longer = (text + character for character in reversed(DIGITS + _SEPARATORS))
+            stack += [one for one in longer if compiled.fullmatch(one, partial=True)]
+    return False
+
+
+def parse_alphabet(alphabet: str, known: str) -> Constraint:
+    """The constraint that only these characters occur; `0-9` and other ranges of digits are expanded.
+
+    Raises:
+        PatternError: a character that the model does not know.
+    """
+    expanded = regex.sub(r"(\d)-(\d)", lambda found: "".join(map(str, range(int(found[1]), int(found[2]) + 1))), alphabet)
+    if unknown := sorted(set(expanded) - set(known)):
+        raise PatternError(f"the alphabet {alphabet!r} contains {unknown[0]!r}; the model knows {known}")
+    allowed = frozenset(expanded) | {UNKNOWN}
+
+    def allows(raw: str) -> bool:
+        return allowed.issuperset(raw)
+
+    return Constraint(allows, allows)
+
+
+def keep_digits(raw: str) -> str:
+    """The digits of a text, without its separators."""
+    return "".join(character for character in raw if character in DIGITS)
 
 
 def date_order(pattern: str | None) -> str | None:
@@ -96,20 +163,20 @@ def decode(
 ) -> list[Hypothesis]:
     """The most likely texts of a line, best first; class 0 is the blank, class i the i-th character of the alphabet.
 
-    Each frame's `probs` sum to 1. With a constraint, probabilities are renormalised over the allowed texts; the list
-    may then be empty.
+    Each frame's `probs` sum to 1. A constraint removes texts and leaves the probabilities of the others as they are, so
+    that a text which the picture contradicts stays improbable; the list may be empty.
     """
     beams: Beams = {"": (1.0, 0.0)}
+    scale = 1.0
     for blank, likely in _frames(probs, alphabet):
         if likely:
-            beams = _prune(_extend(beams, blank, likely, constraint), constraint)
+            beams, best = _prune(_extend(beams, blank, likely, constraint))
+            scale *= best
         else:
             beams = {prefix: ((by_blank + by_itself) * blank, 0.0) for prefix, (by_blank, by_itself) in beams.items()}
-    hypotheses = [Hypothesis(prefix, sum(pair)) for prefix, pair in beams.items()]
+    hypotheses = [Hypothesis(prefix, sum(pair) * scale) for prefix, pair in beams.items()]
     if constraint is not None:
-        hypotheses = [hypothesis for hypothesis in hypotheses if constraint.allows(hypothesis.text)]
-        total = sum(hypothesis.probability for hypothesis in hypotheses)
-        hypotheses = [Hypothesis(h.raw, h.probability / total) for h in hypotheses if total > 0]
+        hypotheses = [hypothesis for hypothesis in hypotheses if constraint.allows(hypothesis.raw)]
     return sorted(hypotheses, key=lambda hypothesis: -hypothesis.probability)
 
 
@@ -136,26 +203,22 @@ def _extend(beams: Beams, blank: float, likely: CharProbs, constraint: Constrain
         for character, probability in likely:
             weight = (by_blank if character == last else total) * probability
             longer = prefix + character
-            if weight and (constraint is None or _may_begin(longer, constraint)):
+            if weight and (constraint is None or constraint.may_begin(longer)):
                 after.setdefault(longer, [0.0, 0.0])[1] += weight
     return {prefix: (by_blank, by_itself) for prefix, (by_blank, by_itself) in after.items()}
 
 
-def _prune(beams: Beams, constraint: Constraint | None) -> Beams:
-    """The prefixes within the beam."""
+def _prune(beams: Beams) -> tuple[Beams, float]:
+    """The prefixes within the beam, relative to the best, and the best's probability.
+
+    They are rescaled because a constraint may leave so little probability that it underflows.
+    """
     totals = {prefix: by_blank + by_itself for prefix, (by_blank, by_itself) in beams.items()}
-    best = max(totals.values())
+    best = max(totals.values()) or 1.0
     kept = [prefix for prefix, total in totals.items() if total >= _PRUNE_BELOW * best]
     if len(kept) > _BEAM:
         kept = sorted(kept, key=totals.__getitem__, reverse=True)[:_BEAM]
-    if constraint is None or not best:
-        return {prefix: beams[prefix] for prefix in kept}
-    # A constraint may leave so little probability that it underflows, so it is rescaled.
-    return {prefix: (beams[prefix][0] / best, beams[prefix][1] / best) for prefix in kept}
-
-
-def _may_begin(raw: str, constraint: Constraint) -> bool:
-    return constraint.may_begin("".join(character for character in raw if character in DIGITS))
+    return {prefix: (beams[prefix][0] / best, beams[prefix][1] / best) for prefix in kept}, best
 
 
 def align(probs: Float64[np.ndarray, "frames classes"], classes: Sequence[int]) -> Int64[np.ndarray, "characters 2"]:

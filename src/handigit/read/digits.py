@@ -22,6 +22,8 @@ _SURE: Final = 0.97
 """Probability from which the first view is accepted alone."""
 _OVERSIZED_WEIGHT: Final = 0.25
 """Factor on the vote of an oversized digit: between 0.1 and 0.5 it makes no difference."""
+_MIN_RIVAL: Final = 0.4
+"""Minimum vote weight of a view that can contradict a confident first one."""
 _SURE_OF_FRAME: Final = 0.9
 """Probability from which a frame without ink is accepted: of 2,000 empty ones with grain, fog or slopes, one was."""
 
@@ -58,7 +60,7 @@ def _predict_first_views(engine: Engine, views: Sequence[Views]) -> list[DigitPr
 
 def _views_needed(first: DigitPrediction | None, views: Views) -> tuple[Float32[np.ndarray, "28 28"], ...]:
     """The other views, unless the first one settles it."""
-    settled = first is not None and first.probs.max() >= _SURE and not views.oversized
+    settled = first is not None and first.probs.max() >= _SURE and not views.oversized and views.inverted is None
     return () if settled else views.others()
 
 
@@ -66,6 +68,8 @@ def _combine(
     first: DigitPrediction | None, others: Sequence[DigitPrediction], *, oversized: bool
 ) -> DigitPrediction | None:
     """The weighted mean of the first prediction and those for the other views."""
+    if first is not None and first.probs.max() >= _SURE and not oversized:  # the polarity was doubtful
+        others = [other for other in others if _vote_weight(other.probs) >= _MIN_RIVAL]
     predictions = [first, *others] if first else others
     weights = np.array([_vote_weight(prediction.probs) for prediction in predictions])
     if oversized:

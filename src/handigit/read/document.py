@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
+from handigit.images.documents import Cancellation
 from handigit.read.reader import Reader
 from handigit.records import ANYTHING, Digit, Expected, Kind, Number
 
@@ -30,16 +31,23 @@ class PageReading:
 
 
 def read_document(
-    reader: Reader, source: Source, kind: Kind, *, expected: Expected = ANYTHING
+    reader: Reader,
+    source: Source,
+    kind: Kind,
+    *,
+    expected: Expected = ANYTHING,
+    cancellation: Cancellation | None = None,
 ) -> Generator[PageReading, None, None]:
     """Read a picture or document page by page; `expected` applies to kind `number`.
+
+    `cancellation` ends the decoding of a page from another thread.
 
     Raises:
         ImageError: a picture that cannot be used; earlier pages have been yielded.
         ModelError: a model that cannot be used.
         PatternError: an invalid pattern or alphabet.
     """
-    for index, page in enumerate(open_pages(source, limits=reader.limits)):
+    for index, page in enumerate(open_pages(source, limits=reader.limits, cancellation=cancellation)):
         digit, numbers = None, []
         if kind == "digit":
             digit = reader.digit_on(page)

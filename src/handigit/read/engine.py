@@ -14,8 +14,8 @@ import onnxruntime as ort
 from jaxtyping import Float32, Float64
 
 from handigit.card import METADATA_KEY, Card
-from handigit.errors import ModelError, PatternError
-from handigit.read.ctc import UNKNOWN
+from handigit.errors import ModelError
+from handigit.images.strip import MIN_PADDED_PX, STRIP_PX
 from handigit.records import Outcome
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,9 @@ BATCH: Final = 256
 """Glyphs per call: larger batches are no faster and take more memory."""
 _BATCH_PX: Final = 6144
 """Columns of lines per call, for the same reason."""
-_STEP_PX: Final = 8
-"""Lines are padded to a multiple of this width, as in training."""
+_LINE_STEP_PX: Final = 8
+_STRIP_STEP_PX: Final = 32
+"""Lines and strips are padded to a multiple of these widths, as in training."""
 _EXPECTED: Final = (
     "give an ONNX model with one float input (n,1,28,28), (n,28,28,1), (n,28,28) or (n,784) and ten outputs"
 )
@@ -129,10 +130,11 @@ class Engine:
         )
 
 
-class LineEngine:
+class NumberEngine:
     """One loaded number model. `card` describes it; `digest` is the SHA-256 of its file.
 
-    `threads`: processor threads per call, None for all. Calls from several threads at once are safe.
+    `height` is that of its pictures: strips (`handigit.images.strip`) or lines (`handigit.images.line`). `threads`:
+    processor threads per call, None for all. Calls from several threads at once are safe.
 
     Raises:
         ModelError: no such file, or not a number model of ours.
@@ -148,42 +150,36 @@ class LineEngine:
         self.card = Card.from_json(text, source=name)
         if self.card.task != "number":
             raise ModelError(f"{name}: is a model for the task {self.card.task!r}; give one for 'number'")
+        self.height = self.card.input[1]
         self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
 
-    def excluded_classes(self, alphabet: str) -> tuple[int, ...]:
-        """The classes that an alphabet leaves out; `UNKNOWN` is never among them.
-
-        Raises:
-            PatternError: a character that the model does not know.
-        """
-        known = self.card.alphabet
-        if unknown := sorted(set(alphabet) - set(known)):
-            raise PatternError(f"the alphabet {alphabet!r} contains {unknown[0]!r}; the model knows {known}")
-        return tuple(
-            1 + index for index, character in enumerate(known) if character not in alphabet and character != UNKNOWN
-        )
+    @property
+    def reads_strips(self) -> bool:
+        """Whether it reads strips; otherwise it reads lines."""
+        return self.height == STRIP_PX
 
     def probabilities(
-        self, lines: Sequence[Float32[np.ndarray, "32 _"]], *, excluded: Sequence[int] = ()
+        self, pictures: Sequence[Float32[np.ndarray, "height _"]]
     ) -> list[Float64[np.ndarray, "frames classes"]]:
-        """The probability of each class per frame of each line, calibrated by the card's temperature.
-
-        Classes in `excluded` get probability 0; the rest are renormalised.
-        """
-        results: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(lines)
-        for batch in _batches_by_width([line.shape[1] for line in lines]):
-            width = -(-max(lines[index].shape[1] for index in batch) // _STEP_PX) * _STEP_PX
-            padded = np.zeros((len(batch), 1, 32, width), np.float32)
+        """The probability of each class per frame of each strip or line, calibrated by the card's temperature."""
+        results: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(pictures)
+        widths = [self.padded_width(picture.shape[1]) for picture in pictures]
+        for batch in _batches_by_width(widths):
+            width = widths[batch[-1]]
+            padded = np.zeros((len(batch), 1, self.height, width), np.float32)
             for row, index in enumerate(batch):
-                padded[row, 0, :, : lines[index].shape[1]] = lines[index]
+                padded[row, 0, :, : pictures[index].shape[1]] = pictures[index]
             (logits,) = self._session.run([self._output], {self._input: padded})
-            frames_per_px = logits.shape[1] / width
             for row, index in enumerate(batch):
-                frames = round(-(-lines[index].shape[1] // 4) * 4 * frames_per_px)
-                scores = logits[row, :frames]
-                scores[:, list(excluded)] = -np.inf
-                results[index] = softmax(scores, temperature=self.card.temperature)
+                frames = round(widths[index] * logits.shape[1] / width)
+                results[index] = softmax(logits[row, :frames], temperature=self.card.temperature)
         return results
+
+    def padded_width(self, width: int) -> int:
+        """The width at which a picture is read, alone or in a batch."""
+        if self.reads_strips:
+            return max(MIN_PADDED_PX, -(-width // _STRIP_STEP_PX) * _STRIP_STEP_PX)
+        return -(-width // _LINE_STEP_PX) * _LINE_STEP_PX
 
 
 def model_bytes(path_or_bytes: str | Path | bytes) -> tuple[bytes, str]:
@@ -234,11 +230,18 @@ def _input_of(
 
 
 def _batches_by_width(widths: Sequence[int]) -> list[list[int]]:
-    """Indices of lines in batches of similar width, each of at most `_BATCH_PX` columns."""
+    """Indices of pictures in batches of equal width, each of at most `_BATCH_PX` columns.
+
+    Equal, because what stands beside a picture must not change its result: squeeze-and-excitation sees the padding.
+    """
     batches: list[list[int]] = []
     for index in sorted(range(len(widths)), key=lambda index: widths[index]):
-        if batches and (len(batches[-1]) + 1) * widths[index] <= _BATCH_PX:
-            batches[-1].append(index)
+        last = batches[-1] if batches else []
+        if last and widths[last[0]] == widths[index] and (len(last) + 1) * widths[index] <= _BATCH_PX:
+            last.append(index)
         else:
             batches.append([index])
     return batches
+
+
+LineEngine = NumberEngine

@@ -1,102 +1,167 @@
-"""Decode lines into ranked texts: test-time augmentation for uncertain lines, a prior on slashes, a second opinion.
+"""What two number models say of one crop -> ranked candidates.
 
-The reader decodes this way, and so does the calibration of a number model.
+The first model sees the crop as a strip, the second as a line (`handigit.images`); they were trained independently, so
+that a text both prefer is far more likely right than either alone. A text's score is the product of its probabilities,
+the second's weakened by an exponent and never below a floor: one model's blindness must not veto the other.
 """
 
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from handigit.read.ctc import Constraint, Hypothesis, decode
-from handigit.read.engine import Engine, LineEngine
-from handigit.read.second_opinion import Pixels, rescore_with_digit_model
+from handigit.card import Combination
+from handigit.images.line import Line
+from handigit.images.strip import Strip
+from handigit.read.ctc import GAP, UNKNOWN, Constraint, Hypothesis, decode
+from handigit.read.engine import NumberEngine
 
-_SURE: Final = 0.7
-"""Probability of the best text from which one view is enough."""
-_VIEWS: Final = ((0.9, 1.0), (1.1, 1.06))
-"""Width and height scale of each further view. Of held-out lines, read by a network halfway through its training,
-74.6 % were right with one view, 76.1 with these three, 76.4 with five."""
-_AFFIXES: Final = "$-=.,"
-"""Characters that may precede or follow a number."""
-_SLASHED: Final = re.compile(r"\d{1,2}/(\d{1,2}|100|\d{1,2}/\d{2,4})")
-"""Where slashes are usual: a fraction or a score, a date."""
-_SLASH_PRIOR: Final = 0.3
-"""Likelihood of a slash anywhere else, relative to a usual one. Of 1,500 strings of held-out MNIST digits 91.3 %
-became 92.1, also with 0.1; of 3,000 drawn lines one more is right."""
+_MIN_PROBABILITY: Final = 1e-5
+"""Probability of a text that the first model's beam does not contain."""
+_MIN_SECOND: Final = 0.02
+"""Probability from which a text is a candidate that only the second model has."""
+_FORBIDDEN_WEIGHT: Final = 0.2
+"""Weight of the probability that a constraint forbids: constraints are right far more often than a model is certain,
+but a text that the picture contradicts must not become certain because nothing else is allowed."""
+_OTHER: Final = "other"
+_MIN_MARKED_DIGITS: Final = 2
+"""Digits from which a text with one unknown mark is still a number, for a person to look at."""
+
+
+Picture = Strip | Line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DecodedLine:
-    """The texts of a line, best first, and the frame probabilities of its first view."""
+class Reading:
+    """One model's result for one crop: the picture it saw, its frame probabilities, and the texts, best first.
 
-    hypotheses: Sequence[Hypothesis]
+    `frame_px`: width of a frame in pixels of the picture.
+    """
+
+    picture: Picture
     probs: Float64[np.ndarray, "frames classes"]
+    frame_px: float
+    hypotheses: Sequence[Hypothesis]
 
 
-def decode_lines(
-    engine: LineEngine,
-    lines: Sequence[Pixels],
-    *,
-    digits: Engine | None = None,
-    constraint: Constraint | None = None,
-    excluded: Sequence[int] = (),
-) -> list[DecodedLine]:
-    """Decode each line; `excluded` classes cannot occur, and the digit model `digits` rescores uncertain ones."""
-    alphabet = engine.card.alphabet
-    first_views = engine.probabilities(lines, excluded=excluded)
-    results = [decode(probs, alphabet, constraint=constraint) for probs in first_views]
-    unsure = [n for n, hypotheses in enumerate(results) if not hypotheses or hypotheses[0].probability < _SURE]
-    scaled = [_scale(lines[n], *size) for n in unsure for size in _VIEWS]
-    more = engine.probabilities(scaled, excluded=excluded)
-    for position, n in enumerate(unsure):
-        views = more[position * len(_VIEWS) : (position + 1) * len(_VIEWS)]
-        results[n] = _average([results[n], *(decode(probs, alphabet, constraint=constraint) for probs in views)])
-    ranked = [apply_slash_prior(hypotheses) for hypotheses in results]
-    if digits is not None:
-        ranked = [
-            rescore_with_digit_model(digits, line, probs, hypotheses, alphabet)
-            for line, probs, hypotheses in zip(lines, first_views, ranked, strict=True)
-        ]
-    return [DecodedLine(hypotheses, probs) for hypotheses, probs in zip(ranked, first_views, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A number that may be written in a crop, or, with an empty text, that none is.
+
+    `probability`: according to all models; `first` and `second`: according to each. `marked` and `gapped`: fractions
+    of the first model's probability in which an unknown mark, or an empty cell, stands among the digits.
+    """
+
+    text: str
+    raw: str
+    probability: float
+    first: float
+    second: float = 0.0
+    marked: float = 0.0
+    gapped: float = 0.0
 
 
-def apply_slash_prior(hypotheses: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
-    """The texts reranked: an unusual slash is more likely a 1. Their total probability is unchanged."""
-    unusual = [_has_unusual_slash(hypothesis.raw) for hypothesis in hypotheses]
-    if not any(unusual):
-        return hypotheses
-    weights = [
-        hypothesis.probability * (_SLASH_PRIOR if is_unusual else 1)
-        for hypothesis, is_unusual in zip(hypotheses, unusual, strict=True)
+def read_pictures(
+    engine: NumberEngine, pictures: Sequence[Picture], *, constraint: Constraint | None = None
+) -> list[Reading]:
+    """Run one model on pictures and decode the result; a constraint reduces the texts to those it allows."""
+    all_probs = engine.probabilities([picture.pixels for picture in pictures])
+    return [
+        Reading(
+            picture,
+            probs,
+            engine.padded_width(picture.width) / len(probs),
+            _condition(decode(probs, engine.card.alphabet, constraint=constraint), constraint),
+        )
+        for picture, probs in zip(pictures, all_probs, strict=True)
     ]
-    scale = sum(hypothesis.probability for hypothesis in hypotheses) / max(sum(weights), 1e-30)
-    reranked = [Hypothesis(h.raw, min(1.0, weight * scale)) for h, weight in zip(hypotheses, weights, strict=True)]
-    return sorted(reranked, key=lambda hypothesis: -hypothesis.probability)
 
 
-def _has_unusual_slash(raw: str) -> bool:
-    """Whether there is a slash between digits outside of a fraction, score or date."""
-    bare = raw.strip(_AFFIXES)
-    return "/" in bare.strip("/") and not _SLASHED.fullmatch(bare)
+def _condition(hypotheses: list[Hypothesis], constraint: Constraint | None) -> list[Hypothesis]:
+    """The probabilities given that a constraint holds, as far as it is trusted."""
+    if constraint is None:
+        return hypotheses
+    allowed = sum(hypothesis.probability for hypothesis in hypotheses)
+    scale = 1 / max(allowed + _FORBIDDEN_WEIGHT * (1 - allowed), 1e-30)
+    return [Hypothesis(h.raw, min(1.0, h.probability * scale)) for h in hypotheses]
 
 
-def _scale(pixels: Pixels, x_scale: float, y_scale: float) -> Pixels:
-    """The line scaled about the left end of its middle row."""
-    height, width = pixels.shape
-    matrix = np.array([[x_scale, 0, 0], [0, y_scale, (1 - y_scale) * height / 2]])
-    return np.asarray(cv2.warpAffine(pixels, matrix, (max(8, round(width * x_scale)), height)))
+@dataclass(slots=True)
+class _Mass:
+    """The probability of one text, over all ways to write it, and its most likely way."""
+
+    raw: str
+    best: float = 0.0
+    total: float = 0.0
+    marked: float = 0.0
+    gapped: float = 0.0
 
 
-def _average(views: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
-    """The mean probability of each text over several views."""
-    sums: dict[str, float] = {}
-    for hypotheses in views:
-        for hypothesis in hypotheses:
-            sums[hypothesis.raw] = sums.get(hypothesis.raw, 0.0) + hypothesis.probability / len(views)
-    means = (Hypothesis(raw, min(total, 1.0)) for raw, total in sums.items())
-    return sorted(means, key=lambda hypothesis: -hypothesis.probability)
+def _by_text(hypotheses: Sequence[Hypothesis]) -> dict[str, _Mass]:
+    """The probability of each number; that of no number under the empty text, that of everything else under `_OTHER`."""
+    masses: dict[str, _Mass] = {}
+    for hypothesis in hypotheses:
+        marks = hypothesis.raw.count(UNKNOWN)
+        text = hypothesis.text
+        if marks > 1 or (marks and len(text) < _MIN_MARKED_DIGITS):
+            text = ""
+        mass = masses.setdefault(text, _Mass(hypothesis.raw))
+        mass.total += hypothesis.probability
+        mass.marked += hypothesis.probability * bool(marks)
+        mass.gapped += hypothesis.probability * (GAP in hypothesis.raw.strip())
+        if hypothesis.probability > mass.best:
+            mass.raw, mass.best = hypothesis.raw, hypothesis.probability
+    masses.setdefault("", _Mass(""))
+    masses[_OTHER] = _Mass("", total=max(0.0, 1 - sum(mass.total for mass in masses.values())))
+    return masses
+
+
+def rank_candidates(
+    first: Sequence[Hypothesis], second: Sequence[Hypothesis] | None = None, combination: Combination | None = None
+) -> list[Candidate]:
+    """The candidates of a crop, best first; their probabilities sum to at most 1.
+
+    The rest belongs to texts that are forbidden or too improbable to be listed. Without a second model, probabilities
+    are the first's.
+    """
+    ours = _by_text(first)
+    if second is None or combination is None:
+        return _sorted([_candidate(text, mass.raw, ours, mass.total) for text, mass in ours.items() if text != _OTHER])
+    theirs = _by_text(second)
+    raws = {text: mass.raw for text, mass in theirs.items() if mass.total >= _MIN_SECOND or text == _OTHER}
+    raws |= {text: mass.raw for text, mass in ours.items()}
+    scores = {
+        text: math.log(max(_total(ours, text), _MIN_PROBABILITY))
+        + combination.weight * math.log(max(_total(theirs, text), combination.floor))
+        for text in raws
+    }
+    highest = max(scores.values())
+    weights = {text: math.exp(score - highest) for text, score in scores.items()}
+    scale = 1 / sum(weights.values())
+    candidates = (
+        _candidate(text, raws[text], ours, weight * scale, _total(theirs, text))
+        for text, weight in weights.items()
+        if text != _OTHER
+    )
+    return _sorted(list(candidates))
+
+
+def _total(masses: dict[str, _Mass], text: str) -> float:
+    return masses[text].total if text in masses else 0.0
+
+
+def _candidate(
+    text: str, raw: str, ours: dict[str, _Mass], probability: float, second: float = 0.0
+) -> Candidate:
+    mass = ours.get(text, _Mass(raw))
+    total = max(mass.total, 1e-30)
+    return Candidate(
+        text, raw, probability, mass.total, second, marked=mass.marked / total, gapped=mass.gapped / total
+    )
+
+
+def _sorted(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: -candidate.probability)

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import Final, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
+from handigit.card import Card
 from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.images.line import Line, find_line
 from handigit.images.orientation import straighten
-from handigit.read.cells import join_cells, pick_line_or_cells
-from handigit.read.ctc import date_order, parse_pattern
+from handigit.images.strip import make_strip
+from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
-from handigit.read.engine import BATCH, Engine, LineEngine, decide_outcome
-from handigit.read.hypotheses import decode_lines
-from handigit.read.numbers import BLANK, CropWithLine, ReadOptions, to_number
+from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
+from handigit.read.hypotheses import Picture, Reading, rank_candidates, read_pictures
+from handigit.read.numbers import BLANK, ReadOptions, is_blank, to_number
 from handigit.records import Digit, Kind, Number, Outcome
 from handigit.segment import find_regions
 
@@ -29,9 +31,19 @@ Item = TypeVar("Item")
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
+SECOND_MODEL: Final = "number-second.onnx"
 LINE_BATCH: Final = 64
 """Crops that are prepared together."""
 _BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropPictures:
+    """A crop of `size` (height, width) as the first and the second number model see it; None without ink."""
+
+    picture: Picture | None
+    line: Line | None
+    size: tuple[int, ...]
 
 
 class Reader:
@@ -41,8 +53,7 @@ class Reader:
     inside the package.
     `target_error`: the wanted fraction of wrong answers among those `read`; less certain ones are a `doubt`.
     `threads`: processor threads, None for all. `limits`: the largest pictures that are decoded.
-    Models are loaded on first use; numbers also use the package's digit model, to rescore uncertain lines. Calls from
-    several threads at once are safe.
+    Models are loaded on first use. Calls from several threads at once are safe.
 
     Raises:
         ModelError: no model at `model_dir`.
@@ -70,12 +81,12 @@ class Reader:
         return Engine(_model_file(self.model_path, "digit.onnx"), threads=self._model_threads)
 
     @cached_property
-    def line_engine(self) -> LineEngine:
+    def number_engine(self) -> NumberEngine:
         """The number model, loaded on first use."""
-        return LineEngine(_model_file(self.model_path, "number.onnx"), threads=self._model_threads)
+        return NumberEngine(_model_file(self.model_path, "number.onnx"), threads=self._model_threads)
 
     @property
-    def engines(self) -> tuple[Engine | LineEngine, ...]:
+    def engines(self) -> tuple[Engine | NumberEngine, ...]:
         """The models that `model_dir` contains, loaded: for digits, for numbers, or both.
 
         Raises:
@@ -83,22 +94,39 @@ class Reader:
         """
         path = self.model_path
         digits = (self.engine,) if path.is_file() or (path / "digit.onnx").is_file() else ()
-        return (*digits, self.line_engine) if (path / "number.onnx").is_file() else digits
+        return (*digits, self.number_engine) if (path / "number.onnx").is_file() else digits
 
     def model_name(self, kind: Kind) -> str:
         """Name and digest of the model that reads this kind, such as "digit-1f0c93ab"."""
         engine = self.engine_for(kind)
         return f"{engine.card.name}-{engine.digest[:8]}"
 
-    def engine_for(self, kind: Kind) -> Engine | LineEngine:
+    def engine_for(self, kind: Kind) -> Engine | NumberEngine:
         """The model that reads this kind."""
-        return self.engine if kind == "digit" else self.line_engine
+        return self.engine if kind == "digit" else self.number_engine
 
     @cached_property
-    def _second_opinion_model(self) -> Engine:
-        """The digit model that rescores uncertain lines: the package's, used when number models are calibrated."""
-        shared = self.model_path == EMBEDDED
-        return self.engine if shared else Engine(EMBEDDED / "digit.onnx", threads=self._model_threads)
+    def _second_engine(self) -> NumberEngine | None:
+        """The number model that checks the first, with which the first's card was calibrated; None if there is none.
+
+        It is looked for beside the first model, then among those inside the package.
+
+        Raises:
+            ModelError: the card names a second model that is nowhere.
+        """
+        combination = self.number_engine.card.combination
+        if combination is None:
+            return None
+        folders = (self.model_path if self.model_path.is_dir() else self.model_path.parent, EMBEDDED)
+        for file in (folder / SECOND_MODEL for folder in folders):
+            if file.is_file():
+                engine = NumberEngine(file, threads=self._model_threads)
+                if engine.digest == combination.partner:
+                    return engine
+        raise ModelError(
+            f"{self.model_path}: its number model was calibrated with a second one, sha256 {combination.partner[:16]};"
+            f" put that beside it as {SECOND_MODEL}"
+        )
 
     @property
     def _preprocess_threads(self) -> int:
@@ -180,7 +208,7 @@ class Reader:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        return self._to_numbers([CropWithLine.of(crop) for crop in crops], self._options(pattern, alphabet))
+        return self._to_numbers([self._pictures(crop) for crop in crops], self._options(pattern, alphabet))
 
     def page(self, image: Source) -> list[Number]:
         """Every number on each page of a picture or document, in reading order.
@@ -219,48 +247,42 @@ class Reader:
 
     def _options(self, pattern: str | None, alphabet: str | None) -> ReadOptions:
         constraint = parse_pattern(pattern) if pattern is not None else None
-        excluded = self.line_engine.excluded_classes(alphabet) if alphabet is not None else ()
-        return ReadOptions(self.target_error, constraint, excluded, date_order(pattern))
+        if alphabet is not None:
+            allowed = parse_alphabet(alphabet, self.number_engine.card.alphabet)
+            constraint = constraint.also(allowed) if constraint else allowed
+        return ReadOptions(self.target_error, constraint, date_order(pattern))
 
-    def _crop(self, image: Source) -> CropWithLine:
-        return CropWithLine.of(next(iter(open_pages(image, limits=self.limits))))
+    def _crop(self, image: Source) -> CropPictures:
+        return self._pictures(next(iter(open_pages(image, limits=self.limits))))
+
+    def _pictures(self, crop: UInt8[np.ndarray, "height width"]) -> CropPictures:
+        """The pictures of a crop that the number models see."""
+        strip = make_strip(crop) if self.number_engine.reads_strips else None
+        line = find_line(crop) if strip is None or self._second_engine else None
+        if strip is None:
+            return CropPictures(line, None, crop.shape)
+        return CropPictures(strip if strip.has_ink else None, line, crop.shape)
 
     def _views(self, image: Source) -> Views:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
-    def _to_numbers(self, crops: Sequence[CropWithLine], options: ReadOptions) -> list[Number]:
-        """Read each crop as a line, and where it may be a row of cells, also cell by cell."""
-        numbers = self._read_lines(crops, options)
-        return [
-            self._try_cells(crop, number, options) if crop.line and crop.line.maybe_in_cells else number
-            for crop, number in zip(crops, numbers, strict=True)
-        ]
-
-    def _read_lines(self, crops: Sequence[CropWithLine], options: ReadOptions) -> list[Number]:
-        lines = [crop.line.pixels for crop in crops if crop.line is not None]
-        if not lines:
+    def _to_numbers(self, crops: Sequence[CropPictures], options: ReadOptions) -> list[Number]:
+        """Read each crop with both number models, and combine what they say."""
+        inked = [crop for crop in crops if crop.picture is not None]
+        if not inked:
             return [BLANK] * len(crops)  # without loading a model
-        decoded = iter(
-            decode_lines(
-                self.line_engine,
-                lines,
-                digits=self._second_opinion_model,
-                constraint=options.constraint,
-                excluded=options.excluded,
-            )
-        )
-        card = self.line_engine.card
-        return [to_number(crop, next(decoded), card, options) if crop.line else BLANK for crop in crops]
-
-    def _try_cells(self, crop: CropWithLine, number: Number, options: ReadOptions) -> Number:
-        """The number as read, or if it is uncertain and cell by cell is more certain, that."""
-        if number.outcome is Outcome.READ:
-            return number
-        regions = find_regions(crop.crop)
-        parts = [CropWithLine.of(region.pixels) for region in regions]
-        cells = self._read_lines(parts, replace(options, constraint=None))
-        mapped = [cell.map_boxes(region.on_page) for cell, region in zip(cells, regions, strict=True)]
-        return pick_line_or_cells(number, join_cells(mapped), options, self.line_engine.card)
+        engine, second = self.number_engine, self._second_engine
+        firsts = iter(read_pictures(engine, [crop.picture for crop in inked if crop.picture], constraint=options.constraint))
+        lined = [crop.line for crop in inked if crop.line] if second else []
+        seconds = iter(read_pictures(second, lined, constraint=options.constraint) if second and lined else [])
+        numbers = []
+        for crop in crops:
+            if crop.picture is None:
+                numbers.append(BLANK)
+                continue
+            other = next(seconds) if second and crop.line else None
+            numbers.append(_combine(crop, next(firsts), other, engine.card, options))
+        return numbers
 
     def _to_digits(self, views: Sequence[Views]) -> list[Digit]:
         if not any(view.found or view.frame is not None for view in views):
@@ -280,6 +302,17 @@ class Reader:
             box=prediction.box,
             glyph=prediction.glyph,
         )
+
+
+def _combine(
+    crop: CropPictures, first: Reading, second: Reading | None, card: Card, options: ReadOptions
+) -> Number:
+    """The number in a crop, from what one or two models say."""
+    if is_blank(first, second):
+        return BLANK
+    hypotheses = second.hypotheses if second else [] if card.combination else None
+    candidates = rank_candidates(first.hypotheses, hypotheses, card.combination)
+    return to_number(first, candidates, card, options, size=(crop.size[0], crop.size[1]))
 
 
 def prefetch(

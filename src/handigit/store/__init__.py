@@ -1,10 +1,21 @@
-"""The store: readings, pictures, corrections, review, accounts.
-
-The only room that speaks SQL. It knows neither how numbers are read nor how they are served.
-"""
+"""The store: readings, pictures, corrections, review, accounts. The only package that uses SQL."""
 
 from handigit.store.accounts import Accounts, Role, Token, User
-from handigit.store.errors import BadTruth, BrokenBackup, KeyReused, LeaseLost, NameTaken, NotInStore, StoreError
+from handigit.store.errors import (
+    BadTruth,
+    BrokenBackup,
+    KeyReused,
+    LastAdmin,
+    LeaseLost,
+    NameTaken,
+    NotInStore,
+    RetentionRefused,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    TooManyAttempts,
+)
 from handigit.store.readings import NewPage
 from handigit.store.statistics import Confusion, Day, ErrorCount, Statistics
 from handigit.store.store import Store
@@ -33,6 +44,7 @@ __all__ = [
     "ErrorCount",
     "Filter",
     "KeyReused",
+    "LastAdmin",
     "Lease",
     "LeaseLost",
     "NameTaken",
@@ -43,11 +55,16 @@ __all__ = [
     "Provenance",
     "Purpose",
     "Reading",
+    "RetentionRefused",
     "Role",
     "Statistics",
     "Store",
+    "StoreBusy",
+    "StoreDamaged",
     "StoreError",
+    "StoreFull",
     "Token",
+    "TooManyAttempts",
     "Truth",
     "User",
     "Waiting",

@@ -1,278 +1,273 @@
-"""A backup: one folder with the database, the pictures, and a digest of every file; and the way back.
+"""Backups: one folder with the database, the pictures, and a digest of every file; and restoring them.
 
-    backup.json      which step the database is at, and what kind it was
-    SHA256SUMS       a line for every other file, as `sha256sum --check` reads them
-    database.sqlite  where it was SQLite: a copy as of one moment
-    tables/          where it was PostgreSQL: each table as JSON lines, all as of one moment
+    backup.json      revision and kind of the database, pictures that could not be saved
+    SHA256SUMS       one line for every other file, as `sha256sum --check` reads them
+    database.sqlite  from SQLite: a copy as of one moment
+    tables/          from PostgreSQL: each table as JSON lines and the id counters, all as of one moment
     pictures/        as in the store
 
-Either kind can be restored into either database. Nothing of the old is touched before all of the new is verified.
+Either kind can be restored into either database. The old content is untouched until all of the new is verified.
 """
 
 import hashlib
-import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, MetaData, Table, func, insert, select, text
+from sqlalchemy import Connection, select, text
 
+from handigit.atomic import write_file, write_folder
 from handigit.store.database import Database
+from handigit.store.deletion import delete_readings
+from handigit.store.dump import raise_counters, read_counters, read_rows, replace_all, write_rows
 from handigit.store.errors import BrokenBackup, NotInStore, StoreError
 from handigit.store.pictures import Pictures
 from handigit.store.readings import count_readings
 from handigit.store.schema import latest_revision, upgrade
 from handigit.store.store import Store
-from handigit.store.tables import inputs
+from handigit.store.tables import inputs, readings
 
-_STEP_TABLE = "alembic_version"
-_BATCH = 500
-
-Row = dict[str, Any]
+MANIFEST, SUMS, DATABASE, TABLES, PICTURES = "backup.json", "SHA256SUMS", "database.sqlite", "tables", "pictures"
+FORMAT: Final = 1
 
 
-def tables_of(connection: Connection) -> list[Table]:
-    """Every table of a database, those first to which others refer."""
-    metadata = MetaData()
-    metadata.reflect(connection)
-    return [table for table in metadata.sorted_tables if table.name != _STEP_TABLE]
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """Pictures that are not in a backup, by SHA-256.
 
+    `missing` and `broken` files were so in the store. `deleted` ones were deleted, with their readings, while the
+    backup was running; restoring deletes those readings again.
+    """
 
-def rows_of(connection: Connection, table: Table) -> Iterator[Row]:
-    """Each row of a table, few in memory at a time; moments are the numbers that the database holds."""
-    query = select(table).order_by(*table.primary_key.columns)
-    for row in connection.execution_options(yield_per=_BATCH).execute(query).mappings():
-        yield dict(row)
+    missing: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
-
-def write_rows(connection: Connection, folder: Path) -> None:
-    """Each table as `folder/NAME.jsonl`, one row a line."""
-    for table in tables_of(connection):
-        with (folder / f"{table.name}.jsonl").open("w", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in rows_of(connection, table))
-
-
-def read_rows(connection: Connection, folder: Path) -> None:
-    """Fill the empty tables of a database with what `write_rows` has written."""
-    for table in tables_of(connection):
-        with (folder / f"{table.name}.jsonl").open(encoding="utf-8") as stream:
-            fill(connection, table, (json.loads(line) for line in stream))
-
-
-def replace_all(source: Connection, target: Connection) -> None:
-    """Put the rows of one database in the place of another's, which is at the same step."""
-    tables = tables_of(target)
-    for table in reversed(tables):
-        target.execute(table.delete())
-    for theirs in tables_of(source):
-        ours = next(table for table in tables if table.name == theirs.name)
-        fill(target, ours, rows_of(source, theirs))
-    _count_on(target, tables)
-
-
-def fill(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
-    """Insert rows as they are."""
-    coming = iter(rows)
-    while batch := list(itertools.islice(coming, _BATCH)):
-        connection.execute(insert(table), batch)
-
-
-def _count_on(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let PostgreSQL's counters go on after the numbers that came with the rows; SQLite's do by themselves."""
-    if connection.dialect.name != "postgresql":
-        return
-    for table in (table for table in tables if "id" in table.columns):
-        last = connection.scalar(select(func.max(table.c.id)))
-        if last is not None:
-            setting = text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :last)")
-            connection.execute(setting, {"table": table.name, "last": last})
-
-
-ABOUT, SUMS, DATABASE, TABLES, PICTURES = "backup.json", "SHA256SUMS", "database.sqlite", "tables", "pictures"
-FORMAT = 1
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The pictures that the store should have and has not."""
+        return (*self.missing, *self.broken)
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup holds."""
+    """The content of a backup."""
 
     folder: Path
     readings: int
     pictures: int
+    omitted: Omitted
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredPictures:
+    """Pictures brought back from a backup, and those that it does not have either, by SHA-256."""
+
+    restored: int
+    still_missing: tuple[str, ...]
 
 
 def backup(store: Store, folder: Path) -> Backup:
-    """Write a backup into a new folder, which is there whole or not at all, while the store goes on working.
+    """Write a backup into a new, private folder, whole or not at all, while the store goes on working.
+
+    A picture that is missing or broken is named in the result and in the manifest.
 
     Raises:
-        StoreError: the folder is there already, or a picture was deleted meanwhile.
+        StoreError: the folder exists already, or the disk refuses.
     """
-    if folder.exists():
-        raise StoreError(f"{folder} is there already; a backup needs a new folder")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        (part / PICTURES).mkdir(parents=True)
-        _write_about(part, store.database)
+    with write_folder(folder, error=StoreError, private=True) as part:
         _write_database(part, store.database)
-        done = _copy_out(part, store)
-        (part / SUMS).write_text("".join(f"{_digest(path)}  {name}\n" for name, path in _files(part)), encoding="utf-8")
-        part.replace(folder)
-    except OSError as problem:
-        raise StoreError(f"cannot write {folder}: {problem.strerror or problem}; choose another place") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return Backup(folder, *done)
+        kind = DATABASE if store.database.is_sqlite else TABLES
+        with _stage(part, kind, latest_revision()) as (staged, _):
+            count, named = _content(staged)
+            omitted = _copy_pictures(store, part / PICTURES, named)
+        manifest = {
+            "format": FORMAT,
+            "step": latest_revision(),
+            "kind": kind,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "omitted": asdict(omitted),
+        }
+        _write_text(part / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        _write_text(part / SUMS, "".join(f"{_digest(path)}  {name}\n" for name, path in _files(part)))
+    pictures = len(named) - len(omitted.damaged) - len(omitted.deleted)
+    return Backup(folder, count, pictures, omitted)
 
 
 def restore(store: Store, folder: Path) -> Backup:
-    """Put a backup in the place of all that the store holds, in one transaction.
+    """Replace everything in the store by a backup, in one transaction.
+
+    Ids that the store or the backup has given are never given again.
 
     Raises:
-        BrokenBackup: something of it is missing or altered; the store is as before.
+        BrokenBackup: part of it is missing or altered; the store is unchanged.
     """
-    about = _verify(folder)
-    with tempfile.TemporaryDirectory(prefix="handigit-restore-") as scratch:
-        staged = _stage(folder, about, Path(scratch))
-        try:
-            done = _copy_in(folder, staged, store)
-            with staged.reading() as source, store.database.writing() as target:
-                replace_all(source, target)
-        finally:
-            staged.close()
-    store.sweep()
+    manifest = _verify(folder)
+    omitted = Omitted(**{kind: tuple(digests) for kind, digests in manifest.get("omitted", {}).items()})
+    with _stage(folder, manifest["kind"], manifest["step"]) as (staged, counters):
+        count, named = _content(staged)
+        pictures = _copy_back(folder, set(named) - {*omitted.damaged, *omitted.deleted}, store)
+        with staged.reading() as source, store.database.writing() as target:
+            replace_all(source, target)
+            raise_counters(target, counters)
+            lost = select(readings.c.id).where(readings.c.input.in_(omitted.deleted))
+            count -= delete_readings(target, target.scalars(lost).all()).readings
+    store.sweep(force=True)
     store.database.checkpoint()
-    return Backup(folder, *done)
+    return Backup(folder, count, pictures, omitted)
 
 
-def _write_about(part: Path, database: Database) -> None:
-    about = {
-        "format": FORMAT,
-        "step": latest_revision(),
-        "kind": DATABASE if database.is_sqlite else TABLES,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    (part / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+def restore_pictures(store: Store, folder: Path) -> RestoredPictures:
+    """Bring back from a backup those pictures that the store has lost; nothing else changes."""
+    source = Pictures(folder / PICTURES)
+    with store.database.reading() as connection:
+        damaged = [d for d in connection.scalars(select(inputs.c.sha256)) if not store.pictures.is_whole(d)]
+    still_missing = []
+    for digest in damaged:
+        try:
+            store.pictures.put(digest, source.read_verified(digest))
+        except NotInStore:
+            still_missing.append(digest)
+    return RestoredPictures(len(damaged) - len(still_missing), tuple(still_missing))
 
 
 def _write_database(part: Path, database: Database) -> None:
     if database.is_sqlite:
         database.copy_to(part / DATABASE)
         return
-    (part / TABLES).mkdir()
+    (part / TABLES).mkdir(mode=0o700)
     with database.reading() as connection:
         write_rows(connection, part / TABLES)
+        _write_text(part / TABLES / "counters.json", json.dumps(read_counters(connection)))
 
 
-def _copy_out(part: Path, store: Store) -> tuple[int, int]:
-    """Copy the pictures that the copied database names; numbers of readings and pictures."""
-    with tempfile.TemporaryDirectory(prefix="handigit-backup-") as scratch:
-        staged = _stage(part, json.loads((part / ABOUT).read_text(encoding="utf-8")), Path(scratch))
+def _copy_pictures(store: Store, folder: Path, named: list[str]) -> Omitted:
+    """Copy pictures, each verified by its digest; returns those that could not be copied."""
+    folder.mkdir(mode=0o700)
+    target = Pictures(folder)
+    missing: list[str] = []
+    broken: list[str] = []
+    for digest in named:
         try:
-            count, wanted = _content(staged)
-        finally:
-            staged.close()
-    target = Pictures(part / PICTURES)
-    for digest in wanted:
-        _copy_picture(store.pictures, target, digest)
-    return count, len(wanted)
+            content = store.pictures.read_verified(digest)
+        except NotInStore:
+            (broken if store.pictures.path(digest).exists() else missing).append(digest)
+            continue
+        with write_file(target.path(digest), error=StoreError, private=True) as stream:
+            stream.write(content)
+    with store.database.reading() as connection:
+        still_named = set(connection.scalars(select(inputs.c.sha256).where(inputs.c.sha256.in_(missing))))
+    return Omitted(
+        missing=tuple(digest for digest in missing if digest in still_named),
+        broken=tuple(broken),
+        deleted=tuple(digest for digest in missing if digest not in still_named),
+    )
 
 
-def _copy_picture(source: Pictures, target: Pictures, digest: str) -> None:
-    path = target.path(digest)
-    path.parent.mkdir(exist_ok=True)
-    try:
-        shutil.copyfile(source.path(digest), path)
-    except FileNotFoundError:
-        raise StoreError(
-            f"picture {digest[:16]}... is missing: if it was deleted while this backup ran, run it again; "
-            "else see `handigit store check`"
-        ) from None
-
-
-def _copy_in(folder: Path, staged: Database, store: Store) -> tuple[int, int]:
-    """Put the backup's pictures beside the store's own; only then may rows name them."""
-    count, wanted = _content(staged)
+def _copy_back(folder: Path, digests: set[str], store: Store) -> int:
+    """Put the backup's pictures into the store before any row names them; returns their number."""
     source = Pictures(folder / PICTURES)
-    for digest in wanted:
-        if not store.pictures.is_whole(digest):
-            store.pictures.remove(digest)
-            try:
-                store.pictures.put(digest, source.read(digest))
-            except NotInStore:
-                raise BrokenBackup(f"{folder}: picture {digest[:16]}... is not in it; nothing was restored") from None
-    return count, len(wanted)
+    for digest in sorted(digests):
+        try:
+            store.pictures.put(digest, source.read_verified(digest))
+        except NotInStore:
+            raise BrokenBackup(
+                f"{folder}: picture {digest[:16]}... is missing or broken in it; nothing was restored"
+            ) from None
+    return len(digests)
 
 
 def _content(staged: Database) -> tuple[int, list[str]]:
-    """How many readings a database has, and the pictures it names."""
+    """The number of readings in a database, and the pictures it names."""
     with staged.reading() as connection:
         return count_readings(connection), list(connection.scalars(select(inputs.c.sha256)))
 
 
-def _stage(folder: Path, about: dict[str, Any], scratch: Path) -> Database:
-    """The backup's database as an SQLite file of the newest step, apart from everything."""
-    path = scratch / DATABASE
-    if about["kind"] == DATABASE:
-        shutil.copyfile(folder / DATABASE, path)
-    staged = Database(f"sqlite:///{path}")
-    try:
-        if about["kind"] == TABLES:
-            upgrade(staged, to=about["step"])
-            with staged.writing(durable=False) as connection:
-                read_rows(connection, folder / TABLES)
-        upgrade(staged)
-        _check_staged(folder, staged)
-    except (StoreError, OSError, ValueError, KeyError) as problem:
-        staged.close()
-        raise BrokenBackup(f"{folder}: its database cannot be used: {problem}") from None
-    return staged
+class _stage:  # noqa: N801 - a context manager
+    """A backup's database as a temporary SQLite file of the latest revision, with its id counters."""
+
+    def __init__(self, folder: Path, kind: str, revision: str) -> None:
+        self._folder, self._kind, self._revision = folder, kind, revision
+        self._scratch = tempfile.TemporaryDirectory(prefix="handigit-")
+        self._database: Database | None = None
+
+    def __enter__(self) -> tuple[Database, dict[str, int]]:
+        path = Path(self._scratch.name) / DATABASE
+        try:
+            if self._kind == DATABASE:
+                shutil.copyfile(self._folder / DATABASE, path)
+            self._database = Database(f"sqlite:///{path}")
+            if self._kind == TABLES:
+                upgrade(self._database, to=self._revision)
+                with self._database.writing(durable=False) as connection:
+                    read_rows(connection, self._folder / TABLES)
+                    raise_counters(connection, _read_counters_file(self._folder / TABLES))
+            upgrade(self._database)
+            with self._database.reading() as connection:
+                _check_staged(self._folder, connection)
+                return self._database, read_counters(connection)
+        except (StoreError, OSError, ValueError, KeyError) as problem:
+            self.__exit__()
+            raise BrokenBackup(f"{self._folder}: its database cannot be used: {problem}") from None
+
+    def __exit__(self, *error: object) -> None:
+        if self._database:
+            self._database.close()
+        self._scratch.cleanup()
 
 
-def _check_staged(folder: Path, staged: Database) -> None:
-    with staged.reading() as connection:
-        said = connection.scalar(text("PRAGMA integrity_check"))
-        dangling = connection.execute(text("PRAGMA foreign_key_check")).first()
-    if said != "ok":
-        raise BrokenBackup(f"{folder}: {said}")
-    if dangling:
-        raise BrokenBackup(f"{folder}: a row of {dangling[0]} refers to nothing")
+def _read_counters_file(tables: Path) -> dict[str, int]:
+    """The counters beside the tables; backups of before have none."""
+    path = tables / "counters.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _check_staged(folder: Path, connection: Connection) -> None:
+    result = connection.scalar(text("PRAGMA integrity_check"))
+    if result != "ok":
+        raise BrokenBackup(f"{folder}: {result}")
+    if dangling := connection.execute(text("PRAGMA foreign_key_check")).first():
+        raise BrokenBackup(f"{folder}: a row of {dangling[0]} refers to a missing row")
 
 
 def _verify(folder: Path) -> dict[str, Any]:
-    """What kind of backup it is, after every file's digest.
+    """The manifest, after the digest of every file was compared.
 
     Raises:
-        BrokenBackup: it is none, of a newer kind, or a file is missing, altered, or not on the list.
+        BrokenBackup: it is not a backup, is of a newer format, or a file is missing, altered or unlisted.
     """
     try:
-        sums = (line.partition("  ") for line in _text(folder / SUMS).splitlines())
-        promised = {name: digest for digest, _, name in sums}
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         present = dict(_files(folder))
-        for name in sorted(promised.keys() ^ present.keys()):
-            raise BrokenBackup(f"{folder}: {name} is {'missing' if name in promised else 'not on the list of files'}")
+        for name in sorted(expected.keys() ^ present.keys()):
+            raise BrokenBackup(f"{folder}: {name} is {'missing' if name in expected else 'not in ' + SUMS}")
         for name, path in present.items():
-            if _digest(path) != promised[name]:
-                raise BrokenBackup(f"{folder}: {name} was altered; take another backup")
-        about: dict[str, Any] = json.loads(_text(folder / ABOUT))
+            if _digest(path) != expected[name]:
+                raise BrokenBackup(f"{folder}: {name} was altered; use another backup")
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise BrokenBackup(f"{folder} is no backup that can be read: {problem}") from None
-    if about.get("format") != FORMAT or about.get("kind") not in (DATABASE, TABLES):
-        raise BrokenBackup(f"{folder}: of format {about.get('format')!r}; this Handigit restores format {FORMAT}")
-    return about
+        raise BrokenBackup(f"{folder} is not a readable backup: {problem}") from None
+    if manifest.get("format") != FORMAT or manifest.get("kind") not in (DATABASE, TABLES):
+        raise BrokenBackup(
+            f"{folder}: of format {manifest.get('format')!r}, but this Handigit restores format {FORMAT}; "
+            "install the version that wrote it"
+        )
+    return manifest
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def _write_text(path: Path, content: str) -> None:
+    with write_file(path, error=StoreError, private=True) as stream:
+        stream.write(content.encode())
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file but the list itself, by its name in the list."""
+    """Every file except the list itself, with its name in the list."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != folder / SUMS:
             yield path.relative_to(folder).as_posix(), path

@@ -1,65 +1,133 @@
-"""A connection to SQLite or PostgreSQL that behaves the same: transactions that read, and transactions that write.
+"""Connections to SQLite or PostgreSQL with two kinds of transaction: reading and writing.
 
-Here alone the two databases differ. It knows nothing of what is read and written.
-
-SQLite: WAL with `BEGIN IMMEDIATE`, because a transaction that begins by reading and goes on to write fails with
-"database is locked" at once when another has written in between, however long it would wait.
+Only this module knows how the two databases differ. SQLite runs in WAL mode with `BEGIN IMMEDIATE`, because a
+transaction that begins by reading and then writes fails with "database is locked" at once when another has written in
+between, no matter how long it would wait.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from handigit.store.errors import StoreError
-from handigit.store.write_lock import Turn
+from handigit.atomic import is_disk_full
+from handigit.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from handigit.store.write_lock import WAIT_S, WriteLock
 
-BUSY_SECONDS = 30
-_CONNECTIONS = 40
-_SNAPSHOT = "REPEATABLE READ"
-_QUEUE_LOCK = 0x68616E64  # any number that no other program takes as an advisory lock of this database
-_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_SECONDS * 1000}")
+_POOL_SIZE: Final = 40
+_SNAPSHOT: Final = "REPEATABLE READ"
+_ADVISORY_LOCK: Final = 0x68616E64
+"""Any number that no other program uses as an advisory lock in this database."""
+_PRAGMAS: Final = (
+    "journal_mode = WAL",
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    f"busy_timeout = {round(WAIT_S * 1000)}",
+)
+_SQLITE_ERRORS: Final[dict[int, type[StoreError]]] = {
+    sqlite3.SQLITE_BUSY: StoreBusy,
+    sqlite3.SQLITE_LOCKED: StoreBusy,
+    sqlite3.SQLITE_FULL: StoreFull,
+    sqlite3.SQLITE_CORRUPT: StoreDamaged,
+    sqlite3.SQLITE_NOTADB: StoreDamaged,
+}
+_POSTGRES_ERRORS: Final[dict[str, type[StoreError]]] = {  # SQLSTATE
+    "55P03": StoreBusy,  # lock_not_available
+    "53100": StoreFull,  # disk_full
+    "XX001": StoreDamaged,  # data_corrupted
+}
+_ADVICE: Final = {
+    StoreBusy: "try again in a few seconds",
+    StoreFull: "delete readings, or free some disk space",
+    StoreDamaged: "restore the last backup with `handigit store restore`",
+    StoreError: "`handigit store check` looks for the cause",
+}
 
 
 class Database:
-    """An engine with the store's manner of transactions.
+    """An engine with the store's two kinds of transaction.
 
     Raises:
-        StoreError: a URL that names no database of a kind we know, or one that does not answer.
+        StoreError: a URL that names no supported database, or a folder that cannot be made.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
+        self.engine = _create_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        # In SQLite every transaction sees one state; in PostgreSQL only those that ask for it.
+        # Every SQLite transaction sees one snapshot; in PostgreSQL it must be requested.
         self._snapshots = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self.path = Path(self.engine.url.database or "") if self.is_sqlite else None
-        self._turn = Turn(self.path) if self.path else None
+        self._wait_s = wait_s
+        self._lock = WriteLock(self.path, wait_s=wait_s) if self.path else None
+        self._file_id = _file_id(self.path) if self.path else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database from its first question to its last."""
-        with _named_errors(), self._snapshots.connect() as connection, connection.begin():
+        """A transaction that sees one snapshot from its first query to its last.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with _translated_errors(), self._snapshots.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
-        """A transaction that writes, alone among those that do; committed at its end, rolled back by an error.
+        """A transaction that writes, one at a time; committed at the end of the block, rolled back by an error.
 
-        `durable`: on disk when the block has ended, even if the power fails then; else even if the program dies.
+        `durable`: survives a power failure once the block has ended; otherwise only the death of the program.
+
+        Raises:
+            StoreBusy: other writers did not finish within the deadline.
+            StoreFull: the disk is full.
+            StoreDamaged: the SQLite file was deleted or replaced since it was opened.
+            StoreError: the database refuses for another reason.
         """
-        with _named_errors():
-            if self._turn:
-                with self._turn, self._writing_sqlite(durable) as connection:
+        with _translated_errors():
+            if self._lock:
+                self.check_file()
+                with self._lock, self._writing_sqlite(durable) as connection:
                     yield connection
             else:
                 with self.engine.begin() as connection:
-                    # READ COMMITTED lets two reviewers find the same item free; whoever writes comes one by one.
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _QUEUE_LOCK})
+                    # READ COMMITTED would let two reviewers find the same item free, so writers take turns.
+                    connection.execute(text(f"SET LOCAL lock_timeout = {round(self._wait_s * 1000)}"))
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
                     yield connection
+
+    def check_file(self) -> None:
+        """Check that the path still leads to the SQLite file that was opened; writes to a deleted file are lost.
+
+        Raises:
+            StoreDamaged: the file was deleted or replaced.
+        """
+        if self.path and _file_id(self.path) != self._file_id:
+            raise StoreDamaged(
+                f"{self.path} was deleted or replaced while in use; stop the program, restore the file or the last "
+                "backup, and start it again"
+            )
+
+    def checkpoint(self) -> None:
+        """Move SQLite's write-ahead log into the database and truncate it, so that no deleted data remain in it.
+
+        A reader that holds the log back is waited for within the deadline; the next checkpoint then does the work.
+        """
+        if self._lock:
+            with _translated_errors(), self._lock, self._raw_connection() as raw:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def copy_to(self, path: Path) -> None:
+        """Copy an SQLite database as of one moment into one file while other programs go on writing."""
+        _create_private(path)
+        with _translated_errors(), self._raw_connection() as source, closing(sqlite3.connect(path)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def _writing_sqlite(self, durable: bool) -> Iterator[Connection]:
@@ -71,24 +139,9 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def checkpoint(self) -> None:
-        """Bring SQLite's write-ahead log into the file and empty it, so that what was deleted is not left in it.
-
-        Whoever reads meanwhile is waited for, half a minute at most; a later checkpoint then does it.
-        """
-        if self._turn:
-            with _named_errors(), self._turn, self._raw() as raw:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def copy_to(self, path: Path) -> None:
-        """A copy of an SQLite database as of one moment, in one file, while others go on writing."""
-        with self._raw() as source, closing(sqlite3.connect(path)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
-
     @contextmanager
-    def _raw(self) -> Iterator[sqlite3.Connection]:
-        """SQLite's own connection, outside of any transaction."""
+    def _raw_connection(self) -> Iterator[sqlite3.Connection]:
+        """SQLite's own connection, outside any transaction."""
         pooled = self.engine.raw_connection()
         try:
             assert isinstance(pooled.driver_connection, sqlite3.Connection)
@@ -97,68 +150,102 @@ class Database:
             pooled.close()
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         self.engine.dispose()
-        if self._turn:
-            self._turn.close()
+        if self._lock:
+            self._lock.close()
 
 
-def _engine(url: str) -> Engine:
+_FORMS: Final = "write sqlite:///handigit.db or postgresql://user@host/name"
+
+
+def _create_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise StoreError(f"{_shown(url)} is no database; {_FORMS}") from None
+        # The part before "@" may hold a password.
+        raise StoreError(f"{url.rpartition('@')[2][:80]!r} is not a database URL; {_FORMS}") from None
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise StoreError(f"no databases of kind {parsed.drivername!r}; {_FORMS}")
     if parsed.drivername == "sqlite":
-        return _sqlite(parsed.database)
+        return _create_sqlite_engine(parsed.database)
+    if parsed.drivername != "postgresql+psycopg":
+        raise StoreError(f"databases of kind {parsed.drivername!r} are not supported; {_FORMS}")
     try:
-        return create_engine(parsed, pool_size=_CONNECTIONS, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            parsed,
+            pool_size=_POOL_SIZE,
+            pool_timeout=WAIT_S,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": round(WAIT_S)},
+            hide_parameters=True,
+        )
     except (NoSuchModuleError, ModuleNotFoundError):
         raise StoreError("PostgreSQL needs psycopg: pip install 'handigit[postgres]'") from None
 
 
-_FORMS = "write sqlite:///handigit.db or postgresql://user@host/name"
-
-
-def _shown(url: str) -> str:
-    """A URL without what may be a password."""
-    return repr(url.rpartition("@")[2][:80])
-
-
-def _sqlite(path: str | None) -> Engine:
+def _create_sqlite_engine(path: str | None) -> Engine:
     if not path or path == ":memory:":
         raise StoreError("an SQLite database in memory keeps nothing; name a file, as in sqlite:///handigit.db")
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _create_private(Path(path))
     except OSError as problem:
-        raise StoreError(f"{path}: its folder cannot be made: {problem.strerror}; choose another place") from None
+        advice = "free some disk space" if is_disk_full(problem) else "choose another folder"
+        raise StoreError(f"{path}: cannot be created: {problem.strerror}; {advice}") from None
     engine = create_engine(
-        f"sqlite:///{path}", pool_size=_CONNECTIONS, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+        f"sqlite:///{path}",
+        pool_size=_POOL_SIZE,
+        pool_timeout=WAIT_S,
+        connect_args={"timeout": WAIT_S},
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
 
 
+def _create_private(path: Path) -> None:
+    """Create a file that only its owner can read; SQLite's log files inherit the mode. An existing file stays."""
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _on_connect(raw: sqlite3.Connection, _: object) -> None:
-    raw.isolation_level = None  # we say BEGIN ourselves, sqlite3 says it too late
+    raw.isolation_level = None  # the sqlite3 module would send BEGIN too late
     for pragma in _PRAGMAS:
         raw.execute(f"PRAGMA {pragma}")
 
 
 def _on_begin(connection: Connection) -> None:
-    how = connection.get_execution_options().get("begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {how}")
+    mode = connection.get_execution_options().get("begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
-    """Turn what the database says into our own error, without the values that it was asked about."""
+def _translated_errors() -> Iterator[None]:
+    """Raise a `StoreError` for the database's own errors, without the values of the query."""
     try:
         yield
-    except DatabaseError as problem:
-        reason = str(problem.orig).strip().splitlines()[0] if problem.orig else type(problem).__name__
-        raise StoreError(f"the database refused: {reason}; `handigit store check` looks for the cause") from problem
+    except PoolTimeout:
+        raise StoreBusy(f"no database connection was free for {WAIT_S:g} s; try again in a few seconds") from None
+    except (DatabaseError, sqlite3.DatabaseError) as problem:
+        original: Any = problem.orig if isinstance(problem, DatabaseError) else problem
+        reason = str(original).strip().splitlines()[0] if str(original or "").strip() else type(problem).__name__
+        kind = _kind_of(original)
+        raise kind(f"the database refused: {reason}; {_ADVICE[kind]}") from problem
+
+
+def _kind_of(original: Any) -> type[StoreError]:
+    primary_code = (getattr(original, "sqlite_errorcode", None) or 0) & 0xFF
+    return _SQLITE_ERRORS.get(primary_code) or _POSTGRES_ERRORS.get(
+        getattr(original, "sqlstate", None) or "", StoreError
+    )

@@ -1,33 +1,32 @@
-"""Readings as lines of text: CSV for spreadsheets, JSON lines for programs.
-
-It knows formats, not where readings come from.
-
-A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula and runs it; file names are chosen by
-strangers (CWE-1236). Such a cell gets an apostrophe before it, and so does what would begin a cell if the file were
-cut at another separator (`;`, tab), as spreadsheets of other countries do. Plain numbers are left alone.
-"""
+"""Readings as lines of text: a lean CSV for clerks, a full one and JSON lines for programs."""
 
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import Any, Final, Literal
 
+from handigit.records import value_to_json
+from handigit.spreadsheet import safe_cell
 from handigit.store.types import Reading
 
-Format = Literal["csv", "jsonl"]
-
-HEADINGS = (
+Format = Literal["csv", "full", "jsonl"]
+LEAN_HEADINGS: Final = ("source", "page", "place", "value", "outcome", "confidence", "corrected_by")
+HEADINGS: Final = (
     "id",
     "at",
     "source",
     "page",
+    "place",
     "outcome",
+    "raw",
     "text",
+    "value",
     "confidence",
     "corrected_outcome",
     "corrected_text",
+    "corrected_value",
     "disputed",
     "left",
     "top",
@@ -39,28 +38,33 @@ HEADINGS = (
     "picture",
 )
 
-_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
-# Full-width forms too: spreadsheets of East Asia take them for the same signs.
-_FORMULA = re.compile(r"(^|[;,\t\r\n\"])([\s\0]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
-
-def lines(readings: Iterable[Reading], *, format: Format) -> Iterator[str]:  # noqa: A002
-    """Each reading as a line with its end; CSV (RFC 4180, a line of headings first) or JSON (as `Reading.as_dict`)."""
+def export_lines(readings: Iterable[Reading], *, format: Format, bom: bool = False) -> Iterator[str]:  # noqa: A002
+    """Each reading as a line with its end; CSV (RFC 4180) begins with headings, after a byte order mark if `bom`."""
     if format == "jsonl":
         return (json.dumps(reading.as_dict(), ensure_ascii=False) + "\n" for reading in readings)
-    return _csv(readings)
+    headings, cells = (LEAN_HEADINGS, _lean_cells) if format == "csv" else (HEADINGS, _full_cells)
+    return _csv_lines(readings, headings, cells, bom=bom)
 
 
-def safe_cell(value: object) -> str:
-    """A value as the text of a cell that no spreadsheet runs; numbers, leading zeros too, stay as they are."""
-    text = "" if value is None else str(value)
-    return text if _PLAIN_NUMBER.fullmatch(text) else _FORMULA.sub(r"\1\2'", text)
+def final_value(reading: Reading) -> str:
+    """The current number as a program can compute with it, or as it is written where its value is not decidable.
+
+    Leading zeros stay: a number that begins with them is an identifier. A doubt's best text counts, a blank is empty.
+    """
+    value = reading.value
+    is_identifier = reading.raw.isascii() and reading.raw.isdigit()
+    if isinstance(value, Decimal):
+        return reading.raw if is_identifier else f"{value:f}"
+    return value.isoformat() if value else reading.raw
 
 
-def _csv(readings: Iterable[Reading]) -> Iterator[str]:
-    yield _line(HEADINGS)
+def _csv_lines(
+    readings: Iterable[Reading], headings: tuple[str, ...], cells: Callable[[Reading], list[Any]], *, bom: bool
+) -> Iterator[str]:
+    yield ("\ufeff" if bom else "") + _line(headings)
     for reading in readings:
-        yield _line(_cells(reading))
+        yield _line(cells(reading))
 
 
 def _line(cells: Iterable[Any]) -> str:
@@ -69,18 +73,34 @@ def _line(cells: Iterable[Any]) -> str:
     return stream.getvalue()
 
 
-def _cells(reading: Reading) -> list[Any]:
+def _lean_cells(reading: Reading) -> list[Any]:
+    return [
+        reading.provenance.source,
+        reading.number.page + 1,
+        reading.place,
+        final_value(reading),
+        reading.outcome.value,
+        round(reading.number.confidence, 4),
+        reading.corrected_by,
+    ]
+
+
+def _full_cells(reading: Reading) -> list[Any]:
     number, truth = reading.number, reading.truth
     return [
         reading.id,
         reading.at.isoformat(timespec="milliseconds"),
         reading.provenance.source,
         number.page,
+        reading.place,
         number.outcome.value,
+        number.raw,
         number.text,
+        value_to_json(number.value),
         round(number.confidence, 6),
         truth.outcome.value if truth else "",
         truth.text if truth else "",
+        value_to_json(truth.value) if truth else "",
         "yes" if reading.disputed else "",
         *(number.box.as_list() if number.box else [""] * 4),
         reading.provenance.model,

@@ -1,6 +1,8 @@
-"""Readings to rows and back, and the questions that lists of readings answer.
+"""Readings and corrections to rows and back, and the queries for lists of readings.
 
-It knows how a noun lies in the tables, and nothing of review.
+The current number is a query. A person's *opinion* of a reading is their last correction that is not undone. What most
+opinions say holds; among equally many, what was said last, and then the reading is *disputed*. Two answers are the
+same if their canonical forms are.
 """
 
 from collections.abc import Sequence
@@ -8,76 +10,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, insert, or_, select
 
-from handigit.records import Box, Digit, Number, Outcome
+from handigit.records import Number, Outcome
 from handigit.store.errors import NotInStore
 from handigit.store.pictures import Picture
 from handigit.store.tables import corrections, inputs, leases, readings, undos
-from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading, Truth
+from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading, Truth, canonical_of
 
-
-def stands(correction: FromClause) -> ColumnElement[bool]:
-    """A correction is not undone."""
-    return ~exists().where(undos.c.correction == correction.c.id)
-
-
-def is_opinion(correction: FromClause) -> ColumnElement[bool]:
-    """A correction stands, and the same person has said nothing later of the same reading that stands."""
-    later = corrections.alias("later")
-    superseded = exists().where(
-        later.c.reading == correction.c.reading,
-        later.c.by == correction.c.by,
-        later.c.id > correction.c.id,
-        stands(later),
-    )
-    return and_(stands(correction), ~superseded)
-
-
-def decided(of: FromClause = readings) -> ColumnElement[bool]:
-    """Somebody has an opinion of a reading."""
-    said = corrections.alias("said")
-    return exists().where(said.c.reading == of.c.id, stands(said))
-
-
-def ruling(of: FromClause = readings) -> ColumnElement[int]:
-    """The number of the last correction that says what holds; null where nobody has an opinion."""
-    said = corrections.alias("said")
-    return _said(of, said, func.max(said.c.id), rank=0)
-
-
-def disputed(of: FromClause = readings) -> ColumnElement[bool]:
-    """Something else is said as often as the ruling; never null."""
-    first, second = corrections.alias("first"), corrections.alias("second")
-    return func.coalesce(_said(of, first, func.count(), rank=0) == _said(of, second, func.count(), rank=1), False)
-
-
-def _said(of: FromClause, opinions: FromClause, what: ColumnElement[Any], *, rank: int) -> ColumnElement[Any]:
-    """A figure on what is said of a reading: of what most say at rank 0, of the runner-up at rank 1."""
-    return (
-        select(what)
-        .where(opinions.c.reading == of.c.id, is_opinion(opinions))
-        .group_by(opinions.c.outcome, opinions.c.text)
-        .order_by(func.count().desc(), func.max(opinions.c.id).desc())
-        .offset(rank)
-        .limit(1)
-        .correlate(of)
-        .scalar_subquery()
-    )
-
-
-LARGEST_PAGE = 1000
+MAX_PAGE: Final = 1000
+"""Maximum number of readings per page of a list."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewPage:
-    """What was read from one page, to be kept: all of it or nothing.
+    """The numbers of one page, to be stored together or not at all.
 
-    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to keep none.
+    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to store none.
     """
 
     numbers: Sequence[Number]
@@ -85,36 +38,91 @@ class NewPage:
     page: UInt8[np.ndarray, "..."] | None = None
 
 
+def is_active(correction: FromClause) -> ColumnElement[bool]:
+    """A correction is not undone."""
+    return ~exists().where(undos.c.correction == correction.c.id)
+
+
+def is_opinion(correction: FromClause) -> ColumnElement[bool]:
+    """A correction is active, and the same person has no later active one of the same reading."""
+    later = corrections.alias("later")
+    superseded = exists().where(
+        later.c.reading == correction.c.reading,
+        later.c.by == correction.c.by,
+        later.c.id > correction.c.id,
+        is_active(later),
+    )
+    return and_(is_active(correction), ~superseded)
+
+
+def is_decided(of: FromClause = readings) -> ColumnElement[bool]:
+    """Someone has an opinion of a reading."""
+    decision = corrections.alias("decision")
+    return exists().where(decision.c.reading == of.c.id, is_active(decision))
+
+
+def consensus(of: FromClause = readings) -> ColumnElement[int]:
+    """The id of the last correction that says what holds; null where no one has an opinion."""
+    opinion = corrections.alias("opinion")
+    return _ranked(of, opinion, func.max(opinion.c.id), rank=0)
+
+
+def is_disputed(of: FromClause = readings) -> ColumnElement[bool]:
+    """Another answer has as many opinions as the consensus; never null."""
+    first, second = corrections.alias("first"), corrections.alias("second")
+    tie = _ranked(of, first, func.count(), rank=0) == _ranked(of, second, func.count(), rank=1)
+    return func.coalesce(tie, False)
+
+
+def _ranked(of: FromClause, opinion: FromClause, what: ColumnElement[Any], *, rank: int) -> ColumnElement[Any]:
+    """An aggregate over the opinions that give the most frequent answer (rank 0) or the runner-up (rank 1)."""
+    return (
+        select(what)
+        .where(opinion.c.reading == of.c.id, is_opinion(opinion))
+        .group_by(opinion.c.outcome, opinion.c.canonical)
+        .order_by(func.count().desc(), func.max(opinion.c.id).desc())
+        .offset(rank)
+        .limit(1)
+        .correlate(of)
+        .scalar_subquery()
+    )
+
+
 def insert_pictures(connection: Connection, pictures: Sequence[Picture], at: datetime) -> None:
-    """A row for each picture that has none."""
+    """Add a row for each picture that has none."""
     new = {picture.sha256: picture for picture in pictures}
     for known in connection.scalars(select(inputs.c.sha256).where(inputs.c.sha256.in_(new))):
         del new[known]
     rows = [
-        {"sha256": digest, "at": at, "width": one.width, "height": one.height, "size_bytes": len(one.content)}
-        for digest, one in new.items()
+        {
+            "sha256": sha256,
+            "at": at,
+            "width": picture.width,
+            "height": picture.height,
+            "size_bytes": len(picture.content),
+        }
+        for sha256, picture in new.items()
     ]
     if rows:
         connection.execute(insert(inputs), rows)
 
 
 def insert_readings(
-    connection: Connection, entries: Sequence[tuple[NewPage, Picture | None]], at: datetime
+    connection: Connection, pages: Sequence[tuple[NewPage, Picture | None]], at: datetime
 ) -> list[tuple[int, ...]]:
-    """A row for each number of each entry; their ids, in order."""
+    """Add a row for each number; per page the new ids in order."""
     rows = [
-        shared | _row_of(number)
-        for entry, picture in entries
-        for shared in [_shared(entry.provenance, picture) | {"at": at}]
-        for number in entry.numbers
+        _page_columns(page.provenance, picture) | {"at": at, "place": place} | _number_columns(number)
+        for page, picture in pages
+        for place, number in enumerate(page.numbers, start=1)
     ]
-    adding = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
-    added = iter(connection.scalars(adding, rows).all() if rows else ())
-    return [tuple(islice(added, len(entry.numbers))) for entry, _ in entries]
+    statement = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
+    ids = iter(connection.scalars(statement, rows).all() if rows else ())
+    return [tuple(islice(ids, len(page.numbers))) for page, _ in pages]
 
 
-def _shared(provenance: Provenance, picture: Picture | None) -> dict[str, Any]:
-    """What the rows of one page have in common."""
+def _page_columns(provenance: Provenance, picture: Picture | None) -> dict[str, Any]:
+    """The columns that all numbers of a page share."""
     return {
         "input": picture.sha256 if picture else None,
         "kind": provenance.kind,
@@ -125,116 +133,108 @@ def _shared(provenance: Provenance, picture: Picture | None) -> dict[str, Any]:
     }
 
 
-def _row_of(number: Number) -> dict[str, Any]:
-    return {
-        "page": number.page,
-        "outcome": number.outcome.value,
-        "text": number.text,
-        "raw": number.raw,
-        "confidence": number.confidence,
-        "box": number.box.as_list() if number.box else None,
-        "digits": [_digit_row(digit) for digit in number.digits],
-        "alternatives": [list(other) for other in number.alternatives],
-    }
+_JSON_COLUMNS: Final = ("page", "outcome", "text", "raw", "value", "confidence", "box", "digits", "alternatives")
 
 
-def _digit_row(digit: Digit) -> dict[str, Any]:
-    return {
-        "outcome": digit.outcome.value,
-        "value": digit.value,
-        "confidence": round(digit.confidence, 6),
-        "probabilities": [round(share, 6) for share in digit.probabilities],
-        "box": digit.box.as_list() if digit.box else None,
-    }
+def _number_columns(number: Number) -> dict[str, Any]:
+    fields = number.to_json(full=True)
+    return {name: fields[name] for name in _JSON_COLUMNS} | {"canonical": canonical_of(number)}
 
 
 def get_reading(connection: Connection, reading: int) -> Reading:
-    """One reading.
+    """One reading by id.
 
     Raises:
         NotInStore: no such reading.
     """
-    row = connection.execute(_selected().where(readings.c.id == reading)).one_or_none()
+    row = connection.execute(_select_readings().where(readings.c.id == reading)).one_or_none()
     if row is None:
         raise _no_reading(reading)
-    return _reading_of(row)
+    return _to_reading(row)
 
 
 def list_readings(connection: Connection, filter: Filter, *, after: int | None, limit: int) -> Page:  # noqa: A002
-    """The newest readings before `after`; `Page.after` is None when these are the last."""
-    limit = max(1, min(limit, LARGEST_PAGE))
-    query = _selected().where(meant(filter)).order_by(readings.c.id.desc()).limit(limit + 1)
+    """The newest readings before the id `after`; `Page.after` is None on the last page."""
+    limit = max(1, min(limit, MAX_PAGE))
+    query = _select_readings().where(filter_clause(filter)).order_by(readings.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(readings.c.id < after)
-    found = [_reading_of(row) for row in connection.execute(query)]
-    more = len(found) > limit
-    return Page(tuple(found[:limit]), after=found[limit - 1].id if more else None)
+    results = [_to_reading(row) for row in connection.execute(query)]
+    return Page(tuple(results[:limit]), after=results[limit - 1].id if len(results) > limit else None)
 
 
-def meant(filter: Filter) -> ColumnElement[bool]:  # noqa: A002
-    """The condition that a filter states."""
-    asked = {
-        readings.c.outcome: filter.outcome and filter.outcome.value,
-        readings.c.model: filter.model,
-    }
-    conditions = [column == value for column, value in asked.items() if value is not None]
+def list_in_order(connection: Connection, filter: Filter, *, after: int) -> tuple[Reading, ...]:  # noqa: A002
+    """Up to `MAX_PAGE` readings with ids above `after`, in the order in which they were read."""
+    query = _select_readings().where(filter_clause(filter), readings.c.id > after)
+    rows = connection.execute(query.order_by(readings.c.id).limit(MAX_PAGE))
+    return tuple(_to_reading(row) for row in rows)
+
+
+def filter_clause(filter: Filter) -> ColumnElement[bool]:  # noqa: A002
+    """The SQL condition of a filter."""
+    conditions: list[ColumnElement[bool]] = []
+    if filter.outcome is not None:
+        conditions.append(readings.c.outcome == filter.outcome.value)
+    if filter.model is not None:
+        conditions.append(readings.c.model == filter.model)
     if filter.since is not None:
         conditions.append(readings.c.at >= filter.since)
     if filter.until is not None:
         conditions.append(readings.c.at < filter.until)
     if filter.corrected is not None:
-        conditions.append(decided() if filter.corrected else ~decided())
+        conditions.append(is_decided() if filter.corrected else ~is_decided())
     if filter.ids is not None:
         conditions.append(readings.c.id.in_(filter.ids))
     if filter.contains:
-        conditions.append(_text_now().contains(filter.contains, autoescape=True))
+        conditions.append(_current_number_contains(filter.contains))
+    if filter.source:
+        conditions.append(readings.c.source.icontains(filter.source, autoescape=True))
     return and_(True, *conditions)
 
 
-def _text_now() -> ColumnElement[str]:
-    said = corrections.alias("holding")
-    text = select(said.c.text).where(said.c.id == ruling()).correlate(readings).scalar_subquery()
-    return case((decided(), text), else_=readings.c.text)
+def _current_number_contains(part: str) -> ColumnElement[bool]:
+    holding = corrections.alias("holding")
+    corrected = select(holding.c.text).where(holding.c.id == consensus()).correlate(readings).scalar_subquery()
+    as_read = or_(
+        readings.c.text.contains(part, autoescape=True),
+        readings.c.raw.contains(part, autoescape=True),
+    )
+    return case((is_decided(), corrected.contains(part, autoescape=True)), else_=as_read)
 
 
 @cache
-def _selected() -> Select[Any]:
-    """Every column of a reading, and what people say of it; made once, since to make it takes longer than to ask it."""
-    said = corrections.alias("holding")
+def _select_readings() -> Select[Any]:
+    """Every column of a reading and what people say about it; cached, because building it costs more than running."""
+    holding = corrections.alias("holding")
     return (
-        select(readings, said.c.text.label("said"), said.c.outcome.label("said_outcome"), disputed().label("disputed"))
+        select(
+            readings,
+            holding.c.text.label("truth_text"),
+            holding.c.outcome.label("truth_outcome"),
+            holding.c.by.label("corrected_by"),
+            is_disputed().label("disputed"),
+        )
         .select_from(readings)
-        .outerjoin(said, said.c.id == ruling())
+        .outerjoin(holding, holding.c.id == consensus())
     )
 
 
-def _reading_of(row: Any) -> Reading:
+def _to_reading(row: Any) -> Reading:
     return Reading(
         id=row.id,
-        number=_number_of(row),
+        number=Number.from_json({name: getattr(row, name) for name in _JSON_COLUMNS}),
         provenance=Provenance(row.source, row.model, row.model_digest, row.request_id, row.kind),
         at=row.at,
         picture=row.input,
-        truth=None if row.said is None else Truth(row.said, Outcome(row.said_outcome)),
+        truth=None if row.truth_text is None else Truth(row.truth_text, Outcome(row.truth_outcome)),
         disputed=bool(row.disputed),
-    )
-
-
-def _number_of(row: Any) -> Number:
-    return Number(
-        outcome=Outcome(row.outcome),
-        text=row.text,
-        confidence=row.confidence,
-        digits=tuple(map(Digit.of, row.digits)),
-        alternatives=tuple((text, confidence) for text, confidence in row.alternatives),
-        raw=row.raw,
-        box=Box.of(row.box),
-        page=row.page,
+        place=row.place,
+        corrected_by=row.corrected_by,
     )
 
 
 def require_reading(connection: Connection, reading: int) -> None:
-    """Nothing, if a reading is there.
+    """Check that a reading exists.
 
     Raises:
         NotInStore: no such reading.
@@ -244,21 +244,21 @@ def require_reading(connection: Connection, reading: int) -> None:
 
 
 def _no_reading(reading: int) -> NotInStore:
-    return NotInStore(f"no reading {reading}; it never was, or has been deleted")
+    return NotInStore(f"no reading {reading}; it never existed, or was deleted")
 
 
 def get_corrections(connection: Connection, condition: ColumnElement[bool]) -> tuple[Correction, ...]:
     """The corrections for which a condition holds, oldest first."""
-    return tuple(_correction_of(row) for row in connection.execute(_selected_corrections().where(condition)))
+    return tuple(_to_correction(row) for row in connection.execute(_select_corrections().where(condition)))
 
 
 @cache
-def _selected_corrections() -> Select[Any]:
-    """Every column of a correction, with what it corrects, and whether it was undone."""
+def _select_corrections() -> Select[Any]:
+    """Every column of a correction with what it corrects and whether it was undone."""
     return (
         select(
             corrections,
-            readings.c.text.label("raw"),
+            readings.c.raw,
             readings.c.model,
             readings.c.model_digest,
             leases.c.purpose,
@@ -273,7 +273,7 @@ def _selected_corrections() -> Select[Any]:
     )
 
 
-def _correction_of(row: Any) -> Correction:
+def _to_correction(row: Any) -> Correction:
     return Correction(
         id=row.id,
         reading=row.reading,
@@ -291,5 +291,5 @@ def _correction_of(row: Any) -> Correction:
 
 
 def count_readings(connection: Connection) -> int:
-    """How many readings there are."""
+    """The number of readings."""
     return connection.scalar(select(func.count()).select_from(readings)) or 0

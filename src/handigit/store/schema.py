@@ -1,7 +1,4 @@
-"""A database brought to the tables of this version, and the list of steps that lead there.
-
-It knows Alembic, not the tables.
-"""
+"""Upgrading a database to the tables of this version, by Alembic's migrations."""
 
 from alembic import command
 from alembic.config import Config
@@ -14,26 +11,26 @@ from handigit.store.errors import StoreError
 
 
 def latest_revision() -> str:
-    """The step that this version of Handigit ends at."""
-    head = _steps().get_current_head()
+    """The newest revision that this version of Handigit has."""
+    head = _scripts().get_current_head()
     assert head is not None
     return head
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The step that a database has come to; None for an empty one."""
+    """The revision of a database; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(database: Database, *, to: str = "head") -> None:
-    """Take every step that the database lacks, all in one transaction; several processes may try at once.
+    """Run every missing migration in one transaction; several processes may try at the same time.
 
     Raises:
-        StoreError: the database has steps that this version does not know.
+        StoreError: the database has a revision that this version does not know.
     """
-    wanted = latest_revision() if to == "head" else to
+    target = latest_revision() if to == "head" else to
     with database.reading() as connection:
-        if current_revision(connection) == wanted:
+        if current_revision(connection) == target:
             return
     with database.writing() as connection:
         _refuse_newer(current_revision(connection))
@@ -42,11 +39,12 @@ def upgrade(database: Database, *, to: str = "head") -> None:
         command.upgrade(config, to)
 
 
-def _refuse_newer(step: str | None) -> None:
-    known = {script.revision for script in _steps().walk_revisions()}
-    if step is not None and step not in known:
+def _refuse_newer(revision: str | None) -> None:
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if revision is not None and revision not in known:
         raise StoreError(
-            f"the database is at step {step}, this Handigit ends at {latest_revision()}: install the newer one"
+            f"the database is at step {revision}, but this Handigit ends at {latest_revision()}; "
+            "install the newer version that wrote it"
         )
 
 
@@ -56,5 +54,5 @@ def _config() -> Config:
     return config
 
 
-def _steps() -> ScriptDirectory:
+def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())

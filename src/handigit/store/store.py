@@ -1,50 +1,56 @@
-"""The store: everything that was read, every picture it was read from, and every word that people said of it.
+"""The store: everything that was read, its pictures, and everything that people said about it.
 
-It knows which verb belongs to which part of this room, and what makes one transaction; how a part does its work is
-that part's own. One store may be used by many threads, one database by many processes; each opens it for itself.
+Each method is one transaction unless it says otherwise. Many threads may share one store; each process opens its own.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from handigit.records import Number
 from handigit.store import deletion, review
-from handigit.store.accounts import Accounts, drop_old_sessions
+from handigit.store.accounts import Accounts, drop_expired
 from handigit.store.database import Database
-from handigit.store.errors import StoreError
-from handigit.store.export import Format, lines
+from handigit.store.errors import RetentionRefused, StoreError, StoreFull
+from handigit.store.export import Format, export_lines
 from handigit.store.pictures import Picture, Pictures, encode
 from handigit.store.readings import (
-    LARGEST_PAGE,
+    MAX_PAGE,
     NewPage,
+    count_readings,
     get_corrections,
     get_reading,
     insert_pictures,
     insert_readings,
+    list_in_order,
     list_readings,
     require_reading,
 )
+from handigit.store.reserve import Reserve
 from handigit.store.schema import upgrade
 from handigit.store.statistics import Insights, Statistics, compute_statistics
 from handigit.store.tables import corrections, readings
 from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
 
-EVERYTHING = Filter()
-USUAL_POLICY = Policy()
-_MOST_AT_ONCE = 10_000  # SQLite takes 32,766 parameters
+log = logging.getLogger(__name__)
+EVERYTHING: Final = Filter()
+DEFAULT_POLICY: Final = Policy()
+_SMALL_STORE: Final = 10
+"""Retention may empty a store of fewer readings: there is little to lose to a wrong clock."""
 
 
 class Store:
-    """A database and the folder of its pictures; `accounts` holds users, sessions and tokens.
+    """A database and the folder of its pictures; `accounts` holds users, sessions and tokens, `insights` statistics.
 
-    Times are this machine's clock, in UTC. Use as a context manager, or `close` it.
+    Times are this machine's clock in UTC. Use it as a context manager, or `close` it.
     """
 
     def __init__(self, database: Database, pictures: Pictures, policy: Policy) -> None:
@@ -53,10 +59,13 @@ class Store:
         self.policy = policy
         self.accounts = Accounts(database)
         self.insights = Insights(database)
+        home = database.path.parent if database.path else pictures.folder.parent
+        self._reserve = Reserve(home / "handigit-reserve")
+        self._reserve.fill()
 
     @classmethod
-    def open(cls, url: str, *, files: Path, policy: Policy = USUAL_POLICY) -> "Store":
-        """Open a database, made or brought up to date if need be.
+    def open(cls, url: str, *, files: Path, policy: Policy = DEFAULT_POLICY) -> "Store":
+        """Open a database; it is created or upgraded if necessary.
 
         `url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
 
@@ -64,11 +73,18 @@ class Store:
             StoreError: no such database, one of a newer Handigit, or a folder that cannot be written.
         """
         database = Database(url)
-        upgrade(database)
-        return cls(database, Pictures(files), policy)
+        try:
+            upgrade(database)
+            store = cls(database, Pictures(files), policy)
+            if not store.readings(limit=1).readings and next(store.pictures.all(), None):
+                log.warning("database has no readings, but there are pictures; see `handigit store check`")
+        except BaseException:
+            database.close()
+            raise
+        return store
 
     def close(self) -> None:
-        """Give every connection back; what was acknowledged is on disk already."""
+        """Close every connection; acknowledged data are on disk already."""
         self.database.close()
 
     def __enter__(self) -> "Store":
@@ -80,68 +96,70 @@ class Store:
         self.close()
 
     def ping(self) -> None:
-        """Ask the database whether it answers.
+        """Check that the database answers, and that an SQLite file is still the one that was opened.
 
         Raises:
-            StoreError: it does not.
+            StoreError: it does not answer.
+            StoreDamaged: the file was deleted or replaced.
         """
+        self.database.check_file()
         with self.database.reading() as connection:
             connection.execute(select(1))
 
     def add(
         self, numbers: Sequence[Number], provenance: Provenance, *, page: UInt8[np.ndarray, "..."] | None = None
     ) -> tuple[int, ...]:
-        """Keep what was read from one page, all of it or nothing; the new readings' ids, in order.
+        """Store the numbers of one page, all or none; returns the new readings' ids in order.
 
-        `page` is the decoded picture, grey (height, width) or colour (height, width, 3): it is kept as a PNG of its
-        own, so that no metadata of the file it came in survives. Doubts and samples are queued for review.
-
-        Raises:
-            StoreError: it cannot be kept.
-        """
-        (added,) = self.add_many([NewPage(numbers, provenance, page)])
-        if isinstance(added, StoreError):
-            raise added
-        return added
-
-    def add_many(self, entries: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
-        """Keep what was read from several pages in one transaction: as `add`, for a fraction of its cost.
-
-        A page whose picture cannot be kept is left out with all that was read from it, and gives its error.
+        `page` is the decoded picture, grey (height, width) or colour (height, width, 3). It is stored as a new PNG, so
+        that no metadata of the original file survives. Doubts and samples are queued for review.
 
         Raises:
-            StoreError: the database refuses; then nothing of any page is kept.
+            StoreError: it cannot be stored.
         """
-        pictures = [self._placed(entry) for entry in entries]
-        good = [(e, p) for e, p in zip(entries, pictures, strict=True) if not isinstance(p, StoreError)]
+        (result,) = self.add_many([NewPage(numbers, provenance, page)])
+        if isinstance(result, StoreError):
+            raise result
+        return result
+
+    def add_many(self, pages: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
+        """Store several pages in one transaction: as `add`, at a fraction of its cost.
+
+        A page whose picture cannot be stored is left out with all its numbers; its result is the error.
+
+        Raises:
+            StoreError: the database refuses; then nothing of any page is stored.
+        """
+        pictures = [self._write_picture(page) for page in pages]
+        good = [(page, p) for page, p in zip(pages, pictures, strict=True) if not isinstance(p, StoreError)]
         added = iter(self._insert(good) if good else ())
-        return [one if isinstance(one, StoreError) else next(added) for one in pictures]
+        return [picture if isinstance(picture, StoreError) else next(added) for picture in pictures]
 
-    def _placed(self, entry: NewPage) -> Picture | StoreError | None:
-        """An entry's picture, in its place; None if it has none, or nothing was read from it."""
-        if entry.page is None or not entry.numbers:
+    def _write_picture(self, page: NewPage) -> Picture | StoreError | None:
+        """Write a page's picture; None if it has none, or no numbers."""
+        if page.page is None or not page.numbers:
             return None
         try:
-            picture = encode(entry.page)
+            picture = encode(page.page)
             self.pictures.put(picture.sha256, picture.content)
         except StoreError as problem:
             return problem
         return picture
 
-    def _insert(self, entries: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
+    def _insert(self, pages: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
         now = _now()
-        pictures = [picture for _, picture in entries if picture]
+        pictures = [picture for _, picture in pages if picture]
         with self.database.writing(durable=False) as connection:
-            for one in pictures:  # again: until we held the turn to write, a deletion may have taken it
-                self.pictures.put(one.sha256, one.content)
+            for picture in pictures:  # again: before we held the write lock, a deletion may have removed the file
+                self.pictures.put(picture.sha256, picture.content, verify=False)
             insert_pictures(connection, pictures, now)
-            added = insert_readings(connection, entries, now)
-            numbers = [number for entry, _ in entries for number in entry.numbers]
-            review.enqueue(connection, dict(zip(chain.from_iterable(added), numbers, strict=True)), policy=self.policy)
-        return added
+            ids = insert_readings(connection, pages, now)
+            numbers = [number for page, _ in pages for number in page.numbers]
+            review.enqueue(connection, dict(zip(chain.from_iterable(ids), numbers, strict=True)), policy=self.policy)
+        return ids
 
     def reading(self, reading: int) -> Reading:
-        """One reading.
+        """One reading by id.
 
         Raises:
             NotInStore: no such reading.
@@ -150,29 +168,53 @@ class Store:
             return get_reading(connection, reading)
 
     def readings(self, filter: Filter = EVERYTHING, *, after: int | None = None, limit: int = 100) -> Page:  # noqa: A002
-        """Readings, newest first, by pages of up to 1000 that stay put while new ones arrive."""
+        """Readings, newest first, in pages of up to 1000 that do not shift when new ones arrive."""
         with self.database.reading() as connection:
             return list_readings(connection, filter, after=after, limit=limit)
 
-    def export(self, filter: Filter = EVERYTHING, *, format: Format) -> Iterator[str]:  # noqa: A002
-        """All readings that are meant, as lines with their line ends, newest first; CSV begins with its headings.
-
-        It goes by pages, so that a slow reader of the lines holds no transaction open.
-        """
-        return lines(self.all(filter), format=format)
-
     def all(self, filter: Filter = EVERYTHING) -> Iterator[Reading]:  # noqa: A002
-        """All readings that are meant, newest first, a thousand in memory at a time."""
+        """All selected readings, newest first, with a thousand in memory at a time."""
         after = None
         while True:
-            page = self.readings(filter, after=after, limit=LARGEST_PAGE)
+            page = self.readings(filter, after=after, limit=MAX_PAGE)
             yield from page.readings
             after = page.after
             if after is None:
                 return
 
+    def in_order(self, filter: Filter = EVERYTHING) -> Iterator[Reading]:  # noqa: A002
+        """All selected readings in the order in which they were read, with a thousand in memory at a time."""
+        after = 0
+        while True:
+            with self.database.reading() as connection:
+                batch = list_in_order(connection, filter, after=after)
+            yield from batch
+            if len(batch) < MAX_PAGE:
+                return
+            after = batch[-1].id
+
+    def export(
+        self,
+        filter: Filter = EVERYTHING,  # noqa: A002
+        *,
+        format: Format,  # noqa: A002
+        bom: bool = False,
+    ) -> Iterator[str]:
+        """The selected readings as lines with their line ends; no transaction stays open between them.
+
+        `csv` has one row per number in reading order with its current value; `full` has every column, `jsonl` every
+        field, both newest first. `bom`: begin CSV with a byte order mark, without which Excel garbles names.
+        """
+        return export_lines(self.in_order(filter) if format == "csv" else self.all(filter), format=format, bom=bom)
+
+    def request_ids(self, prefix: str) -> set[str]:
+        """The request ids of all readings that begin with a prefix, such as those of one batch."""
+        with self.database.reading() as connection:
+            query = select(readings.c.request_id).where(readings.c.request_id.startswith(prefix, autoescape=True))
+            return set(connection.scalars(query))
+
     def history(self, reading: int) -> tuple[Correction, ...]:
-        """Everything people have said of a reading, oldest first, undone or not.
+        """All corrections of a reading, oldest first, including undone ones.
 
         Raises:
             NotInStore: no such reading.
@@ -182,113 +224,164 @@ class Store:
             return get_corrections(connection, corrections.c.reading == reading)
 
     def picture(self, digest: str) -> bytes:
-        """A kept page as PNG, by its SHA-256.
+        """A stored page as PNG, by its SHA-256.
 
         Raises:
-            NotInStore: no such picture.
+            NotInStore: no such picture, or its file is damaged.
         """
-        return self.pictures.read(digest)
+        return self.pictures.read_verified(digest)
 
     def decide(self, reading: int, truth: Truth, *, by: str, key: str, lease: int | None = None) -> Correction:
-        """What a person says of a reading; on disk when this returns.
+        """Record a person's decision on a reading; it is on disk when this returns.
 
-        The same `key` by the same person lands once: a retry gets the first one's answer. With `lease` the lease ends
-        and the decision counts with its purpose. Two people who decide differently call for a third.
+        The same `key` by the same person is recorded once, so a retry returns the first result. With `lease`, the
+        lease ends and the decision counts with its purpose. Two different decisions call for a third person.
 
         Raises:
             NotInStore: no such reading or lease.
-            KeyReused: the key came before with another decision.
-            LeaseLost: another reviewer has been given the item since, or the lease is of another item.
+            KeyReused: the key was used for another decision.
+            LeaseLost: another reviewer has been given the item since, or the lease is for another item.
         """
         with self.database.writing() as connection:
-            said, new = review.record(connection, reading, truth, by=by, key=key, lease=lease, now=_now())
-            if new:
+            correction, is_new = review.record(connection, reading, truth, by=by, key=key, lease=lease, now=_now())
+            if is_new:
                 review.requeue(connection, reading, policy=self.policy)
-        return said
+        return correction
 
     def undo(self, correction: int, *, by: str) -> Correction:
-        """Take a correction back; undone twice is undone once. What was said before it counts again.
+        """Undo a correction, one's own or another person's; the decisions before it count again.
+
+        The history keeps it with the name of who undid it. A second time changes nothing.
 
         Raises:
             NotInStore: no such correction.
         """
         with self.database.writing() as connection:
-            said = review.take_back(connection, correction, by=by, now=_now())
-            review.requeue(connection, said.reading, policy=self.policy)
-        return said
+            undone = review.undo(connection, correction, by=by, now=_now())
+            review.requeue(connection, undone.reading, policy=self.policy)
+        return undone
 
     def lease(self, reviewer: str) -> Lease | None:
-        """The next reading for a reviewer, or None if nothing waits for them.
+        """The next reading for a reviewer, or None if there is nothing for them.
 
-        Third opinions come first, then the doubt that teaches most (the smallest margin between the two best
-        answers: Scheffer et al. 2001); now and then one of the control sample. Nobody gets what they have decided.
-        A reviewer may hold several, so that the next can be fetched ahead.
+        Third opinions come first, then the doubt with the smallest margin between the two best alternatives, which
+        teaches most (Scheffer et al. 2001); sometimes one of the control sample. No one gets what they have decided.
+        A reviewer may hold several leases, so that the next item can be preloaded.
         """
         with self.database.writing(durable=False) as connection:
             return review.take(connection, reviewer, policy=self.policy, now=_now())
 
     def renew(self, lease: int, *, by: str) -> Lease:
-        """A lease of the same reading for the same purpose, to look again at what was decided or left for long.
+        """A new lease of the same reading for the same purpose, to look again at a decided or abandoned item.
 
         Raises:
             NotInStore: no such lease of this reviewer.
-            LeaseLost: another reviewer has the item by now.
+            LeaseLost: another reviewer holds the item.
         """
         with self.database.writing(durable=False) as connection:
             return review.renew(connection, lease, by=by, policy=self.policy, now=_now())
 
     def release(self, lease: int, *, by: str) -> None:
-        """Give a leased reading back undecided.
+        """Return a leased reading undecided.
 
         Raises:
             NotInStore: no such lease of this reviewer.
         """
         with self.database.writing(durable=False) as connection:
-            review.give_back(connection, lease, by=by, now=_now())
+            review.release(connection, lease, by=by, now=_now())
 
     def waiting(self) -> Waiting:
-        """How much is in the review queue."""
+        """The size of the review queue."""
         with self.database.reading() as connection:
             return review.count_waiting(connection, _now())
 
     def statistics(self, filter: Filter = EVERYTHING) -> Statistics:  # noqa: A002
-        """How well reading goes: outcomes, confusions, the measured error, day by day."""
+        """How well reading goes: outcomes, confusions, the measured error rate, day by day."""
         with self.database.reading() as connection:
             return compute_statistics(connection, filter)
 
-    def delete(self, doomed: Sequence[int]) -> Deleted:
-        """Delete readings for good, with what people said of them, and pictures that nothing else was read from.
+    def delete(self, ids: Sequence[int]) -> Deleted:
+        """Delete readings permanently with their corrections, and pictures that no other reading uses.
 
-        Ids of readings that are not there are passed over. Very many go in several transactions.
+        Unknown ids are ignored. Works on a full disk, too. Each 500 readings are one transaction.
         """
-        batches = (doomed[start : start + _MOST_AT_ONCE] for start in range(0, len(doomed), _MOST_AT_ONCE))
-        gone = [self._delete(readings.c.id.in_(batch)) for batch in batches]
-        return Deleted(sum(part.readings for part in gone), sum(part.pictures for part in gone))
+        batches = (ids[start : start + deletion.BATCH] for start in range(0, len(ids), deletion.BATCH))
+        return _sum([self._delete(readings.c.id.in_(batch)) for batch in batches])
 
-    def forget(self, *, before: datetime) -> Deleted:
-        """Delete for good every reading older than a moment; sessions that are over go too."""
-        gone = self._delete(readings.c.at < before)
+    def forget(self, *, before: datetime, force: bool = False) -> Deleted:
+        """Delete permanently every reading older than `before`; also ended sessions and old failed sign-ins.
+
+        Raises:
+            RetentionRefused: more than half of the readings would be deleted, or the newest reading is far older than
+                `before`, as when the clock is wrong; `force` deletes them in any case.
+        """
+        if not force:
+            self._check_retention(before)
+        deleted = []
+        while (last := self._delete(readings.c.at < before)).readings:
+            deleted.append(last)
         with self.database.writing() as connection:
-            drop_old_sessions(connection)
+            drop_expired(connection)
         self.database.checkpoint()
-        return gone
+        return _sum(deleted)
 
-    def sweep(self) -> int:
-        """Delete the files that nothing names, as a crash may leave them; how many there were."""
+    def _check_retention(self, before: datetime) -> None:
+        with self.database.reading() as connection:
+            total = count_readings(connection)
+            old = connection.scalar(select(func.count()).where(readings.c.at < before)) or 0
+            newest = connection.scalar(select(func.max(readings.c.at)))
+        if old == 0 or newest is None:
+            return
+        age, retention = _now() - newest, _now() - before
+        if age > 2 * max(retention, timedelta(0)) or (total >= _SMALL_STORE and old > total / 2):
+            raise RetentionRefused(
+                f"{old:,} of {total:,} readings are older than {before:%Y-%m-%d}, the newest is of {newest:%Y-%m-%d}; "
+                "check the clock, then delete them with `handigit store retain --yes`"
+            )
+
+    def sweep(self, *, force: bool = False) -> int:
+        """Delete picture files that no reading uses, as a crash can leave them; returns their number.
+
+        Raises:
+            StoreError: more unused pictures than readings, as after a lost database; `force` deletes them in any case.
+        """
         strays = list(self.pictures.all())
         with self.database.writing() as connection:
-            removed = deletion.remove_unwanted(connection, self.pictures, strays)
+            unused = deletion.find_unused(connection, strays)
+            count = count_readings(connection)
+            if len(unused) > count and not force:
+                raise StoreError(
+                    f"{len(unused)} pictures belong to no reading, but the database has only {count} readings; it may "
+                    "have been lost: restore the last backup first, or add --yes to delete the pictures"
+                )
+            removed = deletion.remove_unused_files(connection, self.pictures, unused)
         return removed + self.pictures.drop_parts()
 
     def _delete(self, condition: ColumnElement[bool]) -> Deleted:
+        """Delete one batch; with the disk full, once more in the space of the reserve."""
+        try:
+            return self._delete_batch(condition)
+        except StoreFull:
+            if not self._reserve.release():
+                raise
+            return self._delete_batch(condition)
+        finally:
+            self._reserve.fill()
+
+    def _delete_batch(self, condition: ColumnElement[bool]) -> Deleted:
         with self.database.writing() as connection:
-            doomed = connection.execute(select(readings.c.id, readings.c.input).where(condition)).all()
-            gone = deletion.delete_readings(connection, [row.id for row in doomed])
-        digests = sorted({row.input for row in doomed if row.input})
+            query = select(readings.c.id, readings.c.input).where(condition).limit(deletion.BATCH)
+            rows = connection.execute(query).all()
+            deleted = deletion.delete_readings(connection, [row.id for row in rows])
+        digests = sorted({row.input for row in rows if row.input})
         with self.database.writing() as connection:
-            deletion.remove_unwanted(connection, self.pictures, digests)
+            deletion.remove_unused_files(connection, self.pictures, digests)
         self.database.checkpoint()
-        return gone
+        return deleted
+
+
+def _sum(parts: Sequence[Deleted]) -> Deleted:
+    return Deleted(sum(part.readings for part in parts), sum(part.pictures for part in parts))
 
 
 def _now() -> datetime:

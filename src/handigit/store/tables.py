@@ -1,8 +1,7 @@
-"""The tables, as SQLAlchemy knows them; `migrations/` is how a database came to have them.
+"""The tables as SQLAlchemy objects; `migrations/` creates them in a database.
 
-It knows columns, keys and indexes, and nothing of what is asked of them. Rows of `inputs`, `readings`, `corrections`,
-`undos` and `leases` are only ever added, until they are deleted for good; `queue` is what still waits for a person,
-and can be derived from the others.
+Rows of `inputs`, `readings`, `corrections`, `undos` and `leases` are only added until they are deleted. `queue` lists
+what needs review and can be derived from the others.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1) // MICROSECOND
-"""One day as a `UtcMicros` counts it."""
+"""One day in the unit of `UtcMicros`."""
 
 
 class UtcMicros(TypeDecorator[datetime]):
@@ -37,37 +36,37 @@ class UtcMicros(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - its shape
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's
         """To the database."""
         return None if value is None else (value - EPOCH) // MICROSECOND
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its shape
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """From the database."""
         return None if value is None else EPOCH + value * MICROSECOND
 
 
 class SafeText(TypeDecorator[str]):
-    """Text that any database takes: PostgreSQL knows no NUL, UTF-8 no half of a surrogate pair."""
+    """Text that every database accepts: PostgreSQL has no NUL, UTF-8 no half of a surrogate pair."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - its shape
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
         """To the database."""
         return None if value is None else value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 class Id(TypeDecorator[int]):
-    """A row's number: 64 bits; one that no row can have asks for row 0, which is not there either."""
+    """A 64-bit row id; a number beyond 64 bits becomes 0, which no row has."""
 
     impl = BigInteger
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """SQLite counts up only what is declared as just INTEGER."""
+        """SQLite counts up only columns declared as plain INTEGER."""
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
 
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - its shape
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's
         """To the database."""
         return value if value is None or abs(value) < 2**63 else 0
 
@@ -82,12 +81,12 @@ metadata = MetaData(
 )
 
 
-def _number() -> Column[int]:
-    """A row's number, counted up and never given twice, not even after a deletion."""
+def _id() -> Column[int]:
+    """A row id that counts up and is never reused, not even after a deletion."""
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
-def _of(table: str, name: str, *, key: str = "id", **kwargs: Any) -> Column[Any]:
+def _reference(table: str, name: str, *, key: str = "id", **kwargs: Any) -> Column[Any]:
     return Column(name, ForeignKey(f"{table}.{key}"), **kwargs)
 
 
@@ -108,14 +107,17 @@ inputs = Table(
 readings = Table(
     "readings",
     metadata,
-    _number(),
-    _of("inputs", "input", key="sha256", index=True),
+    _id(),
+    _reference("inputs", "input", key="sha256", index=True),
     _text("kind"),
     _text("source"),
     Column("page", Integer, nullable=False),
+    Column("place", Integer, nullable=False),  # position on the page in reading order, from 1
     _text("outcome"),
     _text("text"),
     _text("raw"),
+    Column("value", SafeText),  # decimal or ISO date; null where `raw` does not decide it
+    _text("canonical"),  # equal for equal numbers: what corrections are compared with
     Column("confidence", Float, nullable=False),
     Column("box", JSON(none_as_null=True)),
     Column("digits", JSON, nullable=False),
@@ -131,8 +133,8 @@ readings = Table(
 leases = Table(
     "leases",
     metadata,
-    _number(),
-    _of("readings", "reading", nullable=False),
+    _id(),
+    _reference("readings", "reading", nullable=False),
     _text("reviewer"),
     _text("purpose"),
     Column("at", UtcMicros, nullable=False),
@@ -145,11 +147,13 @@ leases = Table(
 corrections = Table(
     "corrections",
     metadata,
-    _number(),
-    _of("readings", "reading", nullable=False, index=True),
-    _of("leases", "lease", index=True),
+    _id(),
+    _reference("readings", "reading", nullable=False, index=True),
+    _reference("leases", "lease", index=True),
     _text("outcome"),
-    _text("text"),
+    _text("text"),  # as typed
+    Column("value", SafeText),
+    _text("canonical"),
     _text("by"),
     _text("key"),
     Column("at", UtcMicros, nullable=False),
@@ -160,7 +164,7 @@ corrections = Table(
 undos = Table(
     "undos",
     metadata,
-    _of("corrections", "correction", primary_key=True),
+    _reference("corrections", "correction", primary_key=True),
     _text("by"),
     Column("at", UtcMicros, nullable=False),
 )
@@ -168,7 +172,7 @@ undos = Table(
 queue = Table(
     "queue",
     metadata,
-    _of("readings", "reading", primary_key=True),
+    _reference("readings", "reading", primary_key=True),
     _text("purpose"),
     Column("worth", Float, nullable=False),
     Index(None, "purpose", "worth", "reading"),
@@ -177,7 +181,7 @@ queue = Table(
 users = Table(
     "users",
     metadata,
-    _number(),
+    _id(),
     _text("name", unique=True),
     _text("password"),
     _text("role"),
@@ -190,7 +194,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("secret", SafeText, primary_key=True),
-    _of("users", "user", nullable=False, index=True),
+    _reference("users", "user", nullable=False, index=True),
     Column("at", UtcMicros, nullable=False),
     Column("until", UtcMicros, nullable=False),
 )
@@ -198,7 +202,7 @@ sessions = Table(
 tokens = Table(
     "tokens",
     metadata,
-    _number(),
+    _id(),
     _text("name"),
     _text("secret", unique=True),
     _text("role"),
@@ -206,4 +210,12 @@ tokens = Table(
     Column("until", UtcMicros),
     Column("revoked_at", UtcMicros),
     sqlite_autoincrement=True,
+)
+
+failed_sign_ins = Table(
+    "failed_sign_ins",
+    metadata,
+    Column("name_digest", SafeText, primary_key=True),  # SHA-256: names that are not accounts may be passwords
+    Column("failures", Integer, nullable=False),
+    Column("at", UtcMicros, nullable=False),
 )

@@ -1,88 +1,80 @@
-"""What people have decided, as pictures to learn from: the loop closes through files.
+"""Decided readings as training pictures.
 
-    digits/0/ ... digits/9/    one digit a picture; `handigit train --data FOLDER/digits` takes it
-    numbers/labels.csv         `file,text`, a line a picture; the pictures of whole numbers lie beside it
+    digits/0/ ... digits/9/    one digit per picture; `handigit train --data FOLDER/digits` takes it
+    numbers/labels.csv         `file,text`, one line per picture; the pictures of whole numbers are beside it
 
-It knows where on a page a number and its digits are, and nothing of training. Only what people agree on is written:
-no disputes, nothing undone, and no picture in which somebody says that there is no number.
+Only readings that people agree on are written: no disputed or undone decisions, nothing that is not a number. The text
+is the number as it is written, with its separators.
 """
 
 import csv
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from handigit.atomic import write_folder
 from handigit.records import Box, Outcome
 from handigit.store.errors import NotInStore, StoreError
 from handigit.store.store import EVERYTHING, Store
 from handigit.store.types import Filter, Reading
 
-Page = UInt8[np.ndarray, "height width"]
+GreyPage = UInt8[np.ndarray, "height width"]
 
-_MARGIN = 0.25
-"""Paper around what is cut out, as a share of its height: enough to tell ink from paper."""
+_MARGIN: Final = 0.25
+"""Paper around a crop as a fraction of its height: enough to tell ink from paper."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """How many pictures were written, and how many decided readings have no picture any more."""
+class ExportedCounts:
+    """Pictures written, and decided readings whose picture is missing."""
 
     digits: int
     numbers: int
     without_picture: int
 
 
-def export_corrections(store: Store, folder: Path, filter: Filter = EVERYTHING) -> Exported:  # noqa: A002
-    """Write what people have decided into a new folder, which is there whole or not at all.
+def export_corrections(store: Store, folder: Path, filter: Filter = EVERYTHING) -> ExportedCounts:  # noqa: A002
+    """Write decided readings into a new folder, whole or not at all.
 
     Raises:
-        StoreError: the folder is there already or cannot be written, or nobody has decided anything.
+        StoreError: the folder exists or cannot be written, or there is nothing to export.
     """
-    if folder.exists():
-        raise StoreError(f"{folder} is there already; give the export a new folder")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        done = _write_all(store, part, filter)
-        if not done.digits + done.numbers:
+    with write_folder(folder, error=StoreError) as part:
+        counts = _write_all(store, part, filter)
+        if not counts.digits + counts.numbers:
             raise StoreError(
-                f"nothing to export: {done.without_picture} decided readings have no picture, the others were not "
-                "decided or people disagree; review some first"
+                f"nothing to export: {counts.without_picture} decided readings have no picture, the others are "
+                "undecided or disputed; review some first"
             )
-        part.replace(folder)
-    except OSError as problem:
-        raise StoreError(f"cannot write {folder}: {problem.strerror or problem}; choose another place") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return done
+    return counts
 
 
-def _write_all(store: Store, part: Path, filter: Filter) -> Exported:  # noqa: A002
+def _write_all(store: Store, part: Path, filter: Filter) -> ExportedCounts:  # noqa: A002
     digits = numbers = missing = 0
     (part / "numbers").mkdir(parents=True)
     with (part / "numbers" / "labels.csv").open("w", encoding="utf-8", newline="") as stream:
         labels = csv.writer(stream, lineterminator="\n")
         labels.writerow(["file", "text"])
         for reading in _agreed(store, filter):
-            page = _page(store, reading)
+            page = _load_page(store, reading)
             if page is None:
                 missing += 1
                 continue
-            for number, (digit, box) in enumerate(_digit_places(reading)):
-                _write(part / "digits" / digit / f"{reading.id}-{number}.png", cut_out(page, box))
+            for index, (digit, box) in enumerate(_digit_boxes(reading)):
+                _write(part / "digits" / digit / f"{reading.id}-{index}.png", crop_number(page, box))
                 digits += 1
             if reading.provenance.kind == "number":
                 name = f"{reading.id}.png"
-                _write(part / "numbers" / name, cut_out(page, reading.number.box))
-                labels.writerow([name, reading.text])
+                _write(part / "numbers" / name, crop_number(page, reading.number.box))
+                labels.writerow([name, reading.raw])
                 numbers += 1
-    return Exported(digits, numbers, missing)
+    return ExportedCounts(digits, numbers, missing)
 
 
 def _agreed(store: Store, filter: Filter) -> Iterator[Reading]:  # noqa: A002
@@ -91,27 +83,27 @@ def _agreed(store: Store, filter: Filter) -> Iterator[Reading]:  # noqa: A002
             yield reading
 
 
-def _page(store: Store, reading: Reading) -> Page | None:
+def _load_page(store: Store, reading: Reading) -> GreyPage | None:
     if reading.picture is None:
         return None
     try:
-        kept = Image.open(io.BytesIO(store.picture(reading.picture)))
+        picture = Image.open(io.BytesIO(store.picture(reading.picture)))
     except NotInStore:
         return None
-    return np.asarray(kept.convert("L"))
+    return np.asarray(picture.convert("L"))
 
 
-def _digit_places(reading: Reading) -> Iterator[tuple[str, Box | None]]:
-    """Each true digit and where it is; none where the reader found more or fewer digits than there are."""
-    found = reading.number.digits
+def _digit_boxes(reading: Reading) -> Iterator[tuple[str, Box | None]]:
+    """Each true digit with its box; none where the reader found more or fewer digits."""
+    boxes = [digit.box for digit in reading.number.digits]
     if reading.provenance.kind == "digit" and len(reading.text) == 1:
         yield reading.text, reading.number.box
-    elif len(found) == len(reading.text) and all(digit.box for digit in found):
-        yield from zip(reading.text, (digit.box for digit in found), strict=True)
+    elif len(boxes) == len(reading.text) and all(boxes):
+        yield from zip(reading.text, boxes, strict=True)
 
 
-def cut_out(page: Page, box: Box | None) -> UInt8[np.ndarray, "tall wide"]:
-    """What is in a box, with paper of the colour around it as margin, so that no neighbour's ink comes along.
+def crop_number(page: GreyPage, box: Box | None) -> UInt8[np.ndarray, "tall wide"]:
+    """The inside of a box with a margin in the colour of the surrounding paper, so that it has no neighbour's ink.
 
     Without a box: the whole page.
     """
@@ -121,13 +113,9 @@ def cut_out(page: Page, box: Box | None) -> UInt8[np.ndarray, "tall wide"]:
     if inside.size == 0:
         return page
     margin = max(4, round(inside.shape[0] * _MARGIN))
-    return np.pad(inside, margin, constant_values=_paper(page, box, margin))
-
-
-def _paper(page: Page, box: Box, margin: int) -> int:
-    """The middle grey of the box and its surroundings: most of it is paper, whichever of both is the darker."""
     around = page[max(box.top - margin, 0) : box.bottom + margin, max(box.left - margin, 0) : box.right + margin]
-    return int(np.median(around))
+    # Most of the box and its surroundings is paper, so their median is the paper's grey, dark or light.
+    return np.pad(inside, margin, constant_values=int(np.median(around)))
 
 
 def _write(path: Path, picture: UInt8[np.ndarray, "tall wide"]) -> None:

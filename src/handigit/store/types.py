@@ -1,40 +1,44 @@
-"""What goes into the store and what comes out of it, frozen, without I/O.
+"""The store's value types, frozen and without I/O. Every datetime is aware and in UTC."""
 
-They know nothing of tables. Every moment is an aware datetime in UTC.
-"""
-
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from handigit.records import Number, Outcome
+from handigit.records import Number, Outcome, parse_value, value_to_json
 from handigit.store.errors import BadTruth
 
-LONGEST_NUMBER = 64
-"""Digits that a corrected number may have."""
+MAX_TEXT_LENGTH: Final = 64
+"""Maximum length of a corrected number."""
+_NUMBER_AS_WRITTEN: Final = re.compile(r"(?![=@])(?=.*[0-9])[0-9 .,:/'+\-$€£%x=]+")
+"""Digits and what people write between and around them; never the beginning of a spreadsheet formula but a sign."""
 
 
 class Purpose(StrEnum):
     """Why a reading is shown to a reviewer."""
 
     DOUBT = "doubt"
-    """The reader was not sure of it."""
+    """The reader was unsure."""
     CONTROL = "control"
-    """The reader was sure; it is one of the random sample that measures how often it is wrong."""
+    """The reader was sure; part of the random sample that measures how often it is wrong."""
     SECOND = "second"
-    """One of the random sample that two reviewers decide without knowing of each other."""
+    """Part of the random sample that two reviewers decide independently."""
     THIRD = "third"
-    """Two people have decided differently."""
+    """Two people decided differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How much of the work people see.
 
-    `control_share` of what was `read` is queued as control sample and every `control_turn`-th lease or so is taken
-    from it; `second_share` of what is queued is shown to two reviewers. The samples follow from `seed` and a reading's
-    number alone, so that nobody chooses them.
+    Args:
+        control_share: Fraction of `read` readings in the control sample.
+        control_turn: Fraction of leases that are taken from the control sample first.
+        second_share: Fraction of decided items that a second reviewer sees.
+        lease_seconds: Duration of a lease.
+        seed: Seed of the samples; they follow from it and a reading's id, so no one chooses them.
     """
 
     control_share: float = 0.02
@@ -46,7 +50,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where readings came from: the source's name (text only, never opened), the model and the request."""
+    """Where readings came from: the source's name (text that is never opened), the model, and the request."""
 
     source: str
     model: str
@@ -55,12 +59,22 @@ class Provenance:
     kind: Literal["digit", "number"] = "number"
 
 
+def canonical(text: str, value: Decimal | date | None) -> str:
+    """A form in which equal numbers are equal text: `12.50`, `12,5` and `$12.50` become `12.5`.
+
+    Digits alone stay as they are, because the leading zeros of a postal code count; so does text without a value.
+    """
+    if isinstance(value, Decimal) and not (text.isascii() and text.isdigit()):
+        return f"{value.normalize() + 0:f}"  # + 0 turns -0 into 0
+    return value.isoformat() if isinstance(value, date) else text.replace(" ", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a person says stands there: digits (`read`), or that there is no number (`blank`, `not_a_number`).
+    """A person's answer: a number as it is written (`12.50`, `-3`, `0715`), or `blank` or `not_a_number`.
 
     Raises:
-        BadTruth: text that is not of 1 to 64 digits, or text where there is said to be no number.
+        BadTruth: text that is not a number of 1 to 64 characters, or text where there is no number.
     """
 
     text: str = ""
@@ -68,21 +82,44 @@ class Truth:
 
     def __post_init__(self) -> None:
         if self.outcome is Outcome.DOUBT:
-            raise BadTruth("a correction cannot be a doubt; say what stands there, or skip it")
+            raise BadTruth("a correction cannot be a doubt; type what is written, or skip it")
         if self.outcome is not Outcome.READ and self.text:
-            raise BadTruth(f"{self.outcome} says that there is no number, so its text must be empty")
-        digits = self.text.isascii() and self.text.isdigit() and len(self.text) <= LONGEST_NUMBER
-        if self.outcome is Outcome.READ and not digits:
-            shown = self.text[:LONGEST_NUMBER]
-            raise BadTruth(f"{shown!r} is not a number of 1 to {LONGEST_NUMBER} digits; write its digits only")
+            raise BadTruth(f"with the outcome {self.outcome} there is no number, so the text must be empty")
+        fits = len(self.text) <= MAX_TEXT_LENGTH and _NUMBER_AS_WRITTEN.fullmatch(self.text)
+        if self.outcome is Outcome.READ and not (fits and self.text == self.text.strip()):
+            shown = self.text[:MAX_TEXT_LENGTH]
+            raise BadTruth(
+                f"{shown!r} is not a number of 1 to {MAX_TEXT_LENGTH} characters; type it as it is written, such as "
+                "0715, 12.50 or -3"
+            )
+
+    @property
+    def digits(self) -> str:
+        """The digits alone, leading zeros included."""
+        return "".join(character for character in self.text if character.isdigit())
+
+    @property
+    def value(self) -> Decimal | date | None:
+        """The value where the text decides it."""
+        return parse_value(self.text)
+
+    @property
+    def canonical(self) -> str:
+        """The text in the form that is compared."""
+        return canonical(self.text, self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Text, value and outcome as JSON types."""
+        return {"text": self.text, "value": value_to_json(self.value), "outcome": self.outcome.value}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One number as it was read, and what people have said of it since.
+    """One number as it was read, and what people said about it since.
 
-    `number` is the reader's answer and never changes. `truth` is what most people say (of equally many: the last);
-    None while nobody has said anything. `disputed`: as many say otherwise. `picture` is the SHA-256 of the page.
+    `number` is the reader's result and never changes. `truth` is what most people say (among equally many: the last);
+    None if no one has said anything. `disputed`: as many people say something else. `picture` is the SHA-256 of the
+    page, `place` the number's position on it in reading order, from 1.
     """
 
     id: int
@@ -92,48 +129,67 @@ class Reading:
     picture: str | None = None
     truth: Truth | None = None
     disputed: bool = False
+    place: int = 1
+    corrected_by: str | None = None
+    """The reviewer who gave `truth` last."""
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome as of now: a person's word before the reader's."""
+        """The current outcome: a person's before the reader's."""
         return self.truth.outcome if self.truth else self.number.outcome
 
     @property
     def text(self) -> str:
-        """The number as of now: a person's word before the reader's."""
-        return self.truth.text if self.truth else self.number.text
+        """The digits of the current number: a person's before the reader's."""
+        return self.truth.digits if self.truth else self.number.text
+
+    @property
+    def raw(self) -> str:
+        """The current number as it is written: a person's text before the reader's."""
+        return self.truth.text if self.truth else self.number.raw
+
+    @property
+    def value(self) -> Decimal | date | None:
+        """The current value: a person's before the reader's; None where it is not decidable."""
+        return self.truth.value if self.truth else self.number.value
 
     @property
     def corrected(self) -> bool:
-        """Whether people say something else than the reader said."""
-        return self.truth is not None and self.truth.text != self.number.text
+        """Whether people say another number than the reader."""
+        return self.truth is not None and self.truth.canonical != canonical_of(self.number)
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer's JSON as everywhere, with `id`, `at`, `picture`, `request_id`, `corrected_text` and `disputed`.
+        """The number's JSON with `id`, `at`, `picture`, `request_id`, `truth` and `disputed`.
 
-        `outcome` and `text` stay the reader's; `truth` is null, or `{"text", "outcome"}`.
+        `outcome`, `raw`, `text` and `value` are the reader's; `truth` is null or has those of people.
         """
-        answer = self.number.as_dict(source=self.provenance.source, model=self.provenance.model)
-        truth = {"text": self.truth.text, "outcome": self.truth.outcome.value} if self.truth else None
         return {
             "id": self.id,
             "at": self.at.isoformat(timespec="milliseconds"),
-            **answer,
+            **self.number.as_dict(source=self.provenance.source, model=self.provenance.model),
+            "place": self.place,
             "kind": self.provenance.kind,
             "model_digest": self.provenance.model_digest,
             "request_id": self.provenance.request_id,
             "picture": self.picture,
-            "truth": truth,
+            "truth": self.truth.to_json() if self.truth else None,
             "disputed": self.disputed,
         }
 
 
+def canonical_of(number: Number) -> str:
+    """The reader's result in the form that is compared; empty where there is no number."""
+    if number.outcome not in (Outcome.READ, Outcome.DOUBT):
+        return ""
+    return canonical(number.raw or number.text, number.value)
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What one person said of one reading, once; it stays when it is undone.
+    """One person's decision on one reading; it stays in the history when it is undone.
 
-    `raw` is what the reader had said, `model` who that was. `purpose` is that of the lease under which it was
-    decided, None where nobody had leased it. `undone_by` and `undone_at` are None while it counts.
+    `raw` is what the reader had read, `model` the model that read it. `purpose` is that of the lease under which it
+    was decided; None without a lease. `undone_by` and `undone_at` are None while it is active.
     """
 
     id: int
@@ -152,7 +208,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A reading that one reviewer holds until a moment; nobody else is given it before."""
+    """A reading that one reviewer holds until `until`; no one else is given it before."""
 
     id: int
     reading: Reading
@@ -163,10 +219,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which readings are meant; what is None does not narrow. All that is given must hold.
+    """A selection of readings; every field that is not None must hold.
 
-    `outcome` is the reader's; `contains` is looked for in the text as of now; `corrected` is whether people have
-    decided (any way); `since` is inside, `until` just outside; `ids` are the only ones that may be meant.
+    `outcome` is the reader's. `contains` is searched for in the current number, `source` in the source's name.
+    `corrected`: whether people have decided. `since` is inclusive, `until` exclusive. `ids`: only these.
     """
 
     outcome: Outcome | None = None
@@ -176,6 +232,7 @@ class Filter:
     contains: str | None = None
     corrected: bool | None = None
     ids: tuple[int, ...] | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +245,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What has gone for good."""
+    """How much was deleted."""
 
     readings: int
     pictures: int
@@ -196,7 +253,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is in the review queue: how many of each purpose, and how many of all are held at this moment."""
+    """Items in the review queue by purpose, and how many of all are leased at this moment."""
 
     doubts: int
     controls: int

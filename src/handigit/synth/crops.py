@@ -12,20 +12,32 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from handigit.images.line import Line, find_line
-from handigit.synth.form_paper import draw_paper, print_cells, print_neighbours, print_rules, stamp
+from handigit.synth.form_paper import draw_paper, print_cells, print_edges, print_neighbours, print_rules, stamp
 from handigit.synth.number_texts import number, random_digits
+from handigit.synth.pen_writers import PenWriters
 from handigit.synth.real_digits import Hands
 from handigit.synth.write_number import LineStyle, Writing, write_number
 
+AnyHands = Hands | PenWriters
+Marks = Sequence[UInt8[np.ndarray, "_ _"]]
+
 NO_NUMBER: Final = "?"
 """The text of a line that is not a number; that of a blank is empty."""
+GAP: Final = " "
+"""The text of an empty cell between two that are filled in."""
+_GAP_RATE: Final = 0.12
+"""Share of the numbers in cells that contain an empty one."""
+_LOOSE_RATE: Final = 0.4
+"""Share of the crops with wide or uneven margins; the others are cut 0 to 0.4 heights from the ink or the frame."""
+_EDGE_RATE: Final = 0.15
+"""Share of the crops with parts of a frame along their edges."""
 _MAX_PATTERN: Final = 0.35
 """Maximum darkness of a printed pattern relative to the ink's: real ones do not hide the writing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Grey pixels, ink dark on light, and the characters written on it, without spaces."""
+    """Grey pixels, ink dark on light, and the characters written on it; the only spaces are empty cells."""
 
     pixels: UInt8[np.ndarray, "h w"]
     text: str
@@ -46,8 +58,10 @@ class Mix:
     plain_in_cells: float = 0.15
 
 
-def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Crop:
-    """A random crop; real digits come from the given hands."""
+def draw_crop(
+    rng: np.random.Generator, *, hands: Sequence[AnyHands] = (), marks: Marks = (), mix: Mix = Mix()
+) -> Crop:
+    """A random crop; real digits come from the given hands, real non-digits (ink bright) from `marks`."""
     chance = rng.random()
     if chance < mix.nothing:
         return Crop(_capture(_draw_blank_field(rng), rng, clean=False), "")
@@ -58,24 +72,27 @@ def draw_crop(rng: np.random.Generator, *, hands: Sequence[Hands] = (), mix: Mix
         text = "".join(filter(str.isdecimal, text)) or text
     height_px = float(np.exp(rng.uniform(np.log(13), np.log(44))))
     style = LineStyle.draw(rng)
-    writing = write_number(text, rng, height_px=height_px, style=style, hand=hand)
-    clean = rng.random() < (mix.plain_in_cells if writing.cells else mix.plain)
-    page = _put_on_paper(_vary_pen(writing, rng), rng, clean=clean)
+    if style.pitch and text.isdecimal() and len(text) > 1 and rng.random() < _GAP_RATE:
+        index = int(rng.integers(1, len(text)))
+        text = text[:index] + GAP + text[index:]
+    writing = write_number(text, rng, height_px=height_px, style=style, hand=hand, marks=marks)
+    gap = bool(writing.cells) and GAP in text
+    clean = not gap and rng.random() < (mix.plain_in_cells if writing.cells else mix.plain)
+    page = _put_on_paper(_vary_pen(writing, rng), rng, clean=clean, cells_needed=gap)
     if NO_NUMBER in text:
         return Crop(_capture(page, rng, clean=clean), _merge_non_numbers(text))
-    if not clean and rng.random() < 0.02:
-        page = _cross_out(page, rng)
-        text = NO_NUMBER
-    return Crop(_capture(page, rng, clean=clean), text.replace(" ", ""))
+    if not clean and not gap and rng.random() < 0.02:
+        return Crop(_capture(_cross_out(page, rng), rng, clean=clean), NO_NUMBER)
+    return Crop(_capture(page, rng, clean=clean), text if gap else text.replace(GAP, ""))
 
 
-def _choose_hands(hands: Sequence[Hands], rng: np.random.Generator) -> Hands:
+def _choose_hands(hands: Sequence[AnyHands], rng: np.random.Generator) -> AnyHands:
     """Random hands, by weight."""
     sums = np.cumsum([each.weight for each in hands])
     return hands[int(np.searchsorted(sums, rng.random() * sums[-1]))]
 
 
-def draw_lines(n: int, *, seed: int, hands: Sequence[Hands] = (), mix: Mix = Mix()) -> Iterator[tuple[Line, str]]:
+def draw_lines(n: int, *, seed: int, hands: Sequence[AnyHands] = (), mix: Mix = Mix()) -> Iterator[tuple[Line, str]]:
     """`n` lines with their texts; crops in which no line is found are skipped."""
     rng = np.random.default_rng(seed)
     count = 0
@@ -84,7 +101,7 @@ def draw_lines(n: int, *, seed: int, hands: Sequence[Hands] = (), mix: Mix = Mix
         line = find_line(crop.pixels)
         if line is not None:
             count += 1
-            yield line, crop.text
+            yield line, crop.text.replace(GAP, "")
 
 
 def contact_sheet(
@@ -142,24 +159,20 @@ def _vary_pen(writing: Writing, rng: np.random.Generator) -> Writing:
     return Writing(coverage.astype(np.uint8, copy=False), writing.height_px, writing.base_px, writing.cells)
 
 
-def _put_on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) -> UInt8[np.ndarray, "h w"]:
-    """The writing on paper, perhaps printed, with a random margin."""
+def _put_on_paper(
+    writing: Writing, rng: np.random.Generator, *, clean: bool, cells_needed: bool = False
+) -> UInt8[np.ndarray, "h w"]:
+    """The writing on paper, perhaps printed, with a random margin; `cells_needed`: the cells are certainly printed."""
     high = writing.height_px
-    above, below = (rng.uniform(-0.3, 0.6, 2) * high).round().astype(int).tolist()
-    left, right = (rng.gamma(1.5, 0.25, 2) * high).round().astype(int).tolist()
-    if writing.cells and not clean:  # a box is taller than the digits, and the crop taller than the box
-        above, below = (rng.uniform(0, 1.4, 2) * high).round().astype(int).tolist()
-    height, width = writing.coverage.shape
-    sheet = np.zeros((height + above + below, width + left + right), np.uint8)
-    source = writing.coverage[max(-above, 0) : height - max(-below, 0)]
-    sheet[max(above, 0) : max(above, 0) + len(source), left : left + width] = source
+    above, below, left, right = _draw_margins(writing, rng, clean=clean)
+    sheet = _with_margins(writing.coverage, above, below, left, right)
     if clean:
         return np.asarray(255 - sheet, np.uint8)
     darkness = rng.uniform(0.35, 1.0) if rng.random() < 0.9 else rng.uniform(0.2, 0.4)
     paper = draw_paper(sheet.shape[0], sheet.shape[1], rng, strongest=_MAX_PATTERN * darkness)
     page = np.clip(paper, 0, 255).astype(np.uint8)
     rows = (above + 0.3 * high, above + writing.base_px)
-    _print_form(page, writing, rng, rows=rows, left=left)
+    _print_form(page, writing, rng, rows=rows, left=left, cells_needed=cells_needed)
     amount: Float32[np.ndarray, "h w"] = sheet.astype(np.float32) * np.float32(darkness / 255)
     if rng.random() < 0.25:
         amount *= 1 - np.float32(rng.uniform(0.1, 0.6)) * rng.random(amount.shape, np.float32)
@@ -167,12 +180,47 @@ def _put_on_paper(writing: Writing, rng: np.random.Generator, *, clean: bool) ->
     return stamp(page, rng) if rng.random() < 0.03 else page
 
 
+def _draw_margins(writing: Writing, rng: np.random.Generator, *, clean: bool) -> tuple[int, int, int, int]:
+    """Pixels added above, below, left and right of the writing's sheet; negative where it is cut."""
+    high = writing.height_px
+    if rng.random() < _LOOSE_RATE:
+        above, below = (rng.uniform(-0.3, 0.6, 2) * high).tolist()
+        left, right = (rng.gamma(1.5, 0.25, 2) * high).tolist()
+        if writing.cells and not clean:  # a box is taller than the digits, and the crop taller than the box
+            above, below = (rng.uniform(0, 1.4, 2) * high).tolist()
+        return round(above), round(below), round(left), round(right)
+    x, y, width, height = cv2.boundingRect((writing.coverage > 64).view(np.uint8))
+    if not width:
+        return 0, 0, 0, 0
+    if writing.cells:  # cut along the frame, or near it
+        x, width = round(writing.cells[0]), round(writing.cells[-1] - writing.cells[0])
+    rows, columns = writing.coverage.shape
+    sides = rng.uniform(-0.02, 0.4, 4) if rng.random() < 0.6 else np.full(4, rng.uniform(0, 0.4))
+    above, below, left, right = (sides * high).tolist()
+    return round(above) - y, round(below) - (rows - y - height), round(left) - x, round(right) - (columns - x - width)
+
+
+def _with_margins(
+    coverage: UInt8[np.ndarray, "h w"], above: int, below: int, left: int, right: int
+) -> UInt8[np.ndarray, "h2 w2"]:
+    """The sheet enlarged by these margins, or cut where they are negative."""
+    height, width = coverage.shape
+    cut = coverage[max(-above, 0) : height - max(-below, 0), max(-left, 0) : width - max(-right, 0)]
+    return np.pad(cut, ((max(above, 0), max(below, 0)), (max(left, 0), max(right, 0)))) if cut.size else coverage
+
+
 def _print_form(
-    page: UInt8[np.ndarray, "h w"], writing: Writing, rng: np.random.Generator, *, rows: tuple[float, float], left: int
+    page: UInt8[np.ndarray, "h w"],
+    writing: Writing,
+    rng: np.random.Generator,
+    *,
+    rows: tuple[float, float],
+    left: int,
+    cells_needed: bool,
 ) -> None:
     """Print rules, cells and neighbouring parts of the form, in place."""
     high = writing.height_px
-    if writing.cells and rng.random() < 0.9:
+    if writing.cells and (cells_needed or rng.random() < 0.9):
         room = (
             rng.uniform(0.25, 0.8 if rng.random() < 0.7 else 1.6, 2) * high
         )  # a border as tall as a digit would be a 1
@@ -180,6 +228,8 @@ def _print_form(
         print_cells(page, borders, rng, rows=(rows[0] - room[0], rows[1] + room[1]))
     elif rng.random() < 0.4:
         print_rules(page, rng, rows=rows, height_px=high)
+    if rng.random() < _EDGE_RATE:
+        print_edges(page, rng)
     if rng.random() < 0.18:
         print_neighbours(page, rng, height_px=high, left=left)
 

@@ -183,7 +183,23 @@ def print_neighbours(page: Page, rng: np.random.Generator, *, height_px: float, 
             x = int(rng.choice([rng.uniform(0, 0.03), rng.uniform(0.97, 1)]) * width)
             cv2.line(page, (x, 0), (x, height), shade, int(rng.integers(1, 3)))
         else:
-            page[:, : min(round(rng.uniform(0.4, 1.0) * height_px), left)] = shade
+            page[:, : max(0, min(round(rng.uniform(0.4, 1.0) * height_px), left))] = shade
+
+
+def print_edges(page: Page, rng: np.random.Generator) -> None:
+    """Print the remains of a frame along which the crop was cut: lines on some of its edges, in place."""
+    height, width = page.shape
+    shade, thick = int(rng.uniform(0, 0.7) * page.mean()), int(rng.integers(1, 4))
+    first, last = rng.uniform((0.0, 0.6), (0.4, 1.0)) if rng.random() < 0.3 else (0.0, 1.0)
+    rows, columns = (round(first * height), round(last * height)), (round(first * width), round(last * width))
+    for edge in rng.permutation(4)[: int(rng.integers(1, 5))]:
+        inside = int(rng.integers(0, 3))
+        if edge < 2:
+            y = inside if edge == 0 else height - 1 - inside
+            cv2.line(page, (columns[0], y), (columns[1], y), shade, thick)
+        else:
+            x = inside if edge == 2 else width - 1 - inside
+            cv2.line(page, (x, rows[0]), (x, rows[1]), shade, thick)
 
 
 def stamp(page: Page, rng: np.random.Generator) -> Page:

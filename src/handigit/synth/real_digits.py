@@ -4,6 +4,7 @@ MNIST does not say who wrote what. Slant and stroke thickness make digits look a
 plane, and its digits are the nearest ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,20 +25,27 @@ class Hands:
 
     digits: tuple[tuple[UInt8[np.ndarray, "_ _"], ...], ...]
     styles: tuple[Float32[np.ndarray, "_ 2"], ...]
+    weight: float
+    """How often these hands write, relative to others."""
 
     @classmethod
-    def of(cls, glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"]) -> "Hands":
-        """The labelled glyphs of a data set (0..255, ink bright), grouped."""
+    def of(
+        cls,
+        glyphs: Sequence[UInt8[np.ndarray, "_ _"]] | UInt8[np.ndarray, "n 28 28"],
+        labels: Int64[np.ndarray, " n"],
+        *,
+        weight: float | None = None,
+    ) -> "Hands":
+        """The labelled glyphs of a data set (0..255, ink bright), grouped.
+
+        `weight`: None for the square root of their number, so that small sets count.
+        """
         styles = np.array([_measure_style(glyph) for glyph in glyphs], np.float32)
         styles = (styles - styles.mean(axis=0)) / (styles.std(axis=0) + 1e-6)
         by_value = [np.flatnonzero(labels == value) for value in range(10)]
         digits = tuple(tuple(crop_to_ink(glyphs[i]) for i in indices) for indices in by_value)
-        return cls(digits, tuple(styles[indices] for indices in by_value))
-
-    @property
-    def weight(self) -> float:
-        """Sampling weight: the square root of the number of digits, so that small sets count."""
-        return float(np.sqrt(sum(map(len, self.digits))))
+        grouped = tuple(styles[indices] for indices in by_value)
+        return cls(digits, grouped, float(np.sqrt(len(labels))) if weight is None else weight)
 
     def hand(self, rng: np.random.Generator) -> "Hand":
         """A random hand."""

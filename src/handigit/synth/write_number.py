@@ -5,6 +5,7 @@ coverage of ink on a sheet cropped to it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from jaxtyping import Float64, UInt8
 from handigit.synth.draw import FINE, paint
 from handigit.synth.ink import Ink
 from handigit.synth.nondigits import CLEAR_MARKS, LATIN, scribble, word
+from handigit.synth.pen_writers import PenHand
 from handigit.synth.real_digits import Hand, crop_to_ink
 from handigit.synth.shapes import IN_NUMBERS, SIGNS
 from handigit.synth.strokes import parse_figure
@@ -29,6 +31,8 @@ _JOINED_ZEROS_RATE: Final = 0.3
 """Share of the numbers ending in zeros whose zeros are joined."""
 _JOINED_ZEROS_GAP: Final = (-0.06, 0.05)
 """Mean and standard deviation of the gap between joined zeros, in heights."""
+_REAL_MARK_RATE: Final = 0.5
+"""Share of the non-digits that are real ones, if there are any."""
 _ROTATION_SD: Final = 0.09
 """Variation of one hand's digit, as standard deviations: rotation in radians,"""
 _SHEAR_SD: Final = 0.08
@@ -94,15 +98,19 @@ def write_number(
     *,
     height_px: float,
     style: LineStyle,
-    hand: Hand | None = None,
+    hand: Hand | PenHand | None = None,
     author: tuple[Writer, Pen] | None = None,
+    marks: Sequence[UInt8[np.ndarray, "_ _"]] = (),
 ) -> Writing:
-    """The text (characters of `number_texts.ALPHABET` and spaces) by the given writer and pen, or random ones."""
+    """The text (characters of `number_texts.ALPHABET` and spaces) by the given writer and pen, or random ones.
+
+    `marks`: real non-digits, ink bright, cropped to it; half of the `?` are drawn from them.
+    """
     writer, pen = author or (Writer.draw(rng), Pen.draw(rng))
     join_zeros = rng.random() < _JOINED_ZEROS_RATE
     sizes = _draw_sizes(text, rng, style, join_zeros=join_zeros) * height_px
     parts = [
-        _align_foot(_draw_character(character, rng, float(size), (writer, pen, hand)), height_px - float(size))
+        _align_foot(_draw_character(character, rng, float(size), (writer, pen, hand, marks)), height_px - float(size))
         for character, size in zip(text, sizes, strict=True)
     ]
     margin = round(_MARGIN * height_px)
@@ -149,15 +157,19 @@ class _Part:
     top: float
 
 
-def _draw_character(
-    character: str, rng: np.random.Generator, height_px: float, author: tuple[Writer, Pen, Hand | None]
-) -> _Part | None:
+_Author = tuple[Writer, Pen, Hand | PenHand | None, Sequence[UInt8[np.ndarray, "_ _"]]]
+"""The synthetic writer and pen, a real hand, and real non-digits."""
+
+
+def _draw_character(character: str, rng: np.random.Generator, height_px: float, author: _Author) -> _Part | None:
     """One character; None for a space."""
-    writer, pen, hand = author
+    writer, pen, hand, marks = author
     if character == " ":
         return None
     if hand is not None and character.isdecimal() and (glyph := hand.digit(int(character), rng)) is not None:
         return _scale_glyph(_vary(glyph, rng), height_px)
+    if marks and character == "?" and rng.random() < _REAL_MARK_RATE:
+        return _scale_glyph(_vary(marks[int(rng.integers(len(marks)))], rng), height_px)
     ink = _write_character(character, writer, pen, rng)
     (left, top), (right, bottom) = ink.extent().tolist()
     if character.isdecimal() or character == "?":

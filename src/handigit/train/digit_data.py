@@ -5,22 +5,20 @@ The test set is never opened here: only `handigit evaluate` does that, and it re
 
 import logging
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from handigit.data import Dataset, concatenate, load, split
+from handigit.data import Dataset, concatenate, split
 from handigit.errors import DataError
 from handigit.recipe import Recipe
-from handigit.synth import digits, nondigits
+from handigit.train.digit_sources import load_outliers, load_source
 from handigit.train.run import describe_machine
 
 log = logging.getLogger(__name__)
-SYNTHETIC = "synth:"
 
 
 @dataclass(frozen=True)
@@ -71,61 +69,6 @@ def load_digit_data(recipe: Recipe, *, folder: Path, device: torch.device) -> Di
         "machine": describe_machine(device),
     }
     return DigitData(parts.train, parts.validation, metadata, outliers)
-
-
-def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
-    """A data set by name or path; `synth:40000` draws that many digits with `handigit.synth`.
-
-    `omniglot:440` is the first 440 samples of a set; the rest stays unseen, for measuring.
-
-    Raises:
-        DataError: as `handigit.data.load`, or no count after `synth:`.
-    """
-    if not source.startswith(SYNTHETIC):
-        name, _, count = source.rpartition(":")
-        if name and count.isdecimal():
-            dataset = load(name, folder=folder, part="train")
-            return replace(dataset.take(np.arange(min(int(count), len(dataset)))), name=source)
-        return load(source, folder=folder, part="train")
-    drawn = digits(_count(source), seed=seed)
-    return Dataset(source, drawn.glyphs, drawn.labels)
-
-
-def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
-    """Fingerprint of each data set that the recipe names.
-
-    Raises:
-        DataError: as `load_source`.
-    """
-    sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
-    return {dataset.name: dataset.fingerprint for dataset in sets}
-
-
-def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
-    """The recipe's non-digits, without labels; None if it names none.
-
-    Raises:
-        DataError: as `load_source`.
-    """
-    if not recipe.outliers:
-        return None
-    # Another seed than for the digits, so that no synthetic writer draws both.
-    seed = recipe.drawn_from + 1_000_000
-    glyphs = [
-        nondigits(_count(source), seed=seed).glyphs
-        if source.startswith(SYNTHETIC)
-        else load_source(source, folder=folder, seed=seed).glyphs
-        for source in recipe.outliers
-    ]
-    return Dataset("outliers " + "+".join(recipe.outliers), np.concatenate(glyphs), None)
-
-
-def _count(source: str) -> int:
-    """The number in `synth:40000`."""
-    count = source.removeprefix(SYNTHETIC)
-    if not count.isdecimal() or not int(count):
-        raise DataError(f"{source}: {count!r} is not a number of glyphs to draw; write it as {SYNTHETIC}40000")
-    return int(count)
 
 
 def code_version() -> str:

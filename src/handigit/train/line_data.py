@@ -25,7 +25,7 @@ from handigit.recipe import Recipe
 from handigit.synth.crops import draw_lines
 from handigit.synth.number_texts import ALPHABET
 from handigit.synth.real_digits import Hands
-from handigit.train.digit_data import load_source
+from handigit.train.digit_sources import load_source
 
 _WIDTH_STEP_PX = 8
 """Batches are padded to a multiple of this width, which limits the number of distinct shapes."""

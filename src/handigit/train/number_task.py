@@ -15,7 +15,8 @@ from handigit.augment.jitter import jitter
 from handigit.models.numbernet import COLUMNS_PX, FRAMES_PER_COLUMN
 from handigit.recipe import Recipe
 from handigit.synth.number_texts import ALPHABET
-from handigit.train.digit_data import code_version, fingerprints
+from handigit.train.digit_data import code_version
+from handigit.train.digit_sources import fingerprints
 from handigit.train.line_data import LineBatch, LineSet, LineSource, PrefetchedLines
 from handigit.train.run import describe_machine
 from handigit.train.trainer import BatchLoss, epoch_seed

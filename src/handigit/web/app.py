@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 import handigit
 from handigit.errors import HandigitError
@@ -28,9 +31,11 @@ from handigit.web.middleware import GuardMiddleware, RequestPolicy, log_failure
 from handigit.web.model_registry import MakeReader, Models
 from handigit.web.openapi import COMMON_PROBLEMS
 from handigit.web.pages.layout import STATIC, LoginRequired, Static, problem_page, to_sign_in, wants_page
-from handigit.web.problems import Problem, problem_of, problem_of_fields, problem_of_status
+from handigit.web.problems import METHOD_NOT_ALLOWED, Problem, problem_of, problem_of_fields, problem_of_status
+from handigit.web.readiness import Readiness
 from handigit.web.service import Service, forget_regularly
 from handigit.web.state import AppState
+from handigit.web.write_pool import WritePool
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +64,22 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         lifespan=_lifespan,
         docs_url=None,  # its page would load scripts from a CDN
         redoc_url=None,
+        root_path=settings.root_path.rstrip("/"),
         responses=COMMON_PROBLEMS,
     )
-    app.state.handigit = AppState(settings, access, service, metrics)
-    rate = None if access.is_open else settings.rate_per_minute
-    policy = RequestPolicy(settings.max_upload_mb * 1e6, allowed_hosts(settings), rate)
+    app.state.handigit = AppState(settings, access, service, metrics, Readiness(service, settings.state), WritePool())
     app.add_middleware(ReadFastPath)
+    origins = frozenset(origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip())
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **_CORS)
+    policy = RequestPolicy(
+        max_bytes=settings.max_upload_mb * 1e6,
+        max_total_bytes=max(settings.max_uploads_mb, settings.max_upload_mb) * 1e6,
+        hosts=allowed_hosts(settings),
+        origins=origins,
+        rate_per_minute=settings.rate_per_minute,
+        is_open=lambda: access.is_open,
+    )
     app.add_middleware(GuardMiddleware, policy=policy, metrics=metrics)
     for module in (read, readings, review, models, accounts, health, open_inference, pages):
         app.include_router(module.router)
@@ -82,11 +97,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     if forgetting:
         forgetting.cancel()
+    state.writes.close()
     await service.stop()
 
 
 def _reader(settings: Settings, path: Path | None) -> Reader:
-    return Reader(path, threads=settings.threads, limits=Limits(**settings.limits))
+    return Reader(path, threads=settings.threads, limits=Limits(**settings.limits, isolate=True))
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -104,6 +120,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 async def _answer(to_problem: Callable[[Exception], Problem], request: Request, error: Exception) -> Response:
     problem = to_problem(error)
+    if problem.kind is METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = ", ".join(_allowed_methods(request))
     if problem.kind.status == 500:
         log_failure(error, request.state.request_id)
     if wants_page(request):
@@ -111,6 +129,17 @@ async def _answer(to_problem: Callable[[Exception], Problem], request: Request, 
     # Clients of the Open Inference Protocol expect the message under "error".
     extra = {"error": problem.detail} if request.url.path.startswith("/v2/") else {}
     return problem.as_response(request.state.request_id, extra)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of all routes with this path; a framework's own answer names those of the first route only."""
+    methods = {
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        for route in request.app.routes
+        if not isinstance(route, Mount) and route.matches({**request.scope, "method": method})[0] is Match.FULL
+    } or {"GET"}  # static files
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _client_closed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
@@ -121,7 +150,9 @@ def _problem_of_http(error: Exception) -> Problem:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, Problem):
         return error.__cause__  # raised while FastAPI read the body
-    return problem_of_status(error.status_code, _DETAILS.get(error.status_code, str(error.detail)))
+    problem = problem_of_status(error.status_code, _DETAILS.get(error.status_code, str(error.detail)))
+    problem.headers.update(error.headers or {})
+    return problem
 
 
 def _problem_of_validation(error: Exception) -> Problem:
@@ -129,6 +160,12 @@ def _problem_of_validation(error: Exception) -> Problem:
     return problem_of_fields(list(error.errors()))
 
 
+_CORS: Final[dict[str, Any]] = {
+    "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID"],
+    "allow_credentials": False,  # other origins send a token, never the session cookie
+}
 _DETAILS = {
     404: "no such path; /openapi.json lists them",
     405: "this path does not support that method; /openapi.json lists those that it does",

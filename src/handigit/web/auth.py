@@ -7,22 +7,38 @@ bearer token or a session cookie identifies the user. Secrets are compared in th
 import asyncio
 import hmac
 import ipaddress
+import logging
+import time
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from handigit.errors import HandigitError
 from handigit.settings import Settings
-from handigit.store import Accounts, Role, User
-from handigit.web.middleware import LOCAL_NAMES, TokenBucket, too_many
+from handigit.store import Accounts, Role, StoreError, User
+from handigit.web.exchange_limits import guard_of
+from handigit.web.middleware import LOCAL_NAMES
 from handigit.web.problems import FORBIDDEN, INVALID, UNAUTHORISED, Problem
+from handigit.web.rate_limits import TokenBucket, network_of, too_many
+
+log = logging.getLogger(__name__)
 
 COOKIE: Final = "handigit_session"
 _LOCAL_USER: Final = User("local", Role.ADMIN)
 _BEARER: Final = HTTPBearer(auto_error=False, description="HANDIGIT_TOKEN, or a token from POST /v1/tokens")
 _SESSION: Final = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /v1/session")
-_SIGN_INS_PER_MINUTE: Final = 12
+_SIGN_INS_PER_MINUTE: Final = 30
+"""Per address; the store also slows down attempts per account, wherever they come from."""
+_REFRESH_S: Final = 1.0
+"""How soon a server notices the first account that another process has added."""
+MAX_JSON_BYTES: Final = 64 * 1024
+"""Largest JSON body: far above any correction, account or list of ids, and parsed within a millisecond."""
 
 
 class UnprotectedServer(HandigitError):
@@ -37,13 +53,19 @@ class Access:
         self._token = settings.token.get_secret_value().encode() if settings.token else None
         self._local_only = is_loopback(settings.host) and not settings.proxies and not settings.hosts
         self._sign_ins = TokenBucket(_SIGN_INS_PER_MINUTE, burst=_SIGN_INS_PER_MINUTE)
+        self._has_accounts = False
+        self._refreshed_at = -_REFRESH_S
         self.refresh()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no one needs to sign in."""
+        return self._local_only and self._token is None and not self._has_accounts
 
     def refresh(self) -> None:
         """Look for accounts again: with the first one, everyone must sign in."""
-        has_accounts = bool(self.accounts and (self.accounts.users() or self.accounts.tokens()))
-        self.is_open = self._local_only and self._token is None and not has_accounts
-        self._has_keys = has_accounts or self._token is not None
+        self._has_accounts = bool(self.accounts and not self.accounts.is_empty())
+        self._refreshed_at = time.monotonic()
 
     def check_bind(self, host: str) -> None:
         """Refuse to start unprotected.
@@ -51,7 +73,7 @@ class Access:
         Raises:
             UnprotectedServer: others can reach this address, and there is neither a token nor an account.
         """
-        if not self._local_only and not self._has_keys:
+        if not self._local_only and self._token is None and not self._has_accounts:
             raise UnprotectedServer(
                 f"others could reach {host}, directly or through a proxy, without signing in; set HANDIGIT_TOKEN to a "
                 "secret of 16 characters or more, or listen on 127.0.0.1 and add an account first"
@@ -67,7 +89,14 @@ class Access:
             raise Problem(INVALID, f"role = {role}: the first account or token must be an admin's; add that first")
 
     async def identify(self, request: Request) -> User | None:
-        """The authenticated user, or None."""
+        """The authenticated user, or None; looked up once per request."""
+        if not hasattr(request.state, "user"):
+            request.state.user = await self._look_up(request)
+        user: User | None = request.state.user
+        return user
+
+    async def _look_up(self, request: Request) -> User | None:
+        await self._refresh_if_stale()
         if self.is_open:
             return _LOCAL_USER
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -77,6 +106,15 @@ class Access:
         if cookie and self.accounts:
             return await asyncio.to_thread(self.accounts.session, cookie)
         return None
+
+    async def _refresh_if_stale(self) -> None:
+        """Another process on the same store may have added the first account."""
+        if self.is_open and self.accounts and time.monotonic() - self._refreshed_at > _REFRESH_S:
+            self._refreshed_at = time.monotonic()  # one request asks, the others go on
+            try:
+                await asyncio.to_thread(self.refresh)
+            except StoreError as problem:  # whoever needs the store gets this error from it
+                log.warning("accounts not refreshed", extra={"problem": type(problem).__name__})
 
     async def require(self, request: Request, role: Role) -> User:
         """The authenticated user, who has `role` or one that includes it.
@@ -101,7 +139,7 @@ class Access:
         Raises:
             Problem: too many attempts from this address.
         """
-        if wait_s := self._sign_ins.take(address):
+        if wait_s := self._sign_ins.take(network_of(address)):
             raise too_many("too many attempts to sign in", wait_s)
 
     async def _token_user(self, secret: str) -> User | None:
@@ -114,14 +152,65 @@ class RequireRole:
     """A dependency: the user must have this role, or one that includes it."""
 
     def __init__(self, role: Role) -> None:
-        self._role = role
+        self.role = role
 
     async def __call__(
         self, request: Request, _bearer: Annotated[Any, Depends(_BEARER)], _cookie: Annotated[Any, Depends(_SESSION)]
     ) -> User:
         """The user; raises as `Access.require`."""
         access: Access = request.app.state.handigit.access  # `state.py` imports this module
-        return await access.require(request, self._role)
+        return await access.require(request, self.role)
+
+
+class AuthenticatedRoute(APIRoute):
+    """Checks role, parameters and body size from the request's head; FastAPI alone would parse the body first."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The checks, then FastAPI's own handler."""
+        handler = super().get_route_handler()
+        role, has_body = _required_role(self.dependant), self.body_field is not None
+        names = _query_names(self.dependant)
+
+        async def check_head(request: Request) -> Response:
+            if role is not None:
+                access: Access = request.app.state.handigit.access
+                await access.require(request, role)
+            check_query(request, names)
+            if has_body:
+                guard_of(request).limit_body(MAX_JSON_BYTES)
+            return await handler(request)
+
+        return check_head
+
+
+def check_query(request: Request, names: frozenset[str]) -> None:
+    """Refuse query parameters that the route does not have: a typo would silently change the result.
+
+    Raises:
+        Problem: naming them.
+    """
+    unknown = sorted(request.query_params.keys() - names)
+    if unknown:
+        known = f"this path knows {', '.join(sorted(names))}" if names else "this path has none"
+        raise Problem(INVALID, f"unknown query parameters: {', '.join(name[:50] for name in unknown[:5])}; {known}")
+
+
+def _required_role(dependant: Dependant) -> Role | None:
+    if isinstance(dependant.call, RequireRole):
+        return dependant.call.role
+    roles = (_required_role(dependency) for dependency in dependant.dependencies)
+    return next((role for role in roles if role is not None), None)
+
+
+def _query_names(dependant: Dependant) -> frozenset[str]:
+    names: set[str] = set()
+    for param in dependant.query_params:
+        annotation = param.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names |= annotation.model_fields.keys()
+        else:
+            names.add(param.alias)
+    return frozenset(names.union(*(_query_names(dependency) for dependency in dependant.dependencies)))
 
 
 AsReader = Annotated[User, Depends(RequireRole(Role.READER))]

@@ -19,6 +19,9 @@ Answer = TypeVar("Answer")
 _SMOOTHING: Final = 0.9
 """Weight of the previous seconds per item when a new batch is measured."""
 
+_CLOSE_S: Final = 15.0
+"""How long the end waits for a batch, which takes milliseconds; the store gives up a locked database after 5 s."""
+
 
 class QueueFull(Exception):
     """The queue has no capacity left; `retry_after_s` is when it should have."""
@@ -126,12 +129,12 @@ class BatchQueue(Generic[Item, Answer]):
                 ticket.dropped = True
 
     async def close(self) -> None:
-        """Finish what was accepted, then end the threads."""
+        """Finish what was accepted, then end the threads; work that hangs is left to its daemon thread."""
         with self._condition:
             self._closing = True
             self._condition.notify_all()
         for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, _CLOSE_S)
 
     def _run(self) -> None:
         while batch := self._next_batch():

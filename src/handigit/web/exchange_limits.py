@@ -10,9 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from handigit.web.problems import SLOW_UPLOAD, TOO_LARGE, Problem
+from handigit.web.rate_limits import UploadBudget
 
 _CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MAX_PAUSE_S: Final = 20.0
@@ -45,10 +47,25 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     return f"{random.getrandbits(128):032x}"  # not a secret, and os.urandom takes longer
 
 
-class RequestGuard:
-    """Wraps `receive` and `send` of one request."""
+def guard_of(connection: HTTPConnection) -> "RequestGuard":
+    """The guard of a request that has passed `GuardMiddleware`."""
+    guard: RequestGuard = connection.state.guard
+    return guard
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_bytes: float) -> None:
+
+class RequestGuard:
+    """Wraps `receive` and `send` of one request; routes find it as `guard_of(request)`."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        max_bytes: float,
+        budget: UploadBudget,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers)
         self.started = time.perf_counter()
@@ -58,8 +75,15 @@ class RequestGuard:
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
+        self._limit_name = "HANDIGIT_MAX_UPLOAD_MB"
+        self._budget = budget
+        self._held = 0
+        self._is_head = scope["method"] == "HEAD"
+        origin = self.headers.get(b"origin")
+        self._allowed_origin = origin if origin and origin.decode("latin-1").lower() in origins else None
         self._complete = not (b"transfer-encoding" in self.headers or self.declared)
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        state = scope.setdefault("state", {})
+        state["request_id"], state["guard"] = self.request_id, self
 
     @property
     def declared(self) -> int:
@@ -71,16 +95,33 @@ class RequestGuard:
         """Check the declared length.
 
         Raises:
-            Problem: too large.
+            Problem: too large, or too much while other uploads are in progress.
         """
         if self.declared > self._max_bytes:
             raise self._too_large()
+        if self.declared > SMALL_BODY:
+            self._budget.check(self.declared)
+
+    def limit_body(self, max_bytes: int) -> None:
+        """Lower the limit for a route that parses its body in memory; before the first byte is received.
+
+        Raises:
+            Problem: the declared length is larger.
+        """
+        if max_bytes < self._max_bytes:
+            self._max_bytes, self._limit_name = max_bytes, ""
+        self.check_declared()
+
+    def close(self) -> None:
+        """Return the bytes that this request held."""
+        self._budget.release(self._held)
+        self._held = 0
 
     async def receive(self) -> Message:
         """The next message, with the body measured.
 
         Raises:
-            Problem: too large, or too slow.
+            Problem: too large, too slow, or too much while other uploads are in progress.
         """
         if self._complete:
             return await self._receive()
@@ -89,6 +130,9 @@ class RequestGuard:
         self._complete = not message.get("more_body", False)
         if self.received > self._max_bytes:
             raise self._too_large()
+        if self.received > SMALL_BODY:
+            self._budget.take(self.received - self._held)
+            self._held = self.received
         return message
 
     async def send(self, message: Message) -> None:
@@ -97,6 +141,10 @@ class RequestGuard:
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self._extra_headers(message)]
             await self._send(message)
+        elif self._is_head:
+            if not self.finished:
+                self.finished = True
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         elif self._complete or message.get("more_body"):
             self.finished = not message.get("more_body", False)
             await self._send(message)
@@ -110,6 +158,8 @@ class RequestGuard:
         present = {name.lower() for name, _ in message["headers"]}
         extra = [(name, value) for name, value in HEADERS.items() if name not in present]
         extra.append((b"x-request-id", self.request_id.encode()))
+        if self._allowed_origin and b"access-control-allow-origin" not in present:  # a refusal by this middleware
+            extra += [(b"access-control-allow-origin", self._allowed_origin), (b"vary", b"Origin")]
         if not self._complete and not 0 < self.declared <= SMALL_BODY:
             extra.append((b"connection", b"close"))
         return extra

@@ -31,6 +31,8 @@ class Metrics:
         )
         self._waiting = Gauge("handigit_waiting", "Pictures accepted and not yet answered", registry=registry)
         self._ready = Gauge("handigit_ready", "1 while the server is ready", registry=registry)
+        self._workers = Gauge("handigit_workers", "Worker processes that run", registry=registry)
+        self._restarts = Gauge("handigit_worker_restarts", "Worker processes started again", registry=registry)
         self._model = Info("handigit_model", "The active model", registry=registry)
         # Looking up a label takes longer than counting. There are as many as routes, methods and statuses.
         self._request_of, self._seconds_of = cache(self._requests.labels), cache(self._seconds.labels)
@@ -51,8 +53,10 @@ class Metrics:
         observe: Callable[[int], None] = self._batches.labels(kind).observe
         return observe
 
-    def as_text(self, *, waiting: int, is_ready: bool, model: Model | None) -> bytes:
+    def as_text(self, *, waiting: int, is_ready: bool, model: Model | None, workers: int, restarts: int) -> bytes:
         """All metrics in Prometheus's text format; `waiting`: pictures accepted and unanswered."""
+        self._workers.set(workers)
+        self._restarts.set(restarts)
         self._waiting.set(waiting)
         self._ready.set(is_ready)
         if model:

@@ -5,7 +5,7 @@ Roles are checked in `auth.py`.
 
 import logging
 import time
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handigit.web.exchange_limits import RequestGuard
 from handigit.web.metrics import Metrics
-from handigit.web.problems import FORBIDDEN, TOO_MANY, Problem, problem_of
+from handigit.web.problems import BAD_REQUEST, FORBIDDEN, TOO_MANY, Problem, problem_of
+from handigit.web.rate_limits import TokenBucket, UploadBudget, network_of, too_many
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -25,32 +26,23 @@ _PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live"
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """`hosts`: accepted host names, None for any; `rate_per_minute`: per address, None for no limit."""
+    """What every request must satisfy.
+
+    Attributes:
+        max_bytes: Largest body.
+        max_total_bytes: Bytes of all large bodies that are held at once.
+        hosts: Accepted host names; None for any.
+        origins: Other origins whose pages may send requests.
+        rate_per_minute: Requests per address, where everyone must sign in.
+        is_open: Whether no one needs to sign in.
+    """
 
     max_bytes: float
+    max_total_bytes: float
     hosts: frozenset[str] | None
-    rate_per_minute: int | None
-
-
-class TokenBucket:
-    """A rate limit per caller: `burst` at once, then `per_minute`; callers seen longest ago are forgotten."""
-
-    _MAX_CALLERS: Final = 10_000
-
-    def __init__(self, per_minute: int, *, burst: float) -> None:
-        self._per_s = per_minute / 60
-        self._burst = max(1.0, burst)
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, caller: str) -> float:
-        """Count one request; returns the seconds until the next is allowed, 0 if this one is."""
-        now = time.monotonic()
-        level, before = self._buckets.pop(caller, (self._burst, now))
-        level = min(self._burst, level + (now - before) * self._per_s)
-        self._buckets[caller] = (max(level - 1, 0) if level >= 1 else level, now)
-        if len(self._buckets) > self._MAX_CALLERS:
-            self._buckets.popitem(last=False)
-        return 0.0 if level >= 1 else (1 - level) / self._per_s
+    origins: frozenset[str]
+    rate_per_minute: int
+    is_open: Callable[[], bool]
 
 
 class GuardMiddleware:
@@ -60,8 +52,8 @@ class GuardMiddleware:
         self._app = app
         self._policy = policy
         self._metrics = metrics
-        rate = policy.rate_per_minute
-        self._rate = TokenBucket(rate, burst=rate / 6) if rate else None
+        self._budget = UploadBudget(policy.max_total_bytes)
+        self._rate = TokenBucket(policy.rate_per_minute, burst=policy.rate_per_minute / 6)
         self._refusals = _RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,14 +61,23 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        guard = RequestGuard(scope, receive, send, max_bytes=self._policy.max_bytes)
+        guard = RequestGuard(
+            scope,
+            receive,
+            send,
+            max_bytes=self._policy.max_bytes,
+            budget=self._budget,
+            origins=self._policy.origins,
+        )
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # the guard drops the body
         try:
             self._check(scope, guard)
-            await self._app(scope, guard.receive, guard.send)
+            await self._app(inner, guard.receive, guard.send)
         except Exception as error:  # the last place where it can become a response
             await _answer_error(error, scope, guard)
         finally:
-            self._record(scope, guard)
+            guard.close()
+            self._record({**inner, "method": scope["method"]}, guard)
 
     def _check(self, scope: Scope, guard: RequestGuard) -> None:
         """Every check that needs only the request's head.
@@ -84,11 +85,13 @@ class GuardMiddleware:
         Raises:
             Problem: one of them fails.
         """
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            raise Problem(BAD_REQUEST, "the request has more than one Host header; send one")
         _check_host(guard.headers, self._policy.hosts)
         if scope["method"] not in _SAFE_METHODS:
-            _check_origin(guard.headers)
-        if self._rate and scope["path"] not in _PROBES:
-            wait_s = self._rate.take((scope.get("client") or ("unknown",))[0])
+            _check_origin(guard.headers, self._policy.origins)
+        if not self._policy.is_open() and scope["path"].removeprefix(scope.get("root_path", "")) not in _PROBES:
+            wait_s = self._rate.take(network_of((scope.get("client") or ("unknown",))[0]))
             if wait_s:
                 raise too_many("too many requests from this address", wait_s)
         guard.check_declared()
@@ -149,12 +152,6 @@ def log_failure(error: Exception, request_id: str) -> None:
     log.error("failed", extra=extra)
 
 
-def too_many(detail: str, wait_s: float) -> Problem:
-    """A 429 for one caller, with `Retry-After`."""
-    seconds = max(1, round(wait_s + 0.5))
-    return Problem(TOO_MANY, f"{detail}; try again in {seconds} s", headers={"Retry-After": str(seconds)})
-
-
 def _check_host(headers: dict[bytes, bytes], hosts: frozenset[str] | None) -> None:
     """Against DNS rebinding: a foreign page whose host name resolves to this server."""
     if hosts is None:
@@ -164,9 +161,11 @@ def _check_host(headers: dict[bytes, bytes], hosts: frozenset[str] | None) -> No
         raise Problem(FORBIDDEN, f"{name[:100]!r} is not a host name of this server; add it to HANDIGIT_HOSTS")
 
 
-def _check_origin(headers: dict[bytes, bytes]) -> None:
-    """Against request forgery: changes come from this server's own pages, or from no page at all."""
+def _check_origin(headers: dict[bytes, bytes], origins: frozenset[str]) -> None:
+    """Against request forgery: changes come from this server's own pages, a listed origin, or no page at all."""
     origin = headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1").lower() in origins:
+        return
     own = headers.get(b"host", b"").decode("latin-1").lower()
     if origin is not None and _authority(origin.decode("latin-1").lower()) != own:
         raise Problem(FORBIDDEN, "the request comes from a page of another origin; send it from this server's pages")

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from handigit.atomic import write_file
 from handigit.errors import HandigitError, ModelError
 from handigit.read import Engine, Reader
-from handigit.read.engine import LineEngine
+from handigit.read.engine import NumberEngine
 from handigit.web.problems import CONFLICT, MODEL_REJECTED, NOT_FOUND, Problem
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Model:
     reader: Reader
 
     @cached_property
-    def engines(self) -> tuple[Engine | LineEngine, ...]:
+    def engines(self) -> tuple[Engine | NumberEngine, ...]:
         """The loaded files of the model.
 
         Raises:
@@ -137,6 +137,11 @@ class Models:
     def is_loaded(self) -> bool:
         """Whether there is an active model."""
         return self._active is not None
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether `roll_back` has a model to activate."""
+        return self._previous is not None
 
     def load_initial(self) -> Model:
         """Load the saved choice, else the configured model, and smoke-test it."""

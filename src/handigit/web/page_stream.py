@@ -17,8 +17,9 @@ _SECONDS_PER_DOCUMENT: Final = 2.0
 class _Document(Generic[Page]):
     """One document's pages; several threads may ask for them, one at a time."""
 
-    def __init__(self, pages: Generator[Page, None, None]) -> None:
+    def __init__(self, pages: Generator[Page, None, None], cancel: Callable[[], None]) -> None:
         self._pages = pages
+        self._cancel = cancel
         self._lock = Lock()
         self._dropped = False
 
@@ -28,8 +29,9 @@ class _Document(Generic[Page]):
             return None if self._dropped else next(self._pages, None)
 
     def drop(self) -> None:
-        """Release the document once the page that is being read is done."""
+        """End the decoding of the current page, and release the document."""
         self._dropped = True
+        self._cancel()
         with self._lock:
             self._pages.close()
 
@@ -41,6 +43,7 @@ class PageStreamer:
         self.open_documents = 0
         self._capacity = capacity
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="document")
+        self._droppers = ThreadPoolExecutor(1, thread_name_prefix="drop")  # not behind the pages that it must end
 
     def check_capacity(self) -> None:
         """Refuse early.
@@ -52,9 +55,13 @@ class PageStreamer:
             raise QueueFull(self.open_documents * _SECONDS_PER_DOCUMENT)
 
     async def pages(
-        self, open_document: Callable[[], Generator[Page, None, None]], *, within_s: float
+        self,
+        open_document: Callable[[], Generator[Page, None, None]],
+        *,
+        within_s: float,
+        cancel: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Page, None]:
-        """Each page as soon as it is read.
+        """Each page as soon as it is read; `cancel` is called, from any thread, when no more pages are wanted.
 
         Raises:
             QueueFull: too many documents are open.
@@ -62,17 +69,18 @@ class PageStreamer:
         """
         self.check_capacity()
         self.open_documents += 1
-        document = _Document(open_document())
+        document = _Document(open_document(), cancel)
         try:
             while (page := await self._next_page(document, within_s)) is not None:
                 yield page
         finally:
             self.open_documents -= 1
-            self._threads.submit(document.drop)
+            self._droppers.submit(document.drop)
 
     async def close(self) -> None:
         """Finish, then end the threads."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._droppers.shutdown)
 
     async def _next_page(self, document: _Document[Page], within_s: float) -> Page | None:
         try:

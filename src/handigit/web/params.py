@@ -3,17 +3,19 @@
 They are validated here, so that the store receives only values that it accepts.
 """
 
+import re
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from handigit.records import Outcome
 from handigit.store import Filter, Store, Truth
 from handigit.web.problems import INVALID, UNAVAILABLE, Problem
 from handigit.web.state import state_of
+from handigit.web.write_pool import WritePool
 
 _MAX_ID: Final = 2**63 - 1
 RowId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The id that the store assigned")]
@@ -25,13 +27,16 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key", pattern=_KEY, description="A request repeated with the same key has one effect"),
 ]
 _TEXT: Final = r"^[^\x00-\x1f]*$"
+_ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
 class CorrectionBody(BaseModel):
     """The value that a person sees in the picture."""
 
     text: str = Field(default="", max_length=64, description="The digits; empty if there is no number")
-    outcome: Outcome = Field(default=Outcome.READ, description="read, or why there is no number")
+    outcome: Literal[Outcome.READ, Outcome.BLANK, Outcome.NOT_A_NUMBER] = Field(
+        default=Outcome.READ, description="read, or why there is no number"
+    )
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "0715", "outcome": "read"}]})
 
     def as_truth(self) -> Truth:
@@ -43,14 +48,27 @@ class CorrectionBody(BaseModel):
         return Truth(self.text, self.outcome)
 
 
+def _require_iso_time(value: Any) -> Any:
+    """Reject bare numbers, which pydantic takes for seconds since 1970."""
+    if isinstance(value, str) and not _ISO_TIME.match(value):
+        raise ValueError("write a time such as 2026-05-12T08:00:00Z")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_require_iso_time, json_schema_input_type=AwareDatetime)]
+
+
 class ReadingFilter(BaseModel):
     """Selects readings; a field that is not given does not narrow the selection."""
 
     outcome: Outcome | None = Field(default=None, description="The reader's outcome")
     model: str | None = Field(default=None, max_length=200, pattern=_TEXT, description="The model by its name")
-    since: AwareDatetime | None = Field(default=None, description="From this time on")
-    until: AwareDatetime | None = Field(default=None, description="Before this time")
-    contains: str | None = Field(default=None, max_length=64, pattern=r"^[0-9]*$", description="Digits in the text")
+    since: Time | None = Field(default=None, description="From this time on")
+    until: Time | None = Field(default=None, description="Before this time")
+    contains: str | None = Field(
+        default=None, max_length=64, pattern=r"^[0-9 .,:/'+$€£%-]*$", description="Text in the number"
+    )
+    source: str | None = Field(default=None, max_length=200, pattern=_TEXT, description="Text in the file name")
     corrected: bool | None = Field(default=None, description="Whether a person has checked it")
     number: list[Annotated[int, Field(ge=1, le=_MAX_ID)]] | None = Field(
         default=None, max_length=1000, description="Only these ids"
@@ -83,6 +101,13 @@ def _store(request: Request) -> Store:
 
 
 TheStore = Annotated[Store, Depends(_store)]
+
+
+def _writes(request: Request) -> WritePool:
+    return state_of(request).writes
+
+
+Writes = Annotated[WritePool, Depends(_writes)]
 
 
 def _utc(time: datetime | None) -> datetime | None:

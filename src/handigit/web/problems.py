@@ -5,6 +5,7 @@ Each problem says what is wrong, the value, and what to do. None shows a traceba
 
 import errno
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,19 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from handigit.errors import HandigitError, ImageError, ImageTooLarge, ModelError, PatternError
-from handigit.store import BadTruth, KeyReused, LeaseLost, NameTaken, NotInStore, StoreError
+from handigit.store import (
+    BadTruth,
+    KeyReused,
+    LastAdmin,
+    LeaseLost,
+    NameTaken,
+    NotInStore,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    TooManyAttempts,
+)
+from handigit.workers import WorkerUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -56,6 +69,7 @@ _BY_ERROR: Final[tuple[tuple[type[HandigitError], ProblemType], ...]] = (
     (KeyReused, CONFLICT),
     (LeaseLost, CONFLICT),
     (NameTaken, CONFLICT),
+    (LastAdmin, CONFLICT),
 )
 """Errors whose message is written for the client."""
 _OUT_OF_RESOURCES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -111,6 +125,14 @@ def problem_of(error: Exception) -> Problem:
             return Problem(kind, str(error))
     if isinstance(error, ModelError):
         return Problem(UNAVAILABLE, "the active model cannot read this; an admin can switch it, see /v1/models")
+    if isinstance(error, WorkerUnavailable):
+        return unavailable("the reading process was interrupted; try again", retry_after_s=1)
+    if isinstance(error, TooManyAttempts):
+        return Problem(TOO_MANY, str(error), headers={"Retry-After": str(max(1, math.ceil(error.retry_after_s)))})
+    if isinstance(error, StoreFull):
+        return unavailable("the disk of the store is full; an admin can delete readings", retry_after_s=60)
+    if isinstance(error, StoreBusy):
+        return unavailable("the store is busy; try again in a few seconds")
     if isinstance(error, StoreError):
         return unavailable("the store does not answer; try again later")
     if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES:

@@ -5,6 +5,7 @@ Documents have threads of their own, so that one of a thousand pages does not ho
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
+from handigit.images.documents import Cancellation
 from handigit.pipeline import store_pages, to_new_page
 from handigit.read import PageReading, read_batch, read_document
 from handigit.records import Expected, Kind
@@ -37,6 +39,8 @@ _MAX_BATCH: Final = 64
 _DOCUMENT_THREADS: Final = 2
 """Documents read at a time: each may occupy a core for minutes."""
 _MAX_DOCUMENTS: Final = 16
+_STORE_RETRY_S: Final = 10.0
+"""How long one failure to store counts against readiness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Service:
         }
         self._documents = PageStreamer(threads=_DOCUMENT_THREADS, capacity=_MAX_DOCUMENTS)
         self._loading: asyncio.Task[None] | None = None
+        self._store_failed_at: float | None = None
 
     def start(self) -> None:
         """Load the model while the server already answers."""
@@ -118,6 +123,12 @@ class Service:
         """Pictures and documents accepted and not yet answered."""
         queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values()]
         return sum(queue.open_items for queue in queues) + self._documents.open_documents
+
+    @property
+    def store_is_failing(self) -> bool:
+        """Whether the last attempt to store readings failed, a few seconds ago at most: then it is time to retry."""
+        failed_at = self._store_failed_at
+        return failed_at is not None and time.monotonic() - failed_at < _STORE_RETRY_S
 
     def check_capacity(self, kind: Kind) -> None:
         """Refuse, before the body is read, what would be refused after.
@@ -187,11 +198,13 @@ class Service:
     async def _read_document(self, upload: Upload, request: ReadRequest) -> AsyncGenerator[PageResult, None]:
         """A document, page by page."""
         reader = self.models.active.reader
+        expected, cancellation = Expected(request.pattern), Cancellation()
         open_document = partial(
-            read_document, reader, upload.source(), request.kind, expected=Expected(request.pattern)
+            read_document, reader, upload.source(), request.kind, expected=expected, cancellation=cancellation
         )
+        stream = self._documents.pages(open_document, within_s=request.within_s, cancel=cancellation.cancel)
         try:
-            async with aclosing(self._documents.pages(open_document, within_s=request.within_s)) as pages:
+            async with aclosing(stream) as pages:
                 async for read in pages:
                     (ids,) = await self._store_results([(upload, read, request)])
                     yield PageResult(upload.name, read, ids)
@@ -218,7 +231,7 @@ class Service:
         return np.split(probs, np.cumsum([len(glyphs) for glyphs in batch])[:-1])
 
     def _infer_numbers(self, batch: Sequence[Pictures]) -> list[Probs]:
-        probs = iter(self.models.active.reader.line_engine.probabilities([line for lines in batch for line in lines]))
+        probs = iter(self.models.active.reader.number_engine.probabilities([line for lines in batch for line in lines]))
         return [np.stack(list(islice(probs, len(lines)))) for lines in batch]
 
     def _store_batch(
@@ -229,7 +242,13 @@ class Service:
             to_new_page(read, source=upload.name, request_id=request.request_id, kind=request.kind)
             for upload, read, request in items
         ]
-        return store_pages(self.store, pages)
+        try:
+            ids = store_pages(self.store, pages)
+        except StoreError:
+            self._store_failed_at = time.monotonic()
+            raise
+        self._store_failed_at = None
+        return ids
 
     async def _load(self) -> None:
         try:

@@ -7,7 +7,9 @@ from starlette.requests import HTTPConnection
 from handigit.settings import Settings
 from handigit.web.auth import Access
 from handigit.web.metrics import Metrics
+from handigit.web.readiness import Readiness
 from handigit.web.service import Service
+from handigit.web.write_pool import WritePool
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class AppState:
     access: Access
     service: Service
     metrics: Metrics
+    readiness: Readiness
+    writes: WritePool
 
 
 def state_of(connection: HTTPConnection) -> AppState:

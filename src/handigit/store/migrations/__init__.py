@@ -1,1 +1,1 @@
-"""How a database came to have its tables: one file a step, each changed never again once it was released."""
+"""The migrations, one file per revision; a released one is never changed."""

@@ -1,20 +1,22 @@
 """`/v1/session`, `/v1/accounts`, `/v1/tokens`: signing in, users and tokens."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from handigit.store import Accounts, NameTaken, NotInStore, Role, StoreError, Token, User
+from handigit.store import Accounts, NameTaken, NotInStore, Role, StoreBusy, StoreError, StoreFull, Token, User
 from handigit.store.accounts import SESSION_LIFE
-from handigit.web.auth import COOKIE, AsAdmin, AsReader
+from handigit.web.auth import COOKIE, AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
-from handigit.web.params import RowId, TheStore
+from handigit.web.params import RowId, TheStore, Writes
 from handigit.web.problems import INVALID, UNAUTHORISED, Problem
 from handigit.web.state import state_of
 
-router = APIRouter(prefix="/v1", tags=["accounts"])
+router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)
 _NAME: Final = r"^[A-Za-z0-9._@-]{1,64}$"
 _MISSING = problem_response(404, "No such user or token") | problem_response(409, "The name is taken")
 Name = Annotated[str, Path(pattern=_NAME)]
@@ -62,16 +64,22 @@ TheAccounts = Annotated[Accounts, Depends(_accounts)]
 
 
 @router.post("/session", responses=problem_response(401, "Wrong name or password"))
-def sign_in(request: Request, response: Response, accounts: TheAccounts, body: SignIn) -> dict[str, str]:
+async def sign_in(
+    request: Request, response: Response, accounts: TheAccounts, writes: Writes, body: SignIn
+) -> dict[str, str]:
     """Sign in. The response sets a cookie that scripts cannot read and other sites cannot use."""
-    state_of(request).access.check_sign_in_rate(request.client.host if request.client else "unknown")
-    secret = accounts.sign_in(body.name, body.password.get_secret_value())
-    user = accounts.session(secret) if secret else None
+    known_session = request.cookies.get(COOKIE)
+    if not known_session or await asyncio.to_thread(accounts.session, known_session) is None:
+        state_of(request).access.check_sign_in_rate(request.client.host if request.client else "unknown")
+    password = body.password.get_secret_value()
+    secret = await writes.run(partial(accounts.sign_in, body.name, password, known_session=known_session))
+    user = await asyncio.to_thread(accounts.session, secret) if secret else None
     if secret is None or user is None:
         raise Problem(UNAUTHORISED, "wrong name or password; an admin can set a new password")
     secure = request.url.scheme == "https"
     age = round(SESSION_LIFE.total_seconds())
-    response.set_cookie(COOKIE, secret, max_age=age, httponly=True, samesite="strict", secure=secure)
+    path = request.scope.get("root_path") or "/"
+    response.set_cookie(COOKIE, secret, max_age=age, path=path, httponly=True, samesite="strict", secure=secure)
     return _user_dict(user)
 
 
@@ -82,11 +90,12 @@ def who_am_i(user: AsReader) -> dict[str, str]:
 
 
 @router.delete("/session", status_code=204)
-def sign_out(request: Request, response: Response, accounts: TheAccounts) -> None:
+async def sign_out(request: Request, response: Response, accounts: TheAccounts, writes: Writes) -> None:
     """Sign out; the session ends on the server too."""
     if secret := request.cookies.get(COOKIE):
-        accounts.sign_out(secret)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        await writes.run(partial(accounts.sign_out, secret))
+    response.delete_cookie(COOKIE, path=request.scope.get("root_path") or "/", httponly=True, samesite="strict")
+    response.headers["Clear-Site-Data"] = '"cache"'  # private pictures may be in it
 
 
 @router.get("/accounts")
@@ -96,30 +105,32 @@ def list_accounts(_user: AsAdmin, accounts: TheAccounts) -> dict[str, Any]:
 
 
 @router.post("/accounts", status_code=201, responses=_MISSING)
-def add_account(request: Request, _user: AsAdmin, accounts: TheAccounts, new: NewAccount) -> dict[str, str]:
+async def add_account(
+    request: Request, _user: AsAdmin, accounts: TheAccounts, writes: Writes, new: NewAccount
+) -> dict[str, str]:
     """Add a user. With the first user, everyone must sign in."""
     access = state_of(request).access
     access.check_first(new.role)
     try:
-        user = accounts.add_user(new.name, new.password.get_secret_value(), new.role)
-    except (NameTaken, NotInStore):
+        user = await writes.run(partial(accounts.add_user, new.name, new.password.get_secret_value(), new.role))
+    except (NameTaken, NotInStore, StoreBusy, StoreFull):
         raise
     except StoreError as problem:
         raise Problem(INVALID, str(problem)) from None
-    access.refresh()
+    await asyncio.to_thread(access.refresh)
     return _user_dict(user)
 
 
 @router.put("/accounts/{name}/password", status_code=204, responses=_MISSING)
-def set_password(_user: AsAdmin, accounts: TheAccounts, name: Name, new: NewPassword) -> None:
+async def set_password(_user: AsAdmin, accounts: TheAccounts, writes: Writes, name: Name, new: NewPassword) -> None:
     """Set a new password; the user's sessions end."""
-    accounts.set_password(name, new.password.get_secret_value())
+    await writes.run(partial(accounts.set_password, name, new.password.get_secret_value()))
 
 
 @router.delete("/accounts/{name}", status_code=204, responses=_MISSING)
-def remove_account(_user: AsAdmin, accounts: TheAccounts, name: Name) -> None:
+async def remove_account(_user: AsAdmin, accounts: TheAccounts, writes: Writes, name: Name) -> None:
     """Remove a user; their corrections stay."""
-    accounts.remove_user(name)
+    await writes.run(partial(accounts.remove_user, name))
 
 
 @router.get("/tokens")
@@ -128,20 +139,23 @@ def list_tokens(_user: AsAdmin, accounts: TheAccounts) -> dict[str, Any]:
     return {"tokens": [_token_dict(token) for token in accounts.tokens()]}
 
 
-@router.post("/tokens", status_code=201)
-def add_token(request: Request, _user: AsAdmin, accounts: TheAccounts, new: NewToken) -> dict[str, str]:
+@router.post("/tokens", status_code=201, responses=_MISSING)
+async def add_token(
+    request: Request, _user: AsAdmin, accounts: TheAccounts, writes: Writes, new: NewToken
+) -> dict[str, str]:
     """Add a token for a program; its secret is shown only once."""
     access = state_of(request).access
     access.check_first(new.role)
-    secret = accounts.add_token(new.name, new.role, life=timedelta(days=new.days) if new.days else None)
-    access.refresh()
+    life = timedelta(days=new.days) if new.days else None
+    secret = await writes.run(partial(accounts.add_token, new.name, new.role, life=life))
+    await asyncio.to_thread(access.refresh)
     return {"name": new.name, "role": new.role.value, "secret": secret}
 
 
 @router.delete("/tokens/{number}", status_code=204, responses=_MISSING)
-def revoke_token(_user: AsAdmin, accounts: TheAccounts, number: RowId) -> None:
+async def revoke_token(_user: AsAdmin, accounts: TheAccounts, writes: Writes, number: RowId) -> None:
     """Revoke a token."""
-    accounts.revoke(number)
+    await writes.run(partial(accounts.revoke, number))
 
 
 def _user_dict(user: User) -> dict[str, str]:

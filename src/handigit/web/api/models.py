@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from handigit.web.auth import AsAdmin, AsReader
+from handigit.web.auth import AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.state import state_of
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=AuthenticatedRoute)
 _REJECTED = problem_response(404, "No such model") | problem_response(409, "The model is rejected, with the reason")
 
 

@@ -11,16 +11,25 @@ from starlette.responses import Response
 
 import handigit
 from handigit.read import Engine
-from handigit.read.engine import LineEngine
-from handigit.web.api.health import check_ready
-from handigit.web.api.tensors import OUTPUT, Input, parse, render
-from handigit.web.auth import AsReader
+from handigit.read.engine import NumberEngine
+from handigit.web.api.tensors import (
+    MAX_JSON_BYTES,
+    MAX_JSON_HEAD_BYTES,
+    MAX_TENSOR_BYTES,
+    OUTPUT,
+    Input,
+    parse,
+    render,
+)
+from handigit.web.auth import AsReader, AuthenticatedRoute
+from handigit.web.exchange_limits import guard_of
 from handigit.web.openapi import problem_response
 from handigit.web.problems import INVALID, NOT_FOUND, Problem
 from handigit.web.state import state_of
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-_INPUTS: Final[dict[str, Input]] = {"digit": Input("glyphs", 28, 28), "number": Input("lines", 32, None)}
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=AuthenticatedRoute)
+_MODELS: Final = ("digit", "number")
+_GLYPHS: Final = Input("glyphs", 28, 28)
 _JSON_LENGTH: Final = "inference-header-content-length"
 _TENSOR_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -28,7 +37,7 @@ _TENSOR_BODY: Final[dict[str, Any]] = {
         "content": {
             "application/json": {
                 "schema": {"type": "object", "required": ["inputs"]},
-                "example": _INPUTS["digit"].example,
+                "example": _GLYPHS.example,
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
@@ -58,7 +67,7 @@ async def live() -> dict[str, bool]:
 @router.get("/health/ready", responses=problem_response(503, "Not ready"))
 async def ready(request: Request) -> dict[str, bool]:
     """All models are ready."""
-    check_ready(request)
+    await state_of(request).readiness.check()
     return {"ready": True}
 
 
@@ -67,13 +76,14 @@ async def ready(request: Request) -> dict[str, bool]:
 async def model(request: Request, _user: AsReader, name: str, version: str | None = None) -> dict[str, Any]:
     """The model's inputs, outputs and alphabet."""
     engine = _engine(request, name, version)
+    model_input = _input_of(engine)
     classes = len(engine.card.alphabet)
     shape = [-1, classes] if name == "digit" else [-1, -1, classes + 1]  # class 0 is the blank
     return {
         "name": name,
         "versions": [engine.digest[:8]],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": _INPUTS[name].name, "datatype": "FP32", "shape": _INPUTS[name].shape}],
+        "inputs": [{"name": model_input.name, "datatype": "FP32", "shape": model_input.shape}],
         "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": shape}],
         "parameters": {"alphabet": engine.card.alphabet},
     }
@@ -83,7 +93,7 @@ async def model(request: Request, _user: AsReader, name: str, version: str | Non
 @router.get("/models/{name}/versions/{version}/ready", responses=_NOT_FOUND)
 async def model_ready(request: Request, _user: AsReader, name: str, version: str | None = None) -> dict[str, Any]:
     """The model is ready."""
-    check_ready(request)
+    await state_of(request).readiness.check()
     return {"name": name, "ready": bool(_engine(request, name, version))}
 
 
@@ -96,9 +106,10 @@ async def model_ready(request: Request, _user: AsReader, name: str, version: str
 )
 async def infer(request: Request, _user: AsReader, name: str, version: str | None = None) -> Response:
     """Probabilities of each digit per glyph, or of each character per frame of each line."""
-    state, engine = state_of(request), _engine(request, name, version)
+    state, engine, json_bytes = state_of(request), _engine(request, name, version), _json_bytes(request)
+    guard_of(request).limit_body(MAX_JSON_BYTES if json_bytes is None else MAX_JSON_HEAD_BYTES + MAX_TENSOR_BYTES)
     body = await request.body()
-    inference = await asyncio.to_thread(parse, body, _INPUTS[name], json_bytes=_json_bytes(request))
+    inference = await asyncio.to_thread(parse, body, _input_of(engine), json_bytes=json_bytes)
     probs = await state.service.infer(name, inference.pictures, within_s=state.settings.deadline_s)
     content, length = await asyncio.to_thread(render, probs, inference, model=name, version=engine.digest[:8])
     if length is None:
@@ -112,15 +123,26 @@ def _json_bytes(request: Request) -> int | None:
         return None
     if not text.isascii() or not text.isdigit():
         raise Problem(INVALID, f"{_JSON_LENGTH} = {text[:20]!r} is not a number of bytes; leave it out for plain JSON")
+    if int(text[:12]) > MAX_JSON_HEAD_BYTES:
+        raise Problem(INVALID, f"{_JSON_LENGTH} = {text[:20]}: at most {MAX_JSON_HEAD_BYTES:,}, for the JSON alone")
     return int(text[:12])
 
 
-def _engine(request: Request, name: str, version: str | None) -> Engine | LineEngine:
-    check_ready(request)
-    if name not in _INPUTS:
-        raise Problem(NOT_FOUND, f"no model named {name[:100]!r}; there are: {', '.join(_INPUTS)}")
+def _input_of(engine: Engine | NumberEngine) -> Input:
+    """Glyphs; or lines of writing, which the newer architecture takes as strips with values from -1 to 1."""
+    if isinstance(engine, Engine):
+        return _GLYPHS
+    if engine.reads_strips:
+        return Input("strips", engine.height, None, low=-1.0)
+    return Input("lines", engine.height, None)
+
+
+def _engine(request: Request, name: str, version: str | None) -> Engine | NumberEngine:
+    state_of(request).readiness.check_model()
+    if name not in _MODELS:
+        raise Problem(NOT_FOUND, f"no model named {name[:100]!r}; there are: {', '.join(_MODELS)}")
     reader = state_of(request).service.models.active.reader
-    engine = reader.engine if name == "digit" else reader.line_engine
+    engine = reader.engine if name == "digit" else reader.number_engine
     if version not in (None, engine.digest[:8]):
         raise Problem(NOT_FOUND, f"no version {version[:100] if version else ''!r}; there is: {engine.digest[:8]}")
     return engine

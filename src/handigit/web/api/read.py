@@ -42,7 +42,9 @@ class ReadFastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a read request; pass any other on."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        route = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            route = self._routes.get(scope["path"].removeprefix(scope.get("root_path", "")))
         if route is None:
             await self._app(scope, receive, send)
             return

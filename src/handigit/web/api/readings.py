@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from handigit.store import Correction
-from handigit.web.auth import AsAdmin, AsReader, AsReviewer
+from handigit.web.auth import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import (
     CorrectionBody,
@@ -18,14 +19,13 @@ from handigit.web.params import (
     ReadingIds,
     RowId,
     TheStore,
+    Writes,
     key_or_new,
 )
 
-router = APIRouter(prefix="/v1", tags=["readings"])
+router = APIRouter(prefix="/v1", tags=["readings"], route_class=AuthenticatedRoute)
 _MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
-_CACHE_BRIEFLY = {"Cache-Control": "private, max-age=300"}
-"""A page is shown in several places at once; its name is the digest of its bytes, so that a copy is never stale."""
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -59,30 +59,35 @@ def get_reading(_user: AsReader, store: TheStore, number: RowId) -> dict[str, An
     return reading.as_dict() | {"history": [correction_dict(correction) for correction in history]}
 
 
-@router.get("/pictures/{digest}", responses=_MISSING, response_class=Response)
-def get_picture(_user: AsReader, store: TheStore, digest: Digest) -> Response:
+@router.get("/pictures/{digest}", responses=_MISSING | {304: {"description": "Unchanged"}}, response_class=Response)
+def get_picture(request: Request, _user: AsReader, store: TheStore, digest: Digest) -> Response:
     """Get a stored page as PNG, without metadata."""
-    return Response(store.picture(digest), media_type="image/png", headers=_CACHE_BRIEFLY)
+    # A browser asks again each time, so that its copy is not shown to who has signed out.
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{digest}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(store.picture(digest), media_type="image/png", headers=headers)
 
 
 @router.post("/readings/{number}/corrections", status_code=201, responses=_MISSING)
-def correct(
-    user: AsReviewer, store: TheStore, number: RowId, body: CorrectionBody, key: IdempotencyKey = None
+async def correct(
+    user: AsReviewer, store: TheStore, writes: Writes, number: RowId, body: CorrectionBody, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """Correct a reading. The automatic result and earlier corrections stay in its history."""
-    return correction_dict(store.decide(number, body.as_truth(), by=user.name, key=key_or_new(key)))
+    decide = partial(store.decide, number, body.as_truth(), by=user.name, key=key_or_new(key))
+    return correction_dict(await writes.run(decide))
 
 
 @router.post("/corrections/{number}/undo", responses=_MISSING)
-def undo(user: AsReviewer, store: TheStore, number: RowId) -> dict[str, Any]:
+async def undo(user: AsReviewer, store: TheStore, writes: Writes, number: RowId) -> dict[str, Any]:
     """Undo a correction; repeating it has no further effect."""
-    return correction_dict(store.undo(number, by=user.name))
+    return correction_dict(await writes.run(partial(store.undo, number, by=user.name)))
 
 
 @router.delete("/readings", responses=_MISSING)
-def delete(_user: AsAdmin, store: TheStore, number: ReadingIds) -> dict[str, int]:
+async def delete(_user: AsAdmin, store: TheStore, writes: Writes, number: ReadingIds) -> dict[str, int]:
     """Delete readings permanently, with their corrections and unused pictures."""
-    return asdict(store.delete(number))
+    return asdict(await writes.run(partial(store.delete, number)))
 
 
 def correction_dict(correction: Correction) -> dict[str, Any]:

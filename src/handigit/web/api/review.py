@@ -1,6 +1,7 @@
 """`/v1/review`: readings that a person should check, one at a time, leased to one reviewer until decided."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -8,11 +9,11 @@ from pydantic import ConfigDict, Field
 
 from handigit.store import Lease
 from handigit.web.api.readings import correction_dict
-from handigit.web.auth import AsReader, AsReviewer
+from handigit.web.auth import AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
-from handigit.web.params import CorrectionBody, IdempotencyKey, RowId, TheStore
+from handigit.web.params import CorrectionBody, IdempotencyKey, RowId, TheStore, Writes
 
-router = APIRouter(prefix="/v1/review", tags=["review"])
+router = APIRouter(prefix="/v1/review", tags=["review"], route_class=AuthenticatedRoute)
 _LOST = problem_response(404, "No such lease") | problem_response(409, "Leased to someone else now, or the key is used")
 
 
@@ -30,32 +31,33 @@ def count_waiting(_user: AsReader, store: TheStore) -> dict[str, int]:
 
 
 @router.post("/lease", responses={204: {"description": "Nothing to review"}})
-def lease(user: AsReviewer, store: TheStore) -> Any:
+async def lease(user: AsReviewer, store: TheStore, writes: Writes) -> Any:
     """Lease the next reading; no one else gets it until the lease ends."""
-    leased = store.lease(user.name)
+    leased = await writes.run(partial(store.lease, user.name))
     return _lease_dict(leased) if leased else Response(status_code=204)
 
 
 @router.post("/lease/{number}/decide", responses=_LOST)
-def decide(
-    user: AsReviewer, store: TheStore, number: RowId, decision: Decision, key: IdempotencyKey = None
+async def decide(
+    user: AsReviewer, store: TheStore, writes: Writes, number: RowId, decision: Decision, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """Decide the leased reading; a repeated request has one effect."""
     lease_key = key or f"lease-{number}"
-    correction = store.decide(decision.reading, decision.as_truth(), by=user.name, key=lease_key, lease=number)
-    return correction_dict(correction)
+    truth = decision.as_truth()
+    change = partial(store.decide, decision.reading, truth, by=user.name, key=lease_key, lease=number)
+    return correction_dict(await writes.run(change))
 
 
 @router.post("/lease/{number}/renew", responses=_LOST)
-def renew(user: AsReviewer, store: TheStore, number: RowId) -> dict[str, Any]:
+async def renew(user: AsReviewer, store: TheStore, writes: Writes, number: RowId) -> dict[str, Any]:
     """Lease a reading again that you had before, for instance to change your decision."""
-    return _lease_dict(store.renew(number, by=user.name))
+    return _lease_dict(await writes.run(partial(store.renew, number, by=user.name)))
 
 
 @router.post("/lease/{number}/release", status_code=204, responses=_LOST)
-def release(user: AsReviewer, store: TheStore, number: RowId) -> None:
+async def release(user: AsReviewer, store: TheStore, writes: Writes, number: RowId) -> None:
     """Return a reading undecided."""
-    store.release(number, by=user.name)
+    await writes.run(partial(store.release, number, by=user.name))
 
 
 def _lease_dict(leased: Lease) -> dict[str, Any]:

@@ -16,16 +16,24 @@ from handigit.web.problems import BAD_REQUEST, INVALID, Problem
 OUTPUT: Final = "probabilities"
 MAX_GLYPHS: Final = 4096
 _MAX_VALUES: Final = MAX_GLYPHS * 28 * 28
+MAX_TENSOR_BYTES: Final = 8 * _MAX_VALUES
+MAX_JSON_BYTES: Final = 4_000_000
+"""Of a request in JSON alone: 250 glyphs with all digits of a float. Larger ones use the binary extension."""
+MAX_JSON_HEAD_BYTES: Final = 64 * 1024
+"""Of the JSON before a binary tensor."""
+_MAX_LISTS: Final = MAX_GLYPHS * 29
+"""Opening brackets in a request's JSON: each list takes about 60 bytes of memory for two of the text."""
 _TYPES: Final[dict[str, np.dtype[Any]]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8"), "UINT8": np.dtype("u1")}
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A model's one input: pictures of `height` by `width` pixels, of any width if that is None."""
+    """A model's one input: pictures of `height` by `width` pixels, of any width if that is None, values `low` to 1."""
 
     name: str
     height: int
     width: int | None
+    low: float = 0.0
 
     @property
     def shape(self) -> list[int]:
@@ -71,6 +79,8 @@ def parse(body: bytes, model_input: Input, *, json_bytes: int | None) -> Inferen
         Problem: not a request of the protocol, or values out of range.
     """
     try:
+        if body.count(b"[", 0, json_bytes) + body.count(b"{", 0, json_bytes) > _MAX_LISTS:
+            raise ValueError("too many lists")
         request = json.loads(body[:json_bytes])
         (tensor,) = request["inputs"]
         shape = [int(side) for side in tensor["shape"]]
@@ -121,6 +131,6 @@ def _pictures(
     if values.size != math.prod(size):
         raise Problem(INVALID, f"the data has {values.size} values, its shape needs {math.prod(size)}")
     scaled = values / scale
-    if not ((scaled >= 0) & (scaled <= 1)).all():  # false for NaN too
-        raise Problem(INVALID, "values must be within 0..1, ink bright on 0; scale them (UINT8: 0..255)")
+    if not ((scaled >= model_input.low) & (scaled <= 1)).all():  # false for NaN too
+        raise Problem(INVALID, f"values must be within {model_input.low:g}..1; scale them (UINT8: 0..255)")
     return scaled.astype(np.float32).reshape(size)

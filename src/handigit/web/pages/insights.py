@@ -168,6 +168,6 @@ def _risk_table(risk: Risk) -> Table:
 def _card(reader: Reader, kind: str) -> Card | None:
     """The card of the model for this kind; None where the active model has none."""
     try:
-        return reader.engine.card if kind == "digit" else reader.line_engine.card
+        return reader.engine.card if kind == "digit" else reader.number_engine.card
     except ModelError:
         return None

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -29,6 +30,12 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     "Vary": "Cookie",
 }
+_AS_WRITTEN: Final = r"[0-9 .,:\/'+\-$€£%]"
+NUMBER_FIELD: Final = Markup(  # noqa: S704 - a constant
+    f'inputmode="decimal" pattern="{_AS_WRITTEN}*[0-9]{_AS_WRITTEN}*" '
+    'title="A number as it is written, such as 12.50, -3 or 12/05/2026"'
+)
+"""Attributes of an input for a number as written; `store.Truth` accepts the same characters."""
 STATIC: Final = Path(__file__).parents[1] / "static"
 NAVIGATION: Final = (
     ("/", "Read", Role.READER),
@@ -72,6 +79,7 @@ class require_role:  # noqa: N801 - reads as a function where it is used
 
 AsReader = Annotated[User, Depends(require_role(Role.READER))]
 AsReviewer = Annotated[User, Depends(require_role(Role.REVIEWER))]
+AsAdmin = Annotated[User, Depends(require_role(Role.ADMIN))]
 
 
 def render(request: Request, template: str, user: User | None, /, *, status: int = 200, **context: Any) -> Response:
@@ -84,6 +92,7 @@ def render(request: Request, template: str, user: User | None, /, *, status: int
         "may_correct": bool(user and user.role.may(Role.REVIEWER)),
         "may_switch": bool(user and user.role.may(Role.ADMIN)),
         "keeps": state.service.store is not None,
+        "number_field": NUMBER_FIELD,
         "outcome_words": json.dumps({outcome.value: outcome.label for outcome in Outcome}),
         "version": handigit.__version__,
     }

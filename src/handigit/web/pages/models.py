@@ -16,6 +16,11 @@ from handigit.web.state import state_of
 router = APIRouter()
 _MAX_MISTAKES: Final = 8
 _TASKS: Final = {"digit": "single digits", "number": "whole numbers"}
+_NOTES: Final = {
+    "number": "The training scores are measured on synthetic lines that are hard on purpose. Insights shows how well your "
+    "own numbers are read.",
+}
+"""What a score means, by task, where the figure alone misleads."""
 _TRUTH_WORDS: Final = {Outcome.BLANK: "nothing", Outcome.NOT_A_NUMBER: "no number"}
 _CROP_MARGIN: Final = 0.15  # fraction of the crop's longer side shown around it
 
@@ -28,6 +33,8 @@ class Part:
     name: str
     task: str
     facts: tuple[tuple[str, str], ...]
+    details: tuple[tuple[str, str], ...]
+    note: str
     scores: tuple[tuple[str, str], ...]
     thresholds: tuple[tuple[str, str], ...]
     data: tuple[tuple[str, str], ...]
@@ -68,7 +75,8 @@ def show(request: Request, user: AsReader) -> Response:
     service = state_of(request).service
     insights = service.store.insights if service.store else None
     panels = [_panel(model, insights) for model in service.models.describe_all()]
-    return render(request, "models.html", user, models=sorted(panels, key=lambda panel: not panel.active))
+    panels.sort(key=lambda panel: not panel.active)
+    return render(request, "models.html", user, models=panels, has_previous=service.models.has_previous)
 
 
 def _panel(model: dict[str, Any], insights: Insights | None) -> ModelPanel:
@@ -88,11 +96,14 @@ def part_of(sha256: str, card: dict[str, Any]) -> Part:
     facts = {
         "architecture": card["architecture"],
         "weights": f"{card['parameters']:,}" if card["parameters"] else "unknown",
+        "licence": card["licence"],
+    }
+    details = {
         "input": " x ".join(str(side) if side else "any" for side in card["input"]),
         "alphabet": card["alphabet"],
         "temperature": f"{card['temperature']:.3f}",
-        "licence": card["licence"],
         "made with": card["code_version"] or "unknown",
+        "SHA-256": sha256,
     }
     thresholds = {rate(entry["target_error"]): f"{entry['confidence']:.4f}" for entry in card["thresholds"]}
     return Part(
@@ -100,6 +111,8 @@ def part_of(sha256: str, card: dict[str, Any]) -> Part:
         name=card["name"],
         task=_TASKS[card["task"]],
         facts=tuple(facts.items()),
+        details=tuple(details.items()),
+        note=_NOTES.get(card["task"], "") if card["scores"] else "",
         scores=tuple((_label(name), _score(name, value)) for name, value in card["scores"].items()),
         thresholds=tuple(thresholds.items()),
         data=tuple(card["data"].items()),

@@ -10,7 +10,7 @@ import io
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -21,8 +21,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 import handigit
 from handigit.images import find_digit
 from handigit.images.line import find_line
-from handigit.pipeline import Read
-from handigit.records import Digit, Kind
+from handigit.pipeline import PageReading
+from handigit.records import Digit, Kind, Outcome
 from handigit.store import Role
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
@@ -32,6 +32,7 @@ from handigit.web.uploads import Upload, uploads_of
 from handigit.web.wording import answer_sentence
 
 router = APIRouter()
+PadMode = Literal["auto", "digit", "number"]
 ModelInput = Float32[np.ndarray, "height width"]
 _PACKAGE: Final = Path(handigit.__file__).parent
 _SAMPLE_FOLDERS: Final = (_PACKAGE / "samples", _PACKAGE.parents[1] / "samples")
@@ -63,10 +64,19 @@ SAMPLES: Final = (
 )
 
 
+CONTENTS: Final = (
+    *((("read", "auto"),) if "auto" in get_args(Kind) else ()),
+    ("page", "many numbers"),
+    ("number", "one number"),
+    ("digit", "one digit"),
+)
+"""What an uploaded file may contain: the address below /v1 that reads it, and its label. The first is the default."""
+
+
 @router.get("/")
 def show(request: Request, user: AsReader) -> Response:
     """The page."""
-    return render(request, "read.html", user, samples=SAMPLES)
+    return render(request, "read.html", user, samples=SAMPLES, contents=CONTENTS)
 
 
 @router.get("/samples/{name}")
@@ -79,20 +89,44 @@ def sample(name: str) -> Response:
 
 
 @router.post("/pad")
-async def read_pad(request: Request, kind: Annotated[Literal["digit", "number"], Query(alias="as")]) -> Response:
-    """Read a drawing. The answer includes the model's input; nothing is stored."""
+async def read_pad(request: Request, mode: Annotated[PadMode, Query(alias="as")] = "auto") -> Response:
+    """Read a drawing as a digit or a number. The answer includes the model's input; nothing is stored."""
     state = state_of(request)
     await state.access.require(request, Role.READER)
     async with uploads_of(request, max_files=1, name="pad.png") as (drawing, *_):
         if not drawing.is_small:
             raise Problem(TOO_LARGE, "a drawing has at most 256 kB and 2 million pixels; send larger ones to /v1/page")
-        read = await _read(state.service, drawing, ReadRequest(kind, request.state.request_id, False, _DEADLINE_S))
+        kind, read = await _read(state.service, drawing, mode, request.state.request_id)
     pixels = await asyncio.to_thread(_model_input, read, kind)
     probabilities = await _probabilities(state.service, read, pixels, kind)
     return JSONResponse(_to_json(read, kind) | {"probabilities": probabilities, "seen": _data_url(pixels)})
 
 
-async def _read(service: Service, drawing: Upload, how: ReadRequest) -> Read:
+async def _read(
+    service: Service, drawing: Upload, mode: PadMode, request_id: str
+) -> tuple[Literal["digit", "number"], PageReading]:
+    """The reading and its kind; `auto` reads the drawing as both and picks."""
+    if mode != "auto":
+        return mode, await _read_as(service, drawing, mode, request_id)
+    digit, number = await asyncio.gather(
+        _read_as(service, drawing, "digit", request_id), _read_as(service, drawing, "number", request_id)
+    )
+    return ("number", number) if _is_number(digit, number) else ("digit", digit)
+
+
+def _is_number(digit: PageReading, number: PageReading) -> bool:
+    """Whether a drawing is a number rather than one digit.
+
+    The number model counts digits reliably; the digit model takes some pairs ("31") for one digit.
+    """
+    (one,), (line,) = digit.numbers, number.numbers
+    if len(line.text) < 2 and line.raw == line.text:
+        return False
+    return line.outcome is Outcome.READ or one.outcome is not Outcome.READ
+
+
+async def _read_as(service: Service, drawing: Upload, kind: Literal["digit", "number"], request_id: str) -> PageReading:
+    how = ReadRequest(kind, request_id, False, _DEADLINE_S)
     async with aclosing(service.read([drawing], how)) as pages:
         result = await anext(pages)
     if result.read is None:
@@ -100,19 +134,20 @@ async def _read(service: Service, drawing: Upload, how: ReadRequest) -> Read:
     return result.read
 
 
-def _to_json(read: Read, kind: Kind) -> dict[str, Any]:
+def _to_json(read: PageReading, kind: Kind) -> dict[str, Any]:
     """The API's JSON, with the answer as a sentence and ten probabilities per digit."""
     (number,) = read.numbers
-    sentence = answer_sentence(number.outcome, number.text, number.confidence, expected=kind)
+    written = number.raw if number.text else ""
+    sentence = answer_sentence(number.outcome, written, number.confidence, expected=kind)
     answer = number.as_dict(source="pad.png", model=read.model)
-    return answer | {"says": sentence, "digits": [_digit_to_json(digit) for digit in number.digits]}
+    return answer | {"kind": kind, "says": sentence, "digits": [_digit_to_json(digit) for digit in number.digits]}
 
 
 def _digit_to_json(digit: Digit) -> dict[str, Any]:
     return {"value": digit.value, "confidence": digit.confidence, "probabilities": digit.probabilities}
 
 
-async def _probabilities(service: Service, read: Read, pixels: ModelInput | None, kind: Kind) -> list[float]:
+async def _probabilities(service: Service, read: PageReading, pixels: ModelInput | None, kind: Kind) -> list[float]:
     """Ten probabilities, also for a non-digit; empty for a number or a blank."""
     if kind != "digit" or pixels is None:
         return []
@@ -123,7 +158,7 @@ async def _probabilities(service: Service, read: Read, pixels: ModelInput | None
     return [float(p) for p in probabilities]
 
 
-def _model_input(read: Read, kind: Kind) -> ModelInput | None:
+def _model_input(read: PageReading, kind: Kind) -> ModelInput | None:
     """The glyph or the line that the model received; None for a blank."""
     if kind == "number":
         line = find_line(read.page)

@@ -28,7 +28,17 @@ _PURPOSES: Final = {
     Purpose.THIRD: "as a third opinion after a disagreement",
 }
 _ROWS: Final = 50
-_FIELDS: Final = ("digits", "outcome", "corrected", "model", "since", "until")
+_WEAK_BELOW: Final = 0.98  # a digit above is not worth a warning colour
+_FIELDS: Final = ("digits", "source", "outcome", "corrected", "model", "since", "until")
+_SORTABLE: Final = (
+    ("number", "Number"),
+    ("outcome", "Outcome"),
+    ("confidence", "Confidence"),
+    ("source", "File"),
+    ("model", "Model"),
+    ("at", "Read"),
+)
+"""Columns of the list that its script sorts, with their headings."""
 _READING_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
 
 
@@ -86,6 +96,7 @@ def show(request: Request, user: AsReader, store: TheStore) -> Response:
         models=sorted({reading.provenance.model for reading in page.readings}),
         is_new=not (page.readings or search.is_filtered or after),
         is_filtered=search.is_filtered,
+        sortable=_SORTABLE,
         may_delete=user.role.may(Role.ADMIN),
         newest=search.address() if after else None,
         older=search.address(after=page.after) if page.after else None,
@@ -106,7 +117,7 @@ def show_one(request: Request, user: AsReader, store: TheStore, number: str) -> 
         reading=reading,
         history=store.history(reading.id),
         digits=_digits(reading),
-        ranked=((reading.number.text, reading.number.confidence), *reading.number.alternatives),
+        ranked=((reading.number.raw, reading.number.confidence), *reading.number.alternatives),
         answers=_ANSWERS,
         selected_answer=reading.outcome if reading.outcome in _ANSWERS else Outcome.READ,
         purposes=_PURPOSES,
@@ -115,17 +126,25 @@ def show_one(request: Request, user: AsReader, store: TheStore, number: str) -> 
 
 
 def _digits(reading: Reading) -> list[dict[str, Any]]:
-    """The digits with their confidences, the least certain one marked."""
+    """The digits with their confidences; the least certain one is marked if it is weak."""
     digits = [digit for digit in reading.number.digits if digit.value is not None]
     lowest = min((digit.confidence for digit in digits), default=0)
+    has_weak = len(digits) > 1 and lowest < _WEAK_BELOW
     return [
         {
             "value": digit.value,
             "confidence": percent(digit.confidence),
-            "is_weakest": len(digits) > 1 and digit.confidence == lowest,
+            "is_weakest": has_weak and digit.confidence == lowest,
         }
         for digit in digits
     ]
+
+
+def state(reading: Reading) -> str:
+    """A reading's state as people see it: "corrected" or "confirmed" by a person, else its outcome."""
+    if reading.truth is None:
+        return reading.outcome.label
+    return "corrected" if reading.corrected else "confirmed"
 
 
 def _reading_number(text: str) -> int:
@@ -142,4 +161,9 @@ def _midnight(day: str, *, after: bool) -> datetime:
         raise Problem(INVALID, f"{day[:40]!r} is not a date; write it as 2026-03-31") from None
 
 
-_HELPERS: Final[dict[str, Any]] = {"outcomes": tuple(Outcome), "percent": percent, "local_time": local_time}
+_HELPERS: Final[dict[str, Any]] = {
+    "outcomes": tuple(Outcome),
+    "percent": percent,
+    "local_time": local_time,
+    "state": state,
+}

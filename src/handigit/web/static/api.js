@@ -40,7 +40,7 @@ export async function send(address, { json, key, ...options } = {}) {
   const init = { credentials: "same-origin", ...options };
   if (json !== undefined) {
     init.body = JSON.stringify(json);
-    init.headers = { "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
+    init.headers = { ...init.headers, "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
   }
   let response;
   try {

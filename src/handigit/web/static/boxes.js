@@ -6,7 +6,9 @@
 //   view.remove(key);
 //   view.select(key, { focus });                // highlight and scroll into view
 //   view.attach(element, key);                  // place an element below a box
+//   await view.selectArea();                    // a box that the user draws, null if cancelled
 
+import { AreaSelection } from "./area_selection.js";
 import { makeSvg, rectOf } from "./dom.js";
 
 const MAX_ZOOM = 16;
@@ -26,6 +28,7 @@ export class Boxes {
   #groups = new Map();
   #zoom = 1;
   #isReady = false;
+  #selection = null;
 
   constructor(host, onPick) {
     this.onPick = onPick;
@@ -89,6 +92,21 @@ export class Boxes {
     this.#groups.delete(key);
   }
 
+  /** A box [left, top, right, bottom] in picture pixels, dragged or moved by keys; null if cancelled. */
+  selectArea() {
+    this.cancelSelection();
+    return new Promise((resolve) => {
+      this.#selection = new AreaSelection(this.overlay, this.image, (box) => {
+        this.#selection = null;
+        resolve(box);
+      });
+    });
+  }
+
+  cancelSelection() {
+    this.#selection?.finish(null);
+  }
+
   has(key) {
     return this.#groups.has(key);
   }
@@ -140,7 +158,7 @@ export class Boxes {
 
   /** Pan with the mouse; touch scrolls and pinches natively. */
   #startPan(start) {
-    if (start.pointerType !== "mouse" || start.target.closest("form")) return;
+    if (this.#selection || start.pointerType !== "mouse" || start.target.closest("form")) return;
     const { scrollLeft, scrollTop } = this.viewer;
     const move = ({ clientX, clientY, pointerId }) => {
       const [x, y] = [clientX - start.clientX, clientY - start.clientY];

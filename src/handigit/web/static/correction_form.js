@@ -1,18 +1,22 @@
 // The small form that corrects one reading, and undo.
 
 import { freshKey, post } from "./api.js";
-import { attempt, onSubmit, showError, toast } from "./dom.js";
+import { attempt, make, onSubmit, showError, toast } from "./dom.js";
+import { keypadFor, percent, withSeparators, written } from "./wording.js";
+
+const MAX_SUGGESTIONS = 3;
 
 export class CorrectionForm {
-  /** `onChange(reading)` is called after its truth changes, `onClose(reading)` when the form closes. */
-  constructor(form, { onChange, onClose }) {
-    Object.assign(this, { form, onChange, onClose });
-    [this.input, this.error] = [form.querySelector("input"), form.querySelector(".error")];
+  /** `onChange(reading)` after its truth changes, `onRemove(reading)` to remove it, `onClose(reading)` after closing. */
+  constructor(form, { onChange, onClose, onRemove }) {
+    Object.assign(this, { form, onChange, onClose, onRemove });
+    [this.input, this.error, this.suggestions] = ["input", ".error", ".suggestions"].map((part) => form.querySelector(part));
     form.remove();
     form.hidden = false;
     onSubmit(form, ({ value }) => {
       if (value === "cancel") this.close();
-      else this.#save(value ? { outcome: value } : { text: this.input.value });
+      else if (value === "remove") this.#run((reading) => this.onRemove(reading));
+      else this.#save(value ? { outcome: value } : { text: this.input.value.trim() });
     });
     form.addEventListener("keydown", (event) => {
       event.stopPropagation(); // the picture has its own keys
@@ -24,7 +28,10 @@ export class CorrectionForm {
   open(reading, place) {
     this.reading = reading;
     showError(this.error, null);
-    this.input.value = (reading.truth ?? reading).text;
+    this.input.value = written(reading);
+    this.input.inputMode = keypadFor(reading.raw);
+    const alternatives = reading.alternatives.slice(0, MAX_SUGGESTIONS);
+    this.suggestions.replaceChildren(...alternatives.map((alternative) => this.#suggestion(alternative, reading.raw)));
     place(this.form);
     this.input.focus({ preventScroll: true });
     this.input.select();
@@ -46,13 +53,24 @@ export class CorrectionForm {
     });
   }
 
-  async #save(correction) {
-    const reading = this.reading;
-    try {
-      const { id, truth } = await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key: freshKey() });
+  #suggestion([digits, confidence], raw) {
+    const text = withSeparators(digits, raw);
+    return make("button.button", { type: "button", onclick: () => this.#save({ text }) }, make("b.figures", {}, text), ` ${percent(confidence)}`);
+  }
+
+  #save(json) {
+    return this.#run(async (reading) => {
+      const { id, truth } = await post(`/v1/readings/${reading.id}/corrections`, { json, key: freshKey() });
       Object.assign(reading, { truth, correction: id });
       toast("Saved.");
       this.onChange(reading);
+    });
+  }
+
+  /** Run an action on the reading, then close; an error keeps the form open. */
+  async #run(action) {
+    try {
+      await action(this.reading);
       this.close();
     } catch (error) {
       showError(this.error, error);

@@ -12,7 +12,8 @@ export function loadPage(sha256) {
   return pages.get(sha256);
 }
 
-async function decode(address) {
+/** A decoded picture: address and size in pixels; null where it cannot be shown. */
+export async function decode(address) {
   const image = new Image();
   image.src = address;
   await image.decode().catch(() => {});

@@ -59,3 +59,19 @@ export function showError(element, error) {
   element.textContent = error?.message ?? "";
   element.hidden = !error;
 }
+
+/** The value of the checked radio button of that name. */
+export const checkedValue = (name) => document.querySelector(`input[name=${name}]:checked`).value;
+
+/** Copy text to the clipboard; plain http has no clipboard API, so select a hidden field there. */
+export async function copyText(text) {
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else {
+    const field = make("textarea.visually-hidden", {}, text);
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  toast("Copied.");
+}

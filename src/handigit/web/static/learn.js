@@ -15,9 +15,19 @@ const pad = new Pad(byId("pad"), { onDraw: () => (byId("placeholder").hidden = t
 
 function padChanged() {
   byId("placeholder").hidden = !pad.isEmpty;
+  if (pad.isEmpty && !byId("steps").hidden) clearAnswer();
   for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
   if (!pad.isEmpty) showSteps(pad.picture(PICTURE_PX));
 }
+
+/** After Clear, no old answer remains. */
+function clearAnswer() {
+  latest.stop();
+  byId("steps").hidden = true;
+  byId("text").textContent = "–";
+  byId("words").textContent = "Draw a digit, or use a sample photo.";
+}
+pad.aspect = 1;
 
 let sample = 2 + Math.floor(Math.random() * 10); // these are read with high confidence; later ones may be hard
 const loadSample = () =>

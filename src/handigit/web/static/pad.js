@@ -31,6 +31,7 @@ export class Pad {
   set aspect(aspect) {
     this.#aspect = aspect;
     this.canvas.style.aspectRatio = String(aspect);
+    this.canvas.parentElement.style.setProperty("--aspect", aspect);
     this.#changed();
   }
 

@@ -2,27 +2,32 @@
 
 import { byId, make } from "./dom.js";
 import { showBars, tenBars } from "./probability_bars.js";
-import { outcomeWord, percent } from "./wording.js";
+import { outcomeWord, percent, withSeparators, written } from "./wording.js";
 
-const EMPTY = { says: byId("words").textContent, outcome: "", text: "", digits: [], alternatives: [], probabilities: [] };
+const EMPTY = { says: byId("words").textContent, outcome: "", raw: "", text: "", kind: "", digits: [], alternatives: [], probabilities: [] };
 
 /** `answer` as POST /pad returns it, null for an empty pad. `isFinal`: the pen is up, so it is announced. */
-export function showAnswer(answer, { kind, isFinal }) {
+export function showAnswer(answer, { isFinal }) {
   const shown = answer ?? EMPTY;
+  const value = written(shown);
   for (const element of document.querySelectorAll(".answer-value")) {
-    element.textContent = shown.text || "–";
-    element.classList.toggle("none", !shown.text);
+    element.textContent = value || "–";
+    element.classList.toggle("none", !value);
     element.classList.toggle("doubt", shown.outcome === "doubt");
+    element.classList.toggle("long", value.length > 5);
   }
   byId("words").textContent = shown.says;
+  byId("digits-only").hidden = !value || value === shown.text;
+  byId("digits-only").lastElementChild.textContent = shown.text;
   if (isFinal) byId("announcement").textContent = answer ? shown.says : "";
   const chip = byId("outcome");
   chip.textContent = outcomeWord(shown.outcome);
   chip.className = `outcome ${shown.outcome}`;
-  chip.hidden = !answer;
-  showBars(kind === "digit" ? tenBars(shown) : digitBars(shown));
+  chip.hidden = byId("answer-actions").hidden = !answer;
+  byId("copy-answer").hidden = !value;
+  showBars(shown.kind === "digit" ? tenBars(shown) : digitBars(shown));
   showAlternatives(shown);
-  showModelInput(shown.seen, kind);
+  showModelInput(shown.seen, shown.kind);
 }
 
 /** An error in place of an answer. */
@@ -32,8 +37,9 @@ export function showProblem({ message }) {
 
 const digitBars = ({ digits }) => digits.map(({ value, confidence }) => ({ digit: value, probability: confidence, isBest: true }));
 
-function showAlternatives({ alternatives }) {
-  const items = alternatives.map(([text, confidence]) => make("li", {}, make("b.figures", {}, text), ` ${percent(confidence)}`));
+function showAlternatives({ alternatives, raw }) {
+  const items = alternatives.map(([text, confidence]) =>
+    make("li", {}, make("b.figures", {}, withSeparators(text, raw)), ` ${percent(confidence)}`));
   byId("alternatives").replaceChildren(...items);
   byId("alternatives-row").hidden = !items.length;
 }

@@ -1,67 +1,22 @@
-// The first page: the pad with its answer, and files with their results.
+// The first page: the pad, and files with their results.
 
-import { post, requestLines } from "./api.js";
-import { attempt, byId, make, on } from "./dom.js";
+import { requestLines } from "./api.js";
+import { attempt, byId, checkedValue, copyText, make, on } from "./dom.js";
 import { areStored, download } from "./export.js";
 import { acceptFiles } from "./file_input.js";
-import { LatestRequest } from "./latest_request.js";
-import { Pad } from "./pad.js";
-import { showAnswer, showProblem } from "./pad_answer.js";
+import "./read_pad.js";
 import { Results } from "./results.js";
-import { plural } from "./wording.js";
+import { plural, written } from "./wording.js";
 
-const HEIGHT_PX = { digit: 140, number: 160 };
-const ASPECT = { digit: 1, number: 2 };
-const checked = (name) => document.querySelector(`input[name=${name}]:checked`).value;
-
-// The pad
-let isFinal = true;
-const kind = () => checked("as");
-const latest = new LatestRequest(
-  (signal) => post(`/pad?as=${kind()}`, { body: pad.picture(HEIGHT_PX[kind()]), signal }),
-  { onAnswer: (answer) => showAnswer(answer, { kind: kind(), isFinal }), onError: showProblem },
-);
-const pad = new Pad(byId("pad"), { onDraw: drawing, onChange: padChanged });
-
-function drawing() {
-  isFinal = false;
-  byId("placeholder").hidden = true;
-  latest.soon();
-}
-
-function padChanged() {
-  isFinal = true;
-  byId("placeholder").hidden = !pad.isEmpty;
-  for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
-  if (!pad.isEmpty) return latest.now();
-  latest.stop();
-  return showAnswer(null, { kind: kind(), isFinal });
-}
-
-function applyKind() {
-  byId("draw").textContent = byId("placeholder").textContent = `Draw a ${kind()}`;
-  pad.aspect = ASPECT[kind()];
-}
-
-on("click", "#undo, #clear", ({ id }) => pad[id]());
-on("input", "#pen", ({ value }) => (pad.pen = value / 100));
-on("change", "input[name=as]", applyKind);
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target.matches("input, textarea")) return;
-  event.preventDefault();
-  pad.undo();
-});
-applyKind();
-
-// Files
-const results = new Results();
+const NOTHING_FOUND = "No number found. Is the whole page in view and well lit? You can rotate it, crop it, or read an area.";
+const results = new Results({ onReadAgain: (file) => read([file]), onChange: showTotals });
 const waiting = [];
 let stopping = null;
 let count = 0;
 let done = 0;
 
-async function read(files, as = checked("contents")) {
-  waiting.push(...files.map((content) => ({ content, as, name: content.name, type: content.type, number: count++ })));
+async function read(files, kind = checkedValue("contents")) {
+  waiting.push(...files.map((content) => ({ content, kind, name: content.name, type: content.type, number: count++ })));
   byId("results").hidden = false;
   if (stopping) return;
   stopping = new AbortController();
@@ -71,7 +26,7 @@ async function read(files, as = checked("contents")) {
   while (waiting.length) await readOne(waiting.shift());
   [stopping, done] = [null, 0];
   byId("work").hidden = true;
-  showStatus(`${plural(results.readings.length, "number")} found`);
+  showTotals();
 }
 
 async function readOne(file) {
@@ -84,8 +39,11 @@ async function readOne(file) {
   };
   try {
     const query = new URLSearchParams({ name: file.name.slice(0, 200) });
-    await requestLines(`/v1/${file.as}?${query}`, { method: "POST", body: file.content, signal: stopping.signal, onLine });
-    if (results.readings.length === before) showError(file, "No number found. Is the whole page in view and well lit?");
+    await requestLines(`/v1/${file.kind}?${query}`, { method: "POST", body: file.content, signal: stopping.signal, onLine });
+    if (results.readings.length === before) {
+      results.addEmptyPage(file);
+      showError(file, NOTHING_FOUND);
+    }
   } catch (problem) {
     showError(file, problem.name === "AbortError" ? "cancelled; results so far are kept." : problem.message);
   }
@@ -94,21 +52,31 @@ async function readOne(file) {
 
 function showProgress({ name }) {
   const bar = byId("progress");
-  const all = done + waiting.length + 1;
-  if (all > 1) bar.value = done / all;
+  const total = done + waiting.length + 1;
+  if (total > 1) bar.value = done / total;
   else bar.removeAttribute("value");
-  showStatus(`Reading ${name}: ${results.readings.length} so far`);
-  byId("csv").disabled = byId("jsonl").disabled = !results.readings.length;
-  byId("csv").hidden = !areStored(results.readings);
+  byId("status").textContent = `Reading ${name}: ${results.readings.length} so far`;
+  showActions();
 }
 
-const showStatus = (text) => (byId("status").textContent = text);
+function showTotals() {
+  if (stopping) return;
+  const unsure = results.readings.filter(({ outcome, truth }) => outcome === "doubt" && !truth).length;
+  byId("status").textContent = `${plural(results.readings.length, "number")} found${unsure ? `, ${unsure} to check` : ""}`;
+  showActions();
+}
+
+function showActions() {
+  for (const id of ["copy", "xlsx", "csv", "jsonl"]) byId(id).disabled = !results.readings.length;
+  byId("csv").hidden = byId("xlsx").hidden = !areStored(results.readings);
+}
 
 function showError({ name }, reason) {
   byId("errors").append(make("p.error", {}, make("b", {}, name), `: ${reason.replace(/^the \w+ given as [^:]+: /, "")}`));
 }
 
-on("click", "#csv, #jsonl", ({ id }) => attempt(() => download(results.readings, id)));
+on("click", "#xlsx, #csv, #jsonl", ({ id }) => attempt(() => download(results.readings, id)));
+on("click", "#copy", () => copyText(results.readings.map(written).join("\n")));
 on("click", "#cancel", () => {
   waiting.length = 0;
   stopping?.abort();
@@ -119,8 +87,12 @@ on("click", "#clear-results", () => {
   byId("errors").replaceChildren();
   byId("results").hidden = true;
 });
-on("click", "[data-sample]", async ({ dataset: { sample, kind: as } }) => {
+on("click", "[data-sample]", async ({ dataset: { sample, kind } }) => {
   const content = await (await fetch(sample)).blob();
-  read([new File([content], sample.split("/").at(-1), { type: content.type })], as);
+  read([new File([content], sample.split("/").at(-1), { type: content.type })], kind);
 });
 acceptFiles(read);
+if (results.restore()) {
+  byId("results").hidden = false;
+  showTotals();
+}

@@ -5,7 +5,7 @@ import { contextView, crop, cropOf } from "./crop.js";
 import { attempt, byId, make, on, onSubmit, toast } from "./dom.js";
 import { Outbox } from "./review_outbox.js";
 import { ReviewQueue } from "./review_queue.js";
-import { outcomeWord, percent } from "./wording.js";
+import { keypadFor, outcomeWord, percent, withSeparators, written } from "./wording.js";
 
 const REASONS = { doubt: "was unsure", control: "spot check", second: "second opinion", third: "third opinion" };
 const MAX_RECENT = 6;
@@ -42,17 +42,19 @@ async function showNext() {
 async function show({ reading, purpose, typed, page }) {
   byId("third").hidden = purpose !== "third";
   byId("source").textContent = `${reading.source || "a picture"}, page ${reading.page + 1}`;
-  const candidates = [[reading.text, reading.confidence], ...reading.alternatives].filter(([text]) => text);
+  const alternatives = reading.alternatives.map(([digits, confidence]) => [withSeparators(digits, reading.raw), confidence]);
+  const candidates = [[written(reading), reading.confidence], ...alternatives].filter(([text]) => text);
   byId("candidates").replaceChildren(...candidates.slice(0, 5).map(candidateButton));
-  setText(typed ?? reading.text, typed === undefined);
+  input.inputMode = keypadFor(reading.raw);
+  setText(typed ?? written(reading), typed === undefined);
   showPicture(reading, await page);
   byId("item").dataset.reading = reading.id;
-  byId("announcement").textContent = `Next: ${reading.text || "no text"}.`;
+  byId("announcement").textContent = `Next: ${written(reading) || "no text"}.`;
 }
 
-function showPicture({ box, text }, page) {
+function showPicture({ box, ...reading }, page) {
   const view = page && contextView(box, page);
-  byId("crop").replaceChildren(cropOf(page, box, `The handwriting, read as ${text || "nothing"}`));
+  byId("crop").replaceChildren(cropOf(page, box, `The handwriting, read as ${written(reading) || "nothing"}`));
   byId("context").replaceChildren(view ? crop(page, view, "Its place on the page", box) : "");
 }
 
@@ -93,7 +95,7 @@ const accept = () => decide("read", input.value.trim());
 const move = (by) => step(async () => {
   const before = shown;
   if (!before) return;
-  before.typed = input.value === before.reading.text ? undefined : input.value;
+  before.typed = input.value === written(before.reading) ? undefined : input.value;
   await queue.move(by);
   if (queue.item === before) toast("This is the only item.");
 });
@@ -119,7 +121,7 @@ function showDecisions() {
 /** The reason is shown only after the decision, because it would bias the reviewer. */
 function decisionRow({ item: { reading, purpose }, text, outcome }) {
   const decided = text || outcomeWord(outcome);
-  const change = text === reading.text ? `${decided} confirmed` : `${reading.text || "nothing"} → ${decided}`;
+  const change = text && text === written(reading) ? `${decided} confirmed` : `${written(reading) || "nothing"} → ${decided}`;
   const link = make("a.figures", { href: `/readings/${reading.id}`, target: "_blank" }, change);
   return make("li", {}, link, make("span.hint", {}, ` (${REASONS[purpose]})`));
 }
@@ -148,7 +150,7 @@ const actions = {
   b: () => decide("blank"),
   u: undo,
   "?": () => byId("help").showModal(),
-  escape: () => shown && setText(shown.reading.text, true),
+  escape: () => shown && setText(written(shown.reading), true),
 };
 
 function actionFor({ key, code, altKey, target }) {
@@ -159,7 +161,7 @@ function actionFor({ key, code, altKey, target }) {
   if (key === "Enter") return [input, document.body].includes(target) && accept;
   // While the reviewer types, left and right move the cursor.
   if (target === input && input.dataset.suggestion !== "true" && /^Arrow(Left|Right)$/.test(key)) return null;
-  if (target !== input && /^[0-9]$/.test(key)) input.focus();
+  if (target !== input && /^[-+0-9.,]$/.test(key)) input.focus();
   return actions[key.toLowerCase()];
 }
 
@@ -172,7 +174,7 @@ document.addEventListener("keydown", (event) => {
 });
 on("focus", "#text", () => input.dataset.suggestion === "true" && input.select());
 on("input", "#text", () => {
-  input.value = input.value.replace(/[^0-9]/g, "");
+  input.value = input.value.replace(/[^0-9 .,:/'+\-$€£%]/g, "");
   input.dataset.suggestion = false;
   markCandidate();
 });

@@ -1,6 +1,6 @@
-"""What waits for a person, so that the next item is found without looking through all that is settled.
+"""The review queue, so that the next item is found without a scan of everything that is settled.
 
-Doubts from before are queued; what was `read` before is not, since the control sample begins with what comes.
+Existing doubts are queued. Existing `read` results are not: the control sample begins with new ones.
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table and queue the doubts that nobody has decided."""
+    """Create the table and queue the undecided doubts."""
     op.create_table(
         "queue",
         sa.Column("reading", _NUMBER, nullable=False, autoincrement=False),

@@ -1,0 +1,134 @@
+"""Resolve the data sources that a recipe names: sets, parts of sets, drawn glyphs, recorded pen strokes.
+
+mnist                a set of the data folder, or a path
+omniglot:440         the first 440 samples of a set; the rest stays unseen, for measuring
+bhmsds@300           the first 300 samples of each label
+synth:40000          that many digits (or non-digits) drawn by `handigit.synth`
+ink:uji2_digits      recorded pen strokes, each drawn once with a pen of random width
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int64, Shaped, UInt8
+
+from handigit.data import Dataset, load
+from handigit.data.npz import load_names
+from handigit.errors import DataError
+from handigit.recipe import Recipe
+from handigit.synth import digits, nondigits
+from handigit.synth.draw import glyph
+from handigit.synth.ink import Ink
+from handigit.synth.pen_writers import Strokes, read_strokes
+
+SYNTHETIC: Final = "synth:"
+INK: Final = "ink:"
+LOOK_ALIKES: Final = frozenset("oOlIisSzZbqgBDQ|()/") | {"slash", "\\mid", "\\vert", "\\int", "\\shortmid"}
+"""Signs that many people write like a digit; they are never used as non-digits."""
+_PEN: Final = (0.04, 0.17)
+"""Thinnest and thickest pen for recorded strokes, in sides of the ink box."""
+_OUTLIER_SEED: Final = 1_000_000
+"""Offset of the seed for non-digits, so that no synthetic writer draws both."""
+
+
+def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
+    """The data set that `source` names, in one of the forms above.
+
+    Raises:
+        DataError: as `handigit.data.load`, or no count after `synth:`.
+    """
+    if source.startswith(SYNTHETIC):
+        drawn = digits(_count(source), seed=seed)
+        return Dataset(source, drawn.glyphs, drawn.labels)
+    if source.startswith(INK):
+        return _load_ink(source, folder=folder, seed=seed)
+    mark = "@" if "@" in source else ":"
+    name, _, count = source.rpartition(mark)
+    if not (name and count.isdecimal()):
+        return load(source, folder=folder, part="train")
+    dataset = load(name, folder=folder, part="train")
+    if mark == ":":
+        selected = np.arange(min(int(count), len(dataset)))
+    else:
+        kinds = _kinds(name, dataset, folder=folder)
+        selected = np.flatnonzero((_ranks(kinds) < int(count)) & ~np.isin(kinds, list(LOOK_ALIKES)))
+    return replace(dataset.take(selected), name=source)
+
+
+def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
+    """The recipe's non-digits, without labels; None if it names none.
+
+    Raises:
+        DataError: as `load_source`.
+    """
+    if not recipe.outliers:
+        return None
+    seed = recipe.drawn_from + _OUTLIER_SEED
+    glyphs = [
+        nondigits(_count(source), seed=seed).glyphs
+        if source.startswith(SYNTHETIC)
+        else load_source(source, folder=folder, seed=seed).glyphs
+        for source in recipe.outliers
+    ]
+    return Dataset("outliers " + "+".join(recipe.outliers), np.concatenate(glyphs), None)
+
+
+def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
+    """Fingerprint of each data set that the recipe names.
+
+    Raises:
+        DataError: as `load_source`.
+    """
+    sets = [load_source(source, folder=folder, seed=recipe.drawn_from) for source in recipe.data]
+    return {dataset.name: dataset.fingerprint for dataset in sets}
+
+
+def _load_ink(source: str, *, folder: Path, seed: int) -> Dataset:
+    """Recorded strokes of `ink/NAME.jsonl.gz` as glyphs; labelled if all of them are digits.
+
+    Raises:
+        DataError: no such file; or BadDataFile, its child: a line is not a recording.
+    """
+    file = folder / "ink" / f"{source.removeprefix(INK)}.jsonl.gz"
+    if not file.is_file():
+        known = ", ".join(sorted(path.name.removesuffix(".jsonl.gz") for path in file.parent.glob("*.jsonl.gz")))
+        raise DataError(f"no pen strokes named {source!r}: {file.parent} has: {known or 'nothing'}")
+    rng = np.random.default_rng(seed)
+    recorded = [(label, strokes) for label, _writer, strokes in read_strokes(file) if label not in LOOK_ALIKES]
+    glyphs = np.stack([_stroke_glyph(strokes, rng) for _label, strokes in recorded])
+    labels = [label for label, _strokes in recorded]
+    known_digits = all(label.isdecimal() for label in labels)
+    return Dataset(source, glyphs, np.array(labels, np.int64) if known_digits else None)
+
+
+def _stroke_glyph(strokes: Strokes, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    """Strokes drawn as a glyph, with a pen of random width."""
+    pen = float(np.exp(rng.uniform(*np.log(_PEN))))
+    side = max(float(np.ptp(np.concatenate(strokes), axis=0).max()), 1e-6)
+    return glyph(
+        Ink(tuple(stroke / side for stroke in strokes), tuple(np.full(len(stroke), pen) for stroke in strokes))
+    )
+
+
+def _kinds(name: str, dataset: Dataset, *, folder: Path) -> Shaped[np.ndarray, " n"]:
+    """Label of each sample, or the name of each non-digit."""
+    return dataset.labels if dataset.labels is not None else load_names(name, folder=folder, skipped=dataset.skipped)
+
+
+def _ranks(kinds: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Position of each sample among those of its own kind, from 0."""
+    ranks = np.zeros(len(kinds), np.int64)
+    for kind in np.unique(kinds):
+        members = kinds == kind
+        ranks[members] = np.arange(int(members.sum()))
+    return ranks
+
+
+def _count(source: str) -> int:
+    """The number in `synth:40000`."""
+    count = source.removeprefix(SYNTHETIC)
+    if not count.isdecimal() or not int(count):
+        raise DataError(f"{source}: {count!r} is not a number of glyphs to draw; write it as {SYNTHETIC}40000")
+    return int(count)

@@ -1,0 +1,83 @@
+// The pad on the first page: reading while drawing, correcting the answer, keeping the drawing.
+
+import { freshKey, post } from "./api.js";
+import { attempt, byId, checkedValue, copyText, on, onSubmit, toast } from "./dom.js";
+import { LatestRequest } from "./latest_request.js";
+import { Pad } from "./pad.js";
+import { showAnswer, showProblem } from "./pad_answer.js";
+import { written } from "./wording.js";
+
+const HEIGHT_PX = 160;
+const isPhone = matchMedia("(max-width: 30rem)").matches;
+const ASPECT = { auto: isPhone ? 1.25 : 1.6, digit: 1, number: 2 };
+const NAMES = { auto: "a number", digit: "a digit", number: "a number" };
+
+const mode = () => checkedValue("as");
+const form = byId("pad-correction");
+let answer = null;
+let isFinal = true;
+const latest = new LatestRequest(
+  (signal) => post(`/pad?as=${mode()}`, { body: pad.picture(HEIGHT_PX), signal }),
+  { onAnswer: show, onError: showProblem },
+);
+const pad = new Pad(byId("pad"), { onDraw: drawing, onChange: padChanged });
+
+function show(next) {
+  answer = next;
+  showAnswer(answer, { isFinal });
+  if (isFinal) showCorrection(false);
+}
+
+function drawing() {
+  isFinal = false;
+  byId("placeholder").hidden = true;
+  latest.soon();
+}
+
+function padChanged() {
+  isFinal = true;
+  byId("placeholder").hidden = !pad.isEmpty;
+  for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
+  if (!pad.isEmpty) return latest.now();
+  latest.stop();
+  return show(null);
+}
+
+/** The strokes stay; they are read again in the new mode. */
+function applyMode() {
+  byId("draw").textContent = byId("placeholder").textContent = `Draw ${NAMES[mode()]}`;
+  pad.aspect = ASPECT[mode()];
+}
+
+function showCorrection(isOpen) {
+  if (!form) return;
+  form.hidden = !isOpen;
+  byId("wrong").setAttribute("aria-expanded", isOpen);
+  if (!isOpen) return;
+  form.elements.text.value = answer ? written(answer) : "";
+  form.elements.text.focus();
+  form.elements.text.select();
+}
+
+/** Store the drawing as a reading, with a correction if there is one. */
+const keep = (correction) => attempt(async () => {
+  const kind = answer.kind;
+  const { readings: [reading] } = await post(`/v1/${kind}?name=drawing.png`, { body: pad.picture(HEIGHT_PX) });
+  if (correction) await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key: freshKey() });
+  showCorrection(false);
+  toast(correction ? "Saved. Thank you, it can train the next model." : `Kept as reading ${reading.id}.`);
+});
+
+on("click", "#undo, #clear", ({ id }) => pad[id]());
+on("input", "#pen", ({ value }) => (pad.pen = value / 100));
+on("change", "input[name=as]", applyMode);
+on("click", "#copy-answer", () => copyText(written(answer)));
+on("click", "#wrong", () => showCorrection(form.hidden));
+on("click", "#keep", () => keep(null));
+if (form) onSubmit(form, ({ value }) => keep(value ? { outcome: value } : { text: form.elements.text.value.trim() }));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target.matches("input, textarea")) return;
+  event.preventDefault();
+  pad.undo();
+});
+applyMode();

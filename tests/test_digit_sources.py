@@ -1,0 +1,96 @@
+"""Sources that a digit recipe can name: sets, parts of sets, recorded pen strokes, images of different sizes."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handigit.data import load
+from handigit.errors import BadDataFile, DataError
+from handigit.train.digit_sources import load_source
+
+
+def square(side: int) -> np.ndarray:
+    """A dark ring on paper, `side` pixels wide."""
+    picture = np.full((side, side), 255, np.uint8)
+    picture[6:-6, 6:-6] = 0
+    picture[10:-10, 10:-10] = 255
+    return picture
+
+
+def write_ink(folder: Path, labels: str) -> None:
+    (folder / "ink").mkdir()
+    strokes = [[[0, 0], [10, 0], [4, 20]]]
+    with gzip.open(folder / "ink" / "pen.jsonl.gz", "wt", encoding="utf-8") as stream:
+        for label in labels:
+            stream.write(json.dumps({"label": label, "writer": "w1", "strokes": strokes}) + "\n")
+
+
+def test_recorded_strokes_become_labelled_glyphs(tmp_path: Path) -> None:
+    write_ink(tmp_path, "77")
+    dataset = load_source("ink:pen", folder=tmp_path, seed=1)
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [7, 7]
+    assert dataset.glyphs.shape == (2, 28, 28)
+    assert (dataset.glyphs.max(axis=(1, 2)) > 200).all()
+    assert dataset.fingerprint == load_source("ink:pen", folder=tmp_path, seed=1).fingerprint
+
+
+def test_letters_lose_their_look_alikes_and_labels(tmp_path: Path) -> None:
+    write_ink(tmp_path, "AoK")
+    dataset = load_source("ink:pen", folder=tmp_path, seed=1)
+    assert (len(dataset), dataset.labels) == (2, None)
+
+
+def test_missing_strokes_are_named(tmp_path: Path) -> None:
+    write_ink(tmp_path, "7")
+    with pytest.raises(DataError, match=r"no pen strokes named 'ink:pencil': .* has: pen"):
+        load_source("ink:pencil", folder=tmp_path, seed=1)
+
+
+def test_a_count_per_label(tmp_path: Path) -> None:
+    images, labels = np.stack([square(40)] * 6), np.array([3, 3, 3, 5, 5, 5])
+    np.savez(tmp_path / "rings.npz", images=images, labels=labels)
+    dataset = load_source("rings@2", folder=tmp_path, seed=0)
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [3, 3, 5, 5]
+
+
+def test_a_count_per_name_skips_look_alikes_and_blanks(tmp_path: Path) -> None:
+    (tmp_path / "nondigits").mkdir()
+    blank = np.full((40, 40), 255, np.uint8)
+    images = np.stack([blank, square(40), square(40), square(40), square(40)])
+    np.savez(
+        tmp_path / "nondigits" / "signs.npz", images=images, labels=np.array(["plus", "plus", "plus", "slash", "tick"])
+    )
+    assert len(load_source("signs@1", folder=tmp_path, seed=0)) == 2
+
+
+def test_images_of_different_sizes(tmp_path: Path) -> None:
+    images = [square(30), square(44)]
+    np.savez(
+        tmp_path / "ragged.npz",
+        data=np.concatenate([image.ravel() for image in images]),
+        shape=np.array([image.shape for image in images], np.int32),
+        labels=np.array([0, 8], np.uint8),
+    )
+    dataset = load("ragged", folder=tmp_path)
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [0, 8]
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "message"),
+    [
+        (np.zeros(10, np.uint8), np.array([[4, 4]]), "shape describes 16 pixels, data has 10"),
+        (np.zeros(16, np.uint8), np.array([[-4, -4]]), "shape describes"),
+        (np.zeros(16, np.float32), np.array([[4, 4]]), r"data must be uint8 \(pixels,\)"),
+        (np.zeros(16, np.uint8), np.array([16]), r"data must be uint8 \(pixels,\)"),
+    ],
+)
+def test_inconsistent_sizes_are_refused(tmp_path: Path, data: np.ndarray, shape: np.ndarray, message: str) -> None:
+    np.savez(tmp_path / "ragged.npz", data=data, shape=shape)
+    with pytest.raises(BadDataFile, match=message):
+        load("ragged", folder=tmp_path)
