@@ -249,5 +249,5 @@ def test_drawn_values_satisfy_the_checks_and_broken_ones_do_not(name):
 def test_samples_are_written_with_their_values(tmp_path):
     save_samples("parcel-label", tmp_path, count=2)
     lines = [json.loads(line) for line in (tmp_path / "values.jsonl").read_text().splitlines()]
-    assert [line["file"] for line in lines] == ["parcel-label-001.png", "parcel-label-002.png"]
+    assert [line["file"] for line in lines] == ["parcel-label-001.jpg", "parcel-label-002.jpg"]
     assert all((tmp_path / line["file"]).is_file() for line in lines)

@@ -178,7 +178,7 @@ def list_gallery(*, copy: Annotated[Path | None, Parameter(name="--copy-to")] = 
 @form.command(name="draw-sample")
 def draw_sample(
     template: str, /, *, output: Annotated[Path, Parameter(name=["--output", "-o"])], count: int = 1, seed: int = 0,
-    photo: bool = False
+    photo: bool = False, dpi: int | None = None
 ) -> None:  # fmt: skip
     """Draw filled copies of a form as a scanner or telephone sees them, with what was written in values.jsonl.
 
@@ -188,10 +188,11 @@ def draw_sample(
         count: Number of copies.
         seed: Equal seeds draw equal copies.
         photo: Photographs on a table instead of scans.
+        dpi: Resolution [default: a different one each].
     """
     from handigit.forms.drawn import save_samples
 
-    save_samples(template, output, count=count, seed=seed, photo=photo)
+    save_samples(template, output, count=count, seed=seed, photo=photo, dpi=dpi)
     say(f"wrote {_count(count, 'copy', 'copies')} to {output}")
 
 

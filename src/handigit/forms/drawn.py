@@ -316,19 +316,31 @@ def _stroke(ink: np.ndarray, points: np.ndarray, px_per_mm: float) -> None:
 
 
 
-def save_samples(template: Template | str | Path, folder: Path, *, count: int, seed: int = 0, photo: bool = False) -> None:
-    """Write drawn copies of a form as pictures, `values.jsonl` beside them: one line per picture with its values."""
+def save_samples(
+    template: Template | str | Path,
+    folder: Path,
+    *,
+    count: int,
+    seed: int = 0,
+    photo: bool = False,
+    dpi: int | None = None,
+) -> None:
+    """Write drawn copies of a form as JPEG; a line per picture with its values goes to `values.jsonl` beside them.
+
+    `photo`: photographs on a table instead of scans; `dpi`: their resolution, None for a random one each.
+    """
     form = template if isinstance(template, Template) else Template.load(template)
     rng = np.random.default_rng(seed)
+    kind = View.telephone if photo else View.scanner
     lines = []
     for number in range(1, count + 1):
         values = draw_values(form, rng)
         for page in range(1, len(form.pages) + 1):
-            filled = fill(form, rng, page=page, values=values, copy=str(number))
-            scan = see(filled, View.telephone(rng) if photo else View.scanner(rng), rng)
-            name = f"{form.name}-{number:03d}{f'-{page}' if len(form.pages) > 1 else ''}.png"
-            folder.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / name), scan.pixels)
+            scan = see(fill(form, rng, page=page, values=values, copy=str(number)), kind(rng, dpi=dpi), rng)
+            name = f"{form.name}-{number:03d}{f'-{page}' if len(form.pages) > 1 else ''}.jpg"
+            _, data = cv2.imencode(".jpg", scan.pixels, [cv2.IMWRITE_JPEG_QUALITY, 80])
+            with write_file(folder / name) as stream:
+                stream.write(data.tobytes())
             lines.append(json.dumps({"file": name, "values": dict(values)}) + "\n")
     with write_file(folder / "values.jsonl") as stream:
         stream.write("".join(lines).encode())

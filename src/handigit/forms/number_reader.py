@@ -28,12 +28,12 @@ class NumberReader:
     @property
     def digest(self) -> str:
         """The SHA-256 of the number model."""
-        return self._reader.line_engine.digest
+        return self._reader.number_engine.digest
 
     @property
     def threshold(self) -> float:
         """The least confidence of a text that is read, at the reader's target error."""
-        return self._reader.line_engine.card.threshold(self._reader.target_error)
+        return self._reader.number_engine.card.threshold(self._reader.target_error)
 
     def read(self, crops: Sequence[Grey], *, pattern: str | None, alphabet: str | None = None) -> list[Reading]:
         """Read crops, ink dark on light, that hold one number each."""
