@@ -101,7 +101,7 @@ class Reader:
         return self.engine if kind == "digit" else self.number_engine
 
     @cached_property
-    def _second_engine(self) -> NumberEngine | None:
+    def second_engine(self) -> NumberEngine | None:
         """The number model that checks the first, with which the first's card was calibrated; None if there is none.
 
         It is looked for beside the first model, then among those inside the package.
@@ -287,7 +287,7 @@ class Reader:
         if all(crop.picture is None for crop in crops):
             return [BLANK] * len(crops)  # without running a model
         engine = self.number_engine
-        readings = read_crops(engine, self._second_engine, crops, constraint=options.constraint)
+        readings = read_crops(engine, self.second_engine, crops, constraint=options.constraint)
         return [
             BLANK if reading is None else combine(reading, engine.card, options, size=crop.size)
             for crop, reading in zip(crops, readings, strict=True)
