@@ -71,6 +71,12 @@ def check_accessible(tab: Page) -> None:
     assert not report, "\n".join(report)
 
 
+def check_contrast(tab: Page) -> None:
+    """Fail on text without enough contrast: all that a colour scheme changes."""
+    violations = Axe().run(tab, options={"runOnly": ["color-contrast"]}).response["violations"]
+    assert not [node["html"][:120] for rule in violations for node in rule["nodes"]]
+
+
 def check_narrow(tab: Page) -> None:
     """Fail if the page scrolls horizontally at 320 pixels."""
     tab.set_viewport_size({"width": 320, "height": 640})

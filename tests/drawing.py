@@ -22,11 +22,28 @@ def strokes_of(digit: int, *, left: float = 0.3, top: float = 0.2, height: float
     return [[(float(x), float(y)) for x, y in (*stroke[:-1:_STEP], stroke[-1])] for stroke in strokes]
 
 
+MARKS: dict[str, tuple[float, list[Path]]] = {
+    ".": (0.45, [[(0.12, 0.96), (0.16, 0.97), (0.14, 1.0)]]),
+    ",": (0.45, [[(0.2, 0.9), (0.2, 1.0), (0.08, 1.2)]]),
+    "-": (0.75, [[(0.05, 0.55), (0.3, 0.55), (0.55, 0.54)]]),
+    "/": (1.05, [[(0.9, -0.1), (0.5, 0.5), (0.1, 1.15)]]),
+}
+"""Advance and strokes of what people write between digits, in fractions of a digit's height."""
+
+
 def strokes_of_number(text: str, *, wide: float = 2.0) -> list[Path]:
-    """A number's strokes, on a pad `wide` heights wide."""
-    step = wide / (len(text) + 1)
-    places = [(int(digit), step * (index + 0.6)) for index, digit in enumerate(text)]
-    return [stroke for digit, left in places for stroke in strokes_of(digit, left=left, top=0.3, height=0.4)]
+    """A number's strokes, on a pad `wide` heights wide; digits, and the marks of `MARKS`."""
+    advances = [MARKS[character][0] if character in MARKS else 0.85 for character in text]
+    height = min(0.4, 0.9 * wide / sum(advances))
+    left, top, strokes = 0.06 * wide, 0.5 - height / 2, []
+    for character, advance in zip(text, advances, strict=True):
+        if character in MARKS:
+            scaled = [[(left + x * height, top + y * height) for x, y in stroke] for stroke in MARKS[character][1]]
+            strokes += scaled
+        else:
+            strokes += strokes_of(int(character), left=left, top=top, height=height)
+        left += advance * height
+    return strokes
 
 
 @dataclass

@@ -23,11 +23,11 @@ from PIL import Image
 
 from handigit import Reader
 from handigit.batch.inputs import Input, count_inputs, list_inputs
-from handigit.batch.parts import BatchError, OutputFolder
+from handigit.batch.parts import OutputFolder
 from handigit.batch.pool import WorkerPool
 from handigit.batch.run import BatchOptions, Summary, run_batch
 from handigit.batch.watch import WatchOptions, watch
-from handigit.batch.worker import COLUMNS, BatchWorker, InputResult, ReadOptions
+from handigit.batch.worker import COLUMNS, BatchError, BatchWorker, InputResult, ReadOptions
 from handigit.cli import run
 from handigit.store import Store
 from handigit.synth import digits, picture

@@ -1,4 +1,4 @@
-"""The client against a real server on a port of this machine, and against one that is busy on purpose."""
+"""The client with a real server on this machine, and with one that refuses on purpose."""
 
 import threading
 import time
@@ -22,27 +22,30 @@ def test_pictures_are_read_listed_and_corrected(url, tmp_path) -> None:
     (tmp_path / "seven.png").write_bytes(picture(7))
     with Client(url) as client:
         answers = client.read(tmp_path / "seven.png", picture(1), as_="digit")
-        assert [(one["source"], one["text"]) for one in answers] == [("seven.png", "7"), ("upload", "1")]
-        said = [client.correct(answers[1]["id"], "4", key="one") for _ in "ab"]
-        assert said[0]["id"] == said[1]["id"]
-        assert [one["truth"] for one in client.readings(limit=1)] == [{"text": "4", "outcome": "read"}, None]
+        assert [(answer["source"], answer["text"]) for answer in answers] == [("seven.png", "7"), ("upload", "1")]
+        corrections = [client.correct(answers[1]["id"], "4", key="one") for _ in "ab"]
+        assert corrections[0]["id"] == corrections[1]["id"]
+        assert [reading["truth"] for reading in client.readings(limit=1)] == [
+            {"text": "4", "value": 4, "outcome": "read"},
+            None,
+        ]
 
 
-def test_what_the_service_says_is_wrong_is_raised_with_its_words(url) -> None:
+def test_a_refusal_is_raised_with_the_server_s_words(url) -> None:
     with Client(url) as client, pytest.raises(ServiceError, match="save it as one of these") as refused:
         client.read(b"no picture", as_="digit")
     assert (refused.value.status, refused.value.problem["type"]) == (422, "urn:handigit:problem:unreadable-picture")
 
 
 class Busy(BaseHTTPRequestHandler):
-    """Refuses twice, asking for a second's patience, then answers."""
+    """Refuses twice with a pause of one second, then answers."""
 
-    asked: list[float] = []  # noqa: RUF012 - emptied by the test that reads it
+    requests: list[float] = []  # noqa: RUF012 - emptied by the test that reads it
 
     def do_GET(self) -> None:
         """Answer one request."""
-        self.asked.append(time.monotonic())
-        refuse = len(self.asked) <= 2
+        self.requests.append(time.monotonic())
+        refuse = len(self.requests) <= 2
         self.send_response(429 if refuse else 200)
         body = b"" if refuse else b'{"readings": [], "after": null}'
         self.send_header("Retry-After", "1")
@@ -51,22 +54,22 @@ class Busy(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_what: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_it_waits_as_long_as_a_busy_server_asks_and_gives_up_in_the_end() -> None:
+def test_it_retries_after_the_pause_that_the_server_asks_for_and_gives_up_in_the_end() -> None:
     with HTTPServer(("127.0.0.1", 0), Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        Busy.asked.clear()
+        Busy.requests.clear()
         with Client(url, tries=2) as client, pytest.raises(ServiceError, match="429"):
             list(client.readings())
-        assert Busy.asked[1] - Busy.asked[0] >= 1
+        assert Busy.requests[1] - Busy.requests[0] >= 1  # the pause is the promise, not a measure of speed
         with Client(url) as client:
             assert list(client.readings()) == []
         server.shutdown()
 
 
-def test_a_server_that_is_not_there_is_an_error_of_the_connection() -> None:
+def test_an_unreachable_server_is_a_transport_error() -> None:
     with Client("http://127.0.0.1:9", tries=1) as client, pytest.raises(httpx.TransportError):
         list(client.readings())

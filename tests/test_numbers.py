@@ -41,9 +41,11 @@ class FakeEngine(NumberEngine):
         self.card, self.frames = CARD, frames(path, sure=sure)
 
     def probabilities(self, pictures):
+        """The frames, for each picture."""
         return [self.frames for _ in pictures]
 
     def padded_width(self, width: int) -> int:
+        """No padding."""
         return width
 
 

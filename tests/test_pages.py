@@ -5,22 +5,56 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from browsing import check_accessible, check_narrow
+from browsing import check_accessible, check_contrast
 from handigit.web.pages.layout import NAVIGATION, STATIC
 from serving import Running
 
 pytestmark = pytest.mark.browser
+WIDTHS = (320, 390, 768, 1024, 1280)
 ADDRESSES = [address for address, _, _ in NAVIGATION]
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_is_accessible(page: Page, site: Running, address: str) -> None:
+@pytest.mark.parametrize("address", [*ADDRESSES, "/users"])
+def test_every_page_fits_and_is_accessible_at_five_widths(page: Page, site: Running, address: str) -> None:
     page.goto(site.url + address, wait_until="networkidle")
-    assert page.locator("nav [aria-current=page]").count() == 1
-    check_accessible(page)
-    page.emulate_media(color_scheme="dark")
-    check_accessible(page)
-    check_narrow(page)
+    assert page.locator("nav [aria-current=page]").count() == (address in ADDRESSES)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.emulate_media(color_scheme="light")
+        check_accessible(page)
+        page.emulate_media(color_scheme="dark")
+        check_contrast(page)
+
+
+def test_navigation_is_never_broken_inside_a_word(page: Page, site: Running) -> None:
+    page.goto(site.url)
+    for width in (737, 768, 820, 834, 850, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        lines = page.evaluate(
+            "[...document.querySelectorAll('nav a span')].map((span) => span.getClientRects().length)"
+        )
+        assert set(lines) == {1}
+        assert page.locator("header").bounding_box()["height"] < 70  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("width", "height"), [(768, 1024), (1280, 800), (1024, 768)])
+def test_pad_and_answer_are_above_the_fold(page: Page, site: Running, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(site.url)
+    for selector in ("#pad", "#text", "#words"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= height
+
+
+def test_the_app_can_be_installed(site: Running) -> None:
+    with site.client() as client:
+        manifest = client.get("/static/manifest.webmanifest").json()
+        assert manifest["start_url"] == "/"
+        for icon in manifest["icons"]:
+            assert client.get(icon["src"]).status_code == 200
+        assert client.get("/favicon.ico").status_code == 200
 
 
 def test_scripts_stay_small() -> None:

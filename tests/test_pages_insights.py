@@ -61,7 +61,7 @@ def move(store: Store, numbers: tuple[int, ...], *, days_ago: int) -> None:
 
 
 def check_control(store: Store, truths: dict[str, str]) -> None:
-    """Decide as many of the control sample, by what was read."""
+    """Decide as many of the control sample, by the text read."""
     for _ in truths:
         lease = store.lease("ann")
         assert lease

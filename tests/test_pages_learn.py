@@ -252,7 +252,7 @@ def draw_seven(page: Page) -> None:
 @pytest.mark.browser
 def test_a_visitor_draws_and_sees_every_step(page: Page, site: Running) -> None:
     page.goto(f"{site.url}/learn")
-    expect(page.locator("#steps")).to_be_visible(timeout=30_000)  # a photo of ours, so that the page is never empty
+    expect(page.locator("#steps")).to_be_visible(timeout=30_000)  # a sample photo
     draw_seven(page)
     expect(page.locator("#words")).to_contain_text("7", timeout=10_000)
     expect(page.locator("#picture-says")).to_contain_text("280 by 280")

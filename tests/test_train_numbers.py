@@ -16,7 +16,7 @@ from handigit.data.strings import load_strings
 from handigit.errors import BadDataFile, DataError
 from handigit.images.line import Line
 from handigit.models import build
-from handigit.read.engine import LineEngine
+from handigit.read.engine import NumberEngine
 from handigit.recipe import Recipe
 from handigit.synth.crops import Mix, draw_lines
 from handigit.synth.number_texts import ALPHABET
@@ -173,7 +173,7 @@ def test_engine_reads_lines_in_any_order_and_batch(lines) -> None:
         network, {METADATA_KEY: Card(task="number", name="n", architecture="numbernet", alphabet=ALPHABET).to_json()}
     )
     content = network.SerializeToString()
-    engine = LineEngine(content)
+    engine = NumberEngine(content)
     some = [lines.pixels(index) for index in range(12)]
     together = engine.probabilities(some)
     for pixels, shares in zip(some, together, strict=True):

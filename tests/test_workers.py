@@ -1,11 +1,11 @@
-"""Processes that read for the server: what passes between them, and what happens when one ends."""
+"""Worker processes: the messages, how a worker reads, and what happens when one ends."""
 
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import ModelError, UnreadableImage
-from handigit.pipeline import Read, read_together
-from handigit.read import Reader
+from handigit.read import PageReading, Reader, read_batch
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.web.model_registry import Model
-from handigit.workers import Workers
-from handigit.workers.pool import Worker, WorkerSlot
+from handigit.workers import Workers, WorkerUnavailable
+from handigit.workers.pool import WorkerSlot
+from handigit.workers.process import Deadlines
 from handigit.workers.protocol import WorkerGone, decode_reads, encode_reads, receive, send
 from serving import picture, running
 
-SHARES = st.floats(0, 1)
+FAKE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_worker.py")))
+QUICK = Deadlines(silence=1, answer=2, start=30, pause=60)
+
+PROBABILITIES = st.floats(0, 1)
 BOXES = st.none() | st.builds(Box, *[st.integers(-9, 9999)] * 4)
 OUTCOMES = st.sampled_from(Outcome)
 
@@ -32,24 +35,24 @@ OUTCOMES = st.sampled_from(Outcome)
 @st.composite
 def digits(draw: st.DrawFn) -> Digit:
     glyph = np.full((28, 28), draw(st.floats(0, 1, width=32)), np.float32) if draw(st.booleans()) else None
-    value, ten = draw(st.none() | st.integers(0, 9)), tuple(draw(st.lists(SHARES, min_size=10, max_size=10)))
-    return Digit(draw(OUTCOMES), value, draw(SHARES), ten, draw(BOXES), glyph)
+    value, ten = draw(st.none() | st.integers(0, 9)), tuple(draw(st.lists(PROBABILITIES, min_size=10, max_size=10)))
+    return Digit(draw(OUTCOMES), value, draw(PROBABILITIES), ten, draw(BOXES), glyph)
 
 
 NUMBERS = st.builds(
     Number,
     outcome=OUTCOMES,
     text=st.text("0123456789", max_size=12),
-    confidence=SHARES,
+    confidence=PROBABILITIES,
     digits=st.lists(digits(), max_size=3).map(tuple),
-    alternatives=st.lists(st.tuples(st.text("0123456789"), SHARES), max_size=3).map(tuple),
+    alternatives=st.lists(st.tuples(st.text("0123456789"), PROBABILITIES), max_size=3).map(tuple),
     raw=st.text(max_size=12),
     box=BOXES,
     page=st.integers(0, 999),
 )
 PAGES = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda size: np.arange(np.prod(size)).reshape(size) % 251)
 READS = st.builds(
-    Read,
+    PageReading,
     numbers=st.lists(NUMBERS, max_size=2).map(tuple),
     page=PAGES.map(lambda page: page.astype(np.uint8)),
     model=st.text(max_size=9),
@@ -57,27 +60,27 @@ READS = st.builds(
 )
 
 
-def told(read: Read | None) -> object:
-    """What a read says, arrays as bytes, to be compared."""
+def comparable(read: PageReading | None) -> object:
+    """The content of a result, arrays as bytes."""
     if read is None:
         return None
     glyphs = [digit.glyph.tobytes() if digit.glyph is not None else None for n in read.numbers for digit in n.digits]
     boxes = [(number.box, number.page, number.raw, *(digit.box for digit in number.digits)) for number in read.numbers]
-    shares = [[digit.probabilities for digit in number.digits] for number in read.numbers]
-    says = [number.as_dict(source="", model=read.model) for number in read.numbers]
-    return read.page.shape, read.page.tobytes(), read.digest, glyphs, boxes, shares, says
+    probabilities = [[[round(p, 6) for p in digit.probabilities] for digit in number.digits] for number in read.numbers]
+    fields = [number.as_dict(source="", model=read.model) for number in read.numbers]
+    return read.page.shape, read.page.tobytes(), read.digest, glyphs, boxes, probabilities, fields
 
 
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # what checks the types as they are made does
 @given(reads=st.lists(st.none() | READS, max_size=4))
-def test_what_was_read_comes_back_as_it_was_sent(reads: list[Read | None]) -> None:
+def test_results_come_back_as_they_were_sent(reads: list[PageReading | None]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         sender = threading.Thread(target=send, args=(ours, *encode_reads(reads)))
         sender.start()
         again = decode_reads(*receive(theirs))
         sender.join()
-    assert [told(one) for one in again] == [told(one) for one in reads]
+    assert [comparable(read) for read in again] == [comparable(read) for read in reads]
 
 
 def test_large_messages_pass_in_pieces() -> None:
@@ -86,17 +89,129 @@ def test_large_messages_pass_in_pieces() -> None:
     with ours, theirs:
         sender = threading.Thread(target=send, args=(ours, {"kind": "digit"}, blobs))
         sender.start()
-        head, taken = receive(theirs)
+        head, received = receive(theirs)
         sender.join()
     assert head == {"kind": "digit"}
-    assert [bytes(one) for one in taken] == blobs
+    assert [bytes(blob) for blob in received] == blobs
 
 
-def test_an_end_that_has_gone_is_told() -> None:
+def test_an_end_that_has_gone_is_comparable() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours, pytest.raises(WorkerGone):
         receive(ours)
+
+
+class FakeModel:
+    """A model whose files the fake worker has; the server itself cannot read with it."""
+
+    digests = ("fake",)
+    reader = Reader(threads=1)
+
+
+@pytest.fixture
+def slot() -> Iterator[WorkerSlot]:
+    """A slot with a fake worker that is ready."""
+    slot = WorkerSlot(FakeModel(), program=FAKE, deadlines=QUICK)
+    assert slot.is_ready("digit", within_s=60)
+    assert slot.is_ready("number", within_s=60)
+    yield slot
+    slot.close()
+
+
+def results(reads: list[PageReading | Exception]) -> list[str | type]:
+    return [read.numbers[0].text if isinstance(read, PageReading) else type(read) for read in reads]
+
+
+def test_a_batch_is_read_in_order(slot: WorkerSlot) -> None:
+    assert results(slot.read("digit", [b"text 1", b"bad", b"text 2"])) == ["1", UnreadableImage, "2"]
+
+
+def test_a_batch_whose_worker_is_killed_is_read_by_another(slot: WorkerSlot) -> None:
+    first = slot.pid
+    assert first
+    os.kill(first, signal.SIGKILL)
+    assert results(slot.read("digit", [b"text 7", b"text 1"])) == ["7", "1"]
+    assert slot.pid != first
+    assert slot.restarts == 1
+
+
+@pytest.mark.parametrize("deadly", [f"kill {signal.SIGSEGV:d}", f"kill {signal.SIGABRT:d}", "exit 3", "spin"])
+def test_only_the_picture_that_ends_its_worker_is_blamed(slot: WorkerSlot, deadly: str) -> None:
+    reads = slot.read("digit", [b"text 7", deadly.encode(), b"text 1"])
+    assert results(reads) == ["7", UnreadableImage, "1"]
+    assert "ends the process" in str(reads[1])
+
+
+@pytest.mark.parametrize("fate", [f"kill {signal.SIGKILL:d}", f"kill {signal.SIGTERM:d}", "stop"])
+def test_a_picture_is_not_blamed_for_a_signal_from_outside(slot: WorkerSlot, fate: str) -> None:
+    assert results(slot.read("digit", [b"text 7", fate.encode()])) == ["7", WorkerUnavailable]
+    assert slot.is_ready("digit", within_s=60)
+    assert results(slot.read("digit", [fate.encode()])) == [WorkerUnavailable]
+
+
+def test_a_stopped_worker_costs_one_deadline(slot: WorkerSlot) -> None:
+    first = slot.pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    assert results(slot.read("digit", [b"text 7"])) == ["7"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_threads_of_both_kinds_survive_the_end_of_their_worker(slot: WorkerSlot) -> None:
+    answers: dict[str, list[str | type]] = {}
+
+    def read(kind: str) -> None:
+        answers[kind] = results(slot.read(kind, [picture(7), picture(7)]))  # type: ignore[arg-type]
+
+    for _ in range(3):
+        assert slot.is_ready("digit", within_s=60)
+        assert slot.is_ready("number", within_s=60)
+        threads = [threading.Thread(target=read, args=(kind,)) for kind in ("digit", "number")]
+        if slot.pid:
+            os.kill(slot.pid, signal.SIGKILL)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == {"digit": ["7", "7"], "number": ["7", "7"]}
+
+
+def test_a_worker_that_ends_while_it_starts_is_started_again(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    slot = WorkerSlot(model, program=(*FAKE, "ends"), deadlines=Deadlines(pause=0))
+    restarts = threading.Event()
+    while slot.restarts < 3 and not restarts.wait(0.05):
+        assert results(slot.read("digit", [picture(7)])) == ["7"]  # the server reads by itself
+    assert "worker ended" in caplog.messages
+    slot.close()
+
+
+def test_where_no_process_can_be_started_the_server_reads(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    slot = WorkerSlot(model, program=("/no/such/program",), deadlines=Deadlines(pause=0))
+    assert results(slot.read("digit", [picture(7)])) == ["7"]
+    assert slot.pid is None
+    assert "worker does not start" in caplog.messages
+    slot.close()
+
+
+def test_pauses_between_restarts_grow() -> None:
+    slot = WorkerSlot(FakeModel(), program=("/no/such/program",))
+    assert not slot.is_ready("digit")  # the first restart comes at once
+    assert slot.restarts == 1
+    assert not slot.is_ready("digit")
+    assert slot.restarts == 1  # the second one only after a second
+    slot.close()
+
+
+def test_a_pool_counts_its_workers() -> None:
+    workers = Workers(2, program=FAKE)
+    assert (workers.alive, workers.restarts) == (0, 0)
+    workers.prepare(FakeModel())
+    assert workers.alive == 2
+    assert len(set(workers.pids)) == 2
+    workers.close()
+    assert workers.alive == 0
 
 
 @pytest.fixture(scope="module")
@@ -104,113 +219,40 @@ def model() -> Model:
     return Model("default", Reader(threads=1))
 
 
-@pytest.fixture
-def seat(model: Model) -> Iterator[WorkerSlot]:
-    """A process that is ready for digits."""
-    taken = WorkerSlot(model)
-    assert worker_of(taken).is_ready("digit", within_s=60)
-    yield taken
-    taken.close()
-
-
-def worker_of(seat: WorkerSlot) -> Worker:
-    worker = seat._worker
-    assert worker is not None
-    return worker
-
-
-def texts(reads: list[Read | Exception]) -> list[str | type]:
-    return [one.numbers[0].text if isinstance(one, Read) else type(one) for one in reads]
-
-
-def test_a_process_reads_as_the_server_does(seat: WorkerSlot, model: Model) -> None:
+def test_a_worker_reads_as_the_server_does(model: Model) -> None:
+    slot = WorkerSlot(model)
+    assert slot.is_ready("digit", within_s=120)
     contents = [picture(7), b"no picture", picture(1, size=90), picture(7, format="JPEG")]
-    ours, theirs = read_together(model.reader, contents, "digit"), seat.read("digit", contents)
-    assert texts(theirs) == ["7", UnreadableImage, "1", "7"]
-    assert [told(one) for one in theirs if isinstance(one, Read)] == [
-        told(one) for one in ours if isinstance(one, Read)
+    ours, theirs = read_batch(model.reader, contents, "digit"), slot.read("digit", contents)
+    assert results(theirs) == ["7", UnreadableImage, "1", "7"]
+    assert [comparable(read) for read in theirs if isinstance(read, PageReading)] == [
+        comparable(read) for read in ours if isinstance(read, PageReading)
     ]
     assert str(theirs[1]) == str(ours[1])
-    numbers = seat.read("number", [picture(7, size=90)])
-    assert texts(numbers) == texts(read_together(model.reader, [picture(7, size=90)], "number"))
+    numbers = slot.read("number", [picture(7, size=90)])
+    assert results(numbers) == results(read_batch(model.reader, [picture(7, size=90)], "number"))
+    slot.close()
 
 
-def test_what_its_model_cannot_read_is_told_at_once(tmp_path: Path) -> None:
+def test_a_kind_that_the_model_cannot_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "number.onnx").write_bytes((EMBEDDED / "number.onnx").read_bytes())
-    seat = WorkerSlot(Model("numbers", Reader(tmp_path, threads=1)))
-    assert worker_of(seat).is_ready("digit", within_s=60)
+    slot = WorkerSlot(Model("numbers", Reader(tmp_path, threads=1)))
     with pytest.raises(ModelError, match=r"no digit\.onnx"):
-        seat.read("digit", [picture(7)])
-    seat.close()
+        slot.read("digit", [picture(7)])
+    slot.close()
 
 
-def _whole(read: Read | Exception) -> object:
-    return told(read) if isinstance(read, Read) else str(read)
-
-
-def test_a_batch_whose_process_is_killed_is_read_again_by_another(seat: WorkerSlot) -> None:
-    first = worker_of(seat)
-    first.process.kill()
-    first.process.wait()
-    assert texts(seat.read("digit", [picture(7), picture(1)])) == ["7", "1"]
-    assert worker_of(seat) is not first
-
-
-def test_only_the_picture_that_ends_its_process_gets_an_error(
-    seat: WorkerSlot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(Worker, "ask", _killed_by(b"deadly", Worker.ask))
-    reads = seat.read("digit", [picture(7), b"deadly", picture(1)])
-    assert texts(reads) == ["7", UnreadableImage, "1"]
-    assert "ends the process" in str(reads[1])
-    assert caplog.messages.count("worker ended") == 2
-
-
-def _killed_by(deadly: bytes, ask: Callable[..., list[Read | None]]) -> Callable[..., list[Read | None]]:
-    """`Worker.ask`, but its process ends when it gets certain bytes."""
-
-    def asked(self: Worker, kind: str, contents: list[bytes]) -> list[Read | None]:
-        if deadly in contents:
-            self.process.kill()
-        return ask(self, kind, contents)
-
-    return asked
-
-
-def test_one_that_hangs_is_ended(seat: WorkerSlot) -> None:
-    first = worker_of(seat)
-    for channel in first._channels.values():
-        channel.settimeout(0.2)
-    first.process.send_signal(signal.SIGSTOP)
-    assert texts(seat.read("digit", [picture(7)])) == ["7"]
-    assert first.process.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("program", ["/bin/false", "/no/such/program"])
-def test_where_none_can_be_started_the_server_reads_by_itself(
-    program: str, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(sys, "executable", program)
-    seat = WorkerSlot(model)
-    if seat._worker:
-        seat._worker.process.wait()
-    assert texts(seat.read("digit", [picture(7)])) == ["7"]
-    assert caplog.messages == ["worker does not start"]
-    assert seat._worker is None
-    assert texts(seat.read("digit", [picture(1)])) == ["1"]
-
-
-def test_another_model_is_read_with_by_other_processes(model: Model) -> None:
-    workers = Workers(1)
-    other = Model("other", Reader(threads=1))
-    workers.prepare(model)
-    before = workers._crew
-    assert texts(workers.read(other, "digit", [picture(7)])) == ["7"]
-    assert workers._crew is not before
+def test_another_model_gets_other_workers() -> None:
+    workers = Workers(1, program=FAKE)
+    first, second = FakeModel(), FakeModel()
+    workers.prepare(first)
+    before = workers.pids
+    workers.prepare(second)
+    assert workers.pids != before
     workers.close()
 
 
-def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         (child,) = server.children()
         server.process.kill()
@@ -218,14 +260,14 @@ def test_processes_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         assert _ends(child)
 
 
-def test_a_server_may_do_without(tmp_path: Path) -> None:
+def test_a_server_can_work_without_workers(tmp_path: Path) -> None:
     with running(tmp_path, HANDIGIT_WORKERS="0") as server, server.client() as client:
         assert server.children() == []
         assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
 
 
 def _ends(child: int) -> bool:
-    """Whether a process that is not ours ends within some seconds."""
+    """Whether a process that is not our child ends within some seconds."""
     waiting = threading.Event()
     for _ in range(200):
         if not Path(f"/proc/{child}").exists():

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from handigit.data import load
+from handigit.data.writers import part_of
 from handigit.synth.crops import NO_NUMBER, Mix, draw_crop
 
 SEED = 20_260_101
@@ -72,6 +73,16 @@ def labelled(folder: Path, name: str, *, shortest: int = 1) -> Iterator[Crop]:
                 yield Crop(
                     row["file"], np.asarray(Image.open(place / "images" / row["file"]).convert("L")), row["label"]
                 )
+
+
+def held_out(folder: Path, name: str) -> Iterator[Crop]:
+    """The strings of a set by writers that are neither trained on nor used to choose."""
+    place = folder / "strings" / name
+    with (place / "labels.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if part_of(name, row["writer"]) == "test":
+                pixels = np.asarray(Image.open(place / "images" / row["file"]).convert("L"))
+                yield Crop(row["file"], pixels, row["label"])
 
 
 @dataclass(frozen=True)

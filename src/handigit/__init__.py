@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Reader": "handigit.read.reader",
     "open_pages": "handigit.images",
+    "show": "handigit.read.display",
+    "to_dataframe": "handigit.read.display",
     "Box": "handigit.records",
     "Digit": "handigit.records",
     "Number": "handigit.records",
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from handigit.errors import RunError as RunError
     from handigit.errors import UnreadableImage as UnreadableImage
     from handigit.images import open_pages as open_pages
+    from handigit.read.display import show as show
+    from handigit.read.display import to_dataframe as to_dataframe
     from handigit.read.reader import Reader as Reader
     from handigit.records import Box as Box
     from handigit.records import Digit as Digit

@@ -1,9 +1,9 @@
-"""A client of the service on one screen: pictures in, the same JSON objects out as everywhere.
+"""A client of the HTTP API: pictures in, the same JSON objects out as everywhere.
 
     with Client("http://127.0.0.1:8000") as client:
-        print(client.read("amount.png", as_="number")[0]["text"])
+        print(client.read("amount.png", as_="number")[0]["raw"])
 
-It waits as long as a busy server asks it to (Retry-After) and knows nothing of how numbers are read.
+It retries while the server is busy, after the pause that the server asks for (Retry-After).
 """
 
 import time
@@ -15,22 +15,30 @@ import httpx
 
 from handigit.errors import HandigitError
 
-_AGAIN: Final = frozenset({429, 502, 503, 504})
-_LONGEST_WAIT_S: Final = 60.0
+_RETRY_STATUSES: Final = frozenset({429, 502, 503, 504})
+_MAX_WAIT_S: Final = 60.0
+_DEFAULT_WAIT_S: Final = 0.5
 Source = str | Path | bytes
 
 
 class ServiceError(HandigitError):
-    """A request that the service refuses: `status` and the `problem` that it told, None if it told none."""
+    """A request that the server refused: its `status`, and the `problem` it sent, or None."""
 
     def __init__(self, status: int, problem: dict[str, Any] | None) -> None:
-        super().__init__(str(problem["detail"]) if problem else f"the service answered {status} without saying why")
+        super().__init__(str(problem["detail"]) if problem else f"the server answered {status} without a reason")
         self.status = status
         self.problem = problem
 
 
 class Client:
-    """Speaks to one service; `token` as its operator gave it, `tries` in all where it is busy or not there."""
+    """A connection to one server.
+
+    Args:
+        url: The server's address.
+        token: An API token, or the server's HANDIGIT_TOKEN.
+        tries: Maximum number of attempts per request while the server is busy or unreachable.
+        timeout_s: Maximum seconds per attempt.
+    """
 
     def __init__(
         self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, tries: int = 5, timeout_s: float = 60
@@ -42,50 +50,61 @@ class Client:
     def read(
         self, *sources: Source, as_: Literal["digit", "number", "page"] = "number", keep: bool = True
     ) -> list[dict[str, Any]]:
-        """What stands in each picture, given as path or bytes.
+        """Read pictures, given as paths or bytes; returns one JSON object per number.
+
+        `keep`: store the results and the pictures on the server.
 
         Raises:
-            ServiceError: refused for good, or still busy after all tries.
-            httpx.TransportError: no service there, after all tries.
+            ServiceError: the server refused, or was still busy after all attempts.
+            httpx.TransportError: the server could not be reached in any attempt.
+            OSError: a file cannot be read.
         """
-        files = [("file", _named(source)) for source in sources]
-        answer = self._send("POST", f"/v1/{as_}", files=files, params={"keep": keep})
-        return list(answer.json()["readings"])
+        files = [("file", _file_part(source)) for source in sources]
+        response = self._send("POST", f"/v1/{as_}", files=files, params={"keep": keep})
+        return list(response.json()["readings"])
 
-    def readings(self, **wanted: Any) -> Iterator[dict[str, Any]]:
-        """Readings in the store, newest first; `wanted` narrows them: outcome, contains, since, corrected ..."""
+    def readings(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Stored readings, newest first; `filters` are the API's: outcome, contains, since, corrected, ...
+
+        Raises:
+            ServiceError, httpx.TransportError: as `read`.
+        """
         after = None
         while True:
-            params = wanted | ({"after": after} if after else {})
+            params = filters | ({"after": after} if after else {})
             page = self._send("GET", "/v1/readings", params=params).json()
             yield from page["readings"]
             if not (after := page["after"]):
                 return
 
     def correct(self, reading: int, text: str, *, key: str) -> dict[str, Any]:
-        """Say what stands there; with the same `key` it lands once, however often it is sent."""
+        """Correct a reading with the number as it is written; the same `key` is recorded once, however often it is sent.
+
+        Raises:
+            ServiceError, httpx.TransportError: as `read`.
+        """
         path, headers = f"/v1/readings/{reading}/corrections", {"idempotency-key": key}
         return dict(self._send("POST", path, json={"text": text}, headers=headers).json())
 
-    def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
-        for last in [False] * (self._tries - 1) + [True]:
-            wait = 0.5
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        for remaining in reversed(range(self._tries)):
+            wait_s = _DEFAULT_WAIT_S
             try:
-                answer = self._http.request(method, path, **how)
+                response = self._http.request(method, path, **kwargs)
             except httpx.TransportError:
-                if last:
+                if not remaining:
                     raise
             else:
-                if answer.is_success:
-                    return answer
-                if last or answer.status_code not in _AGAIN:
-                    raise ServiceError(answer.status_code, _problem(answer))
-                wait = _asked_wait(answer)
-            time.sleep(wait)
-        raise AssertionError("the last try returns or raises")
+                if response.is_success:
+                    return response
+                if not remaining or response.status_code not in _RETRY_STATUSES:
+                    raise ServiceError(response.status_code, _problem(response))
+                wait_s = _retry_after_s(response)
+            time.sleep(wait_s)
+        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self._http.close()
 
     def __enter__(self) -> "Client":
@@ -95,14 +114,14 @@ class Client:
         self.close()
 
 
-def _named(source: Source) -> tuple[str, bytes]:
+def _file_part(source: Source) -> tuple[str, bytes]:
     return ("upload", source) if isinstance(source, bytes) else (Path(source).name, Path(source).read_bytes())
 
 
-def _asked_wait(answer: httpx.Response) -> float:
-    asked = answer.headers.get("retry-after", "")
-    return min(float(asked), _LONGEST_WAIT_S) if asked.isdigit() else 0.5
+def _retry_after_s(response: httpx.Response) -> float:
+    header = response.headers.get("retry-after", "")
+    return min(float(header), _MAX_WAIT_S) if header.isdigit() else _DEFAULT_WAIT_S
 
 
-def _problem(answer: httpx.Response) -> dict[str, Any] | None:
-    return dict(answer.json()) if answer.headers.get("content-type") == "application/problem+json" else None
+def _problem(response: httpx.Response) -> dict[str, Any] | None:
+    return dict(response.json()) if response.headers.get("content-type") == "application/problem+json" else None

@@ -37,8 +37,13 @@ class Recipe:
     validation: int = 5000
     """Training samples held out for validation; the test set is never used in training."""
 
+    start: Literal["random", "pp-ocrv6"] = "random"
+    """Weights before the first step: random, or those that PP-OCRv6 small was published with (Apache-2.0)."""
+    blend: float = 1.0
+    """Fraction of the trained weights in the final ones; the rest is the start's (WiSE-FT, Wortsman et al. 2022)."""
+
     lines: int = 0
-    """Number models: lines drawn per epoch, with digits of the data sets and synthetic digits."""
+    """Number models: lines or strips drawn per epoch, with digits of the data sets and synthetic digits."""
     line_sets: int = 1
     """Number models: number of line sets; later epochs reuse them in order."""
 
@@ -184,6 +189,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "softness": (0.1, 20.0),
     "lessons": (1, 1000),
     "lines": (0, 10**8),
+    "blend": (0.0, 1.0),
     "line_sets": (1, 10_000),
     "robust_loss": (0.0, 1.0),
     "string_share": (0.0, 0.95),

@@ -1,11 +1,14 @@
 """The results that every room shares: what was read, where, and how sure the reader is. Frozen, without I/O."""
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from html import escape
+from io import BytesIO
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -13,6 +16,8 @@ from jaxtyping import Float32
 
 Kind = Literal["digit", "number", "page"]
 """What a picture holds: one digit, one number, or any count of numbers."""
+ReadAs = Literal["auto", "digit", "number", "page"]
+"""How to read a picture: as one of the kinds, or as the reader finds out by itself."""
 
 
 class Outcome(StrEnum):
@@ -46,6 +51,21 @@ def percent(fraction: float) -> str:
     if fraction >= 0.9995:
         return ">99.9%"
     return "<0.1%" if fraction < 0.0005 else f"{fraction:.1%}"
+
+
+def _describe(outcome: Outcome, confidence: float, box: "Box | None") -> str:
+    """One line about a result: "read 99.3% at (22, 36, 339, 97)"."""
+    sure = f" {percent(confidence)}" if outcome in (Outcome.READ, Outcome.DOUBT) else ""
+    return outcome.value + sure + (f" at {tuple(box.as_list())}" if box else "")
+
+
+def _glyph_png(glyph: Float32[np.ndarray, "28 28"]) -> str:
+    """The glyph as Base64 of a PNG, ink dark on white."""
+    from PIL import Image  # only notebooks need it
+
+    stream = BytesIO()
+    Image.fromarray(np.rint(255 * (1 - glyph)).astype(np.uint8)).save(stream, "PNG")
+    return b64encode(stream.getvalue()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +111,13 @@ class Box:
         return Box(self.left + right_px, self.top + down_px, self.right + right_px, self.bottom + down_px)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class Digit:
     """The result for one glyph.
 
     `value` is the most probable digit, also when the outcome is `doubt`; None for `blank` and `not_a_number`.
     `confidence` is the calibrated probability that `value` is right, 0..1. `probabilities` has one entry per digit,
-    0 to 9. `glyph` is the model's input, ink bright on 0; None for a blank.
+    0 to 9. `glyph` is the model's input, ink bright on 0; None for a blank; it is not compared.
     """
 
     outcome: Outcome
@@ -105,7 +125,25 @@ class Digit:
     confidence: float
     probabilities: tuple[float, ...]
     box: Box | None
-    glyph: Float32[np.ndarray, "28 28"] | None = field(default=None, repr=False)
+    glyph: Float32[np.ndarray, "28 28"] | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """The digit, or an empty string."""
+        return "" if self.value is None else str(self.value)
+
+    def __repr__(self) -> str:
+        return f"Digit({str(self)!r}, {_describe(self.outcome, self.confidence, self.box)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the result beside what the model saw."""
+        text = f"<b>{self}</b> {_describe(self.outcome, self.confidence, None)}"
+        if self.glyph is None:
+            return text
+        return f'<img alt="what the model saw" width="56" src="data:image/png;base64,{_glyph_png(self.glyph)}"> {text}'
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON types, with all probabilities."""
+        return self.to_json(full=True)
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Value, confidence and box; `full` adds the outcome and all probabilities. The glyph is left out."""
@@ -151,7 +189,7 @@ class Digit:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class Number:
     """The result for one line: `text` is a string of digits with leading zeros kept.
 
@@ -168,6 +206,23 @@ class Number:
     box: Box | None = None
     page: int = 0
     value: Decimal | date | None = None
+
+    def __str__(self) -> str:
+        """The number as written, such as "15.728"."""
+        return self.raw
+
+    def __repr__(self) -> str:
+        return f"Number({self.raw!r}, {_describe(self.outcome, self.confidence, self.box)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the number, and its runners-up where it is not certain."""
+        others = ", ".join(f"{text} {percent(confidence)}" for text, confidence in self.alternatives)
+        doubt = f" <small>or {escape(others)}</small>" if others and self.outcome is Outcome.DOUBT else ""
+        return f"<b>{escape(self.raw)}</b> {_describe(self.outcome, self.confidence, None)}{doubt}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The number as JSON types."""
+        return self.to_json()
 
     def map_boxes(self, transform: Callable[[Box], Box]) -> "Number":
         """The same number with `transform` applied to its box and its digits' boxes."""
@@ -221,14 +276,15 @@ class Number:
 _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PLAIN: Final = re.compile(r"-?[0-9]+")
 _ONE_SEPARATOR: Final = re.compile(r"(-?[0-9]*)[.,]([0-9]+)")
+_MAYBE_GROUPED: Final = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _GROUPED: Final = re.compile(r"(-?[0-9]{1,3}(?:,[0-9]{3})+)\.([0-9]+)|(-?[0-9]{1,3}(?:\.[0-9]{3})+),([0-9]+)")
 
 
 def parse_value(raw: str, *, dates: str | None = None) -> Decimal | date | None:
     """The number, or with `dates` the date, that `raw` means; None where it could mean more than one.
 
-    Digits alone are a number, whatever zeros they begin with. One separator decides when other than three digits
-    follow it: 3.50 and 12,5 do, 1.250 does not. Groups of three and a different decimal separator decide: 1,250.00.
+    Digits alone are a number, whatever zeros they begin with. One separator decides unless it could also separate
+    thousands: 3.50, 12,5 and 0.125 do, 1.250 does not. Groups of three with another decimal separator do: 1,250.00.
 
     Args:
         raw: A number as it is written; a currency sign is ignored.
@@ -239,7 +295,7 @@ def parse_value(raw: str, *, dates: str | None = None) -> Decimal | date | None:
     text = re.sub("[$€£ ]", "", raw)
     if _PLAIN.fullmatch(text):
         return Decimal(text)
-    if (match := _ONE_SEPARATOR.fullmatch(text)) and len(match[2]) != 3:
+    if (match := _ONE_SEPARATOR.fullmatch(text)) and not _MAYBE_GROUPED.fullmatch(text):
         return Decimal(f"{match[1]}.{match[2]}")
     if match := _GROUPED.fullmatch(text):
         whole, fraction = (match[1], match[2]) if match[1] else (match[3], match[4])

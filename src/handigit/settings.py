@@ -1,82 +1,94 @@
-"""Where we run: folders, limits and threads, from the environment variables HANDIGIT_*.
+"""Where Handigit runs: folders, limits and threads, from the environment variables HANDIGIT_*.
 
-It knows nothing of what is computed there: every number that changes a result is in `recipe.py`.
-Only the edges of the program (the command line, the server) read it; everything below is handed what it needs.
+Numbers that change a trained model are in `recipe.py`. Only the command line, the server and batches read the settings;
+everything below gets what it needs as arguments.
 """
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 def _data_folder() -> Path:
-    """The real data beside a source checkout if it is there, else the user's cache."""
+    """The real data beside a source checkout if they exist, else a folder in the user's cache."""
     project = Path(__file__).resolve().parents[2]
-    beside = project.parent / "shared" / "data"
-    if (project / "pyproject.toml").is_file() and beside.is_dir():
-        return beside
+    shared = project.parent / "shared" / "data"
+    if (project / "pyproject.toml").is_file() and shared.is_dir():
+        return shared
     return platformdirs.user_cache_path("handigit") / "data"
 
 
 def _state_folder() -> Path:
-    """Where the server keeps what must outlive it."""
+    """The user's folder for data that outlive a program."""
     return platformdirs.user_data_path("handigit")
 
 
-class Settings(BaseModel):
-    """The environment; `Settings()` reads it anew each time.
+SECRETS: Final = ("token", "store")
+"""Settings that may also come from a file, whose path is in HANDIGIT_TOKEN_FILE or HANDIGIT_STORE_FILE."""
 
-    Raises pydantic's `ValidationError` naming the variable and its value.
+
+class Settings(BaseModel):
+    """The environment; each `Settings()` reads it again.
+
+    Raises:
+        ValidationError: pydantic's, naming the variable and its value.
+        OSError: the file of a secret cannot be read.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
     def __init__(self) -> None:
         names = {name: f"HANDIGIT_{name.upper()}" for name in type(self).model_fields}
-        super().__init__(**{name: os.environ[key] for name, key in names.items() if key in os.environ})
+        values: dict[str, Any] = {name: os.environ[key] for name, key in names.items() if key in os.environ}
+        for name in SECRETS:
+            if path := os.environ.get(f"HANDIGIT_{name.upper()}_FILE"):
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+        super().__init__(**values)
 
     data: Path = Field(default_factory=_data_folder, description="Folder of the data sets")
-    runs: Path = Field(default=Path("runs"), description="Folder in which training runs are kept")
-    model_dir: Path | None = Field(default=None, description="Folder of the models to read with; none: the embedded")
+    runs: Path = Field(default=Path("runs"), description="Folder of the training runs")
+    model_dir: Path | None = Field(default=None, description="Folder of the models [default: the embedded ones]")
     max_grey_mpx: float = Field(default=72, gt=0, description="Largest grey picture, in millions of pixels")
     max_colour_mpx: float = Field(default=36, gt=0, description="Largest colour picture, in millions of pixels")
-    max_pages: int = Field(default=1000, ge=1, description="Most pages of one document")
-    page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots an inch at which PDF pages are rendered")
+    max_pages: int = Field(default=1000, ge=1, description="Maximum number of pages per document")
+    page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots per inch at which PDF pages are rendered")
     page_seconds: float = Field(default=10, gt=0, description="Seconds that decoding one page may take")
-    threads: int | None = Field(default=None, ge=1, description="Processor threads to use; none: all")
+    threads: int | None = Field(default=None, ge=1, description="Processor threads [default: all]")
 
     # The server.
-    host: str = Field(default="127.0.0.1", description="Address to listen on; any but loopback demands a key")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any that is free")
-    state: Path = Field(default_factory=_state_folder, description="Folder of the store's pictures and SQLite file")
-    store: str | None = Field(default=None, description="URL of the store's database; none: SQLite in HANDIGIT_STATE")
-    models: Path | None = Field(default=None, description="Folder of models to switch between, besides the embedded")
-    token: SecretStr | None = Field(default=None, min_length=16, description="A bearer token that may do everything")
-    hosts: str = Field(default="", description="Names, comma between, by which the server is called from elsewhere")
-    proxies: str = Field(default="", description="Addresses, comma between, of proxies whose X-Forwarded-For counts")
-    keep_readings: bool = Field(default=True, description="Keep what was read, with its picture, in the store")
-    retention_days: float | None = Field(default=None, gt=0, description="Forget readings older than this; none: never")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; beyond loopback only with a token or accounts"
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one")
+    state: Path = Field(default_factory=_state_folder, description="Folder of the pictures and the SQLite file")
+    store: str | None = Field(default=None, description="URL of the database [default: SQLite in HANDIGIT_STATE]")
+    models: Path | None = Field(default=None, description="Folder of models to switch between")
+    token: SecretStr | None = Field(default=None, min_length=16, description="Bearer token of an admin")
+    hosts: str = Field(default="", description="Public names of the server, separated by commas")
+    proxies: str = Field(default="", description="Addresses of trusted proxies, separated by commas")
+    keep_readings: bool = Field(default=True, description="Store readings and pictures")
+    retention_days: float | None = Field(default=None, gt=0, description="Delete older readings [default: never]")
     root_path: str = Field(default="", description="Path below which a proxy serves it, such as /numbers")
     cors_origins: str = Field(default="", description="Other origins, separated by commas, whose pages may use the API")
     max_upload_mb: float = Field(default=100, gt=0, description="Largest request, in millions of bytes")
     max_uploads_mb: float = Field(default=256, gt=0, description="All large requests in progress, in millions of bytes")
-    max_files: int = Field(default=256, ge=1, description="Most pictures in one request")
-    queue: int = Field(default=256, ge=1, description="Most pictures that may wait; past it callers are told to retry")
-    workers: int = Field(default=1, ge=0, description="Processes that read small pictures; 0: the server's own")
-    deadline_s: float = Field(default=30, gt=0, description="Seconds after which a picture that waits is given up")
-    drain_s: float = Field(default=0, ge=0, description="Seconds to go on serving, no longer ready, after SIGTERM")
-    rate_per_minute: int = Field(default=6000, ge=1, description="Requests a minute from one address or account")
+    max_files: int = Field(default=256, ge=1, description="Maximum number of pictures per request")
+    queue: int = Field(default=256, ge=1, description="Maximum number of waiting pictures; beyond it, callers get 429")
+    workers: int = Field(default=1, ge=0, description="Processes that read small pictures; 0 to read in the server")
+    deadline_s: float = Field(default=30, gt=0, description="Seconds that a picture may wait")
+    drain_s: float = Field(default=0, ge=0, description="Seconds to keep serving after SIGTERM while no longer ready")
+    rate_per_minute: int = Field(default=6000, ge=1, description="Requests per minute from one address or account")
 
     @property
     def limits(self) -> dict[str, Any]:
-        """What `handigit.images.Limits` may be made of."""
+        """The arguments of `handigit.images.Limits`."""
         names = ("max_grey_mpx", "max_colour_mpx", "max_pages", "page_dpi", "page_seconds")
         return {name: getattr(self, name) for name in names}
 
     @property
     def store_url(self) -> str:
-        """The store's database: SQLite in the state folder where nothing else is said."""
+        """The URL of the database: by default SQLite in the state folder."""
         return self.store or f"sqlite:///{self.state / 'handigit.db'}"

@@ -26,8 +26,7 @@ from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 
 from handigit.atomic import write_file
-from handigit.batch.worker import COLUMNS, InputResult, Row
-from handigit.errors import HandigitError
+from handigit.batch.worker import COLUMNS, BatchError, InputResult, Row
 
 Format = Literal["parquet", "jsonl", "both"]
 FORMAT: Final = "handigit-batch/1"
@@ -38,10 +37,6 @@ _TYPES: Final = {
     "alternatives": pa.list_(pa.struct([("text", pa.string()), ("confidence", pa.float64())])),
 }
 SCHEMA: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-
-
-class BatchError(HandigitError):
-    """A batch that cannot be started or resumed, or that another process has taken over."""
 
 
 class OutputFolder:

@@ -17,12 +17,13 @@ from types import TracebackType
 from typing import Final
 
 from handigit.batch.inputs import Input
-from handigit.batch.worker import BatchWorker, InputResult, ReadOptions
+from handigit.batch.worker import BatchError, BatchWorker, InputResult, ReadOptions
 
 CHUNK: Final = 16
-"""Inputs per task: a run of the model on 16 crops costs a third less per crop than on one."""
+"""Inputs per task: enough that handing them out costs little, few enough that a crash costs little."""
 TRIES: Final = 2
 """Times that an input is read alone before it is quarantined."""
+MAX_STARTS: Final = 10
 DEFAULT_TIMEOUT_S: Final = 120.0
 
 _worker: BatchWorker | None = None
@@ -87,15 +88,34 @@ class WorkerPool:
         return []
 
     def _read_alone(self, item: Input) -> InputResult:
+        """Read an input in a process that reads nothing else; a process that dies while it starts does not count."""
         for _ in range(TRIES):
-            if self._single is None:
-                self._single = self._start(1)
+            process = self._ready_process()
             try:
-                return self._single.submit(_read, (item,)).result()[0]
+                return process.submit(_read, (item,)).result()[0]
             except BrokenExecutor:
                 self._single = None
         message = f"{item.source}: its reader crashed or took longer than {self.timeout_s:g} s, {TRIES} times alone"
         return InputResult(item.without_content()).fail("Quarantined", message)
+
+    def _ready_process(self) -> ProcessPoolExecutor:
+        """A process that has loaded its model.
+
+        Raises:
+            BatchError: none starts.
+        """
+        for _ in range(MAX_STARTS):
+            if self._single is None:
+                self._single = self._start(1)
+            try:
+                self._single.submit(_load_model).result()
+            except BrokenExecutor:
+                self._single = None
+            else:
+                return self._single
+        raise BatchError(
+            f"reading processes die while they start, {MAX_STARTS} times in a row; is there enough memory?"
+        )
 
     def _start(self, workers: int) -> ProcessPoolExecutor:
         # Not fork: ONNX Runtime's threads do not survive it.
@@ -116,6 +136,11 @@ def _exit_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _load_model() -> None:
+    assert _worker is not None, "set by _initialise"
+    _worker.load()
 
 
 def _read(items: tuple[Input, ...]) -> list[InputResult]:

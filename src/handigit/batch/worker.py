@@ -17,7 +17,11 @@ from handigit.records import ANYTHING, Expected, Kind, Number, Outcome, value_to
 Row = dict[str, Any]
 """One number, or the error of one input; its keys are the columns of `handigit.batch.parts.SCHEMA`."""
 _PAGED: Final = frozenset({".pdf", ".tif", ".tiff", ".gif"})
-"""Formats with several pages; all others are read together, many pictures per run of the model."""
+"""Formats that may have several pages."""
+
+
+class BatchError(HandigitError):
+    """A batch that cannot be started, resumed or continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ class BatchWorker:
         self.options = options
         self.reader = options.reader()
 
+    def load(self) -> None:
+        """Load the model now."""
+        self.reader.engine_for(self.options.kind)
+
     def read(self, inputs: Sequence[Input]) -> list[InputResult]:
         """One result per input, in order; an input that fails has its error and the others are read."""
         results = [InputResult(item.without_content()) for item in inputs]
@@ -103,11 +111,12 @@ class BatchWorker:
         return results
 
     def _is_single(self, item: Input) -> bool:
-        is_paged = PurePosixPath(item.entry or item.source).suffix.lower() in _PAGED
-        return self.options.kind != "page" and self.options.expected == ANYTHING and not is_paged
+        # Digits alone: a run of the number model on several crops gives each slightly other confidences than alone, so
+        # the rows of a resumed batch, whose chunks are other ones, would differ (3 of 120 crops did).
+        return self.options.kind == "digit" and PurePosixPath(item.entry or item.source).suffix.lower() not in _PAGED
 
     def _read_together(self, inputs: Sequence[tuple[InputResult, bytes]]) -> None:
-        """Read pictures of one page each in one run of the model."""
+        """Read pictures of one digit each in one run of the model."""
         if not inputs:
             return
         try:

@@ -1,5 +1,6 @@
 """`handigit train`, `tune` and `export`: from a recipe to a run folder and an ONNX file."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,15 +12,21 @@ from handigit.recipe import Recipe
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import torch
 
-    from handigit.train.export_numbers import HeldOutResult
+    from handigit.card import Combination
+    from handigit.read.engine import NumberEngine
+    from handigit.train.export_numbers import HeldOutResult, PairResult, StripExporter
     from handigit.train.line_data import LineSet
     from handigit.train.run import Row, Run
+    from handigit.train.strip_task import StripTask
     from handigit.train.trainer import Task
 
 MODEL_FILE = "model.onnx"
 _CALIBRATION_LINES = 6000
+_CALIBRATION_CROPS = 1200
 
 RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]
 
@@ -41,6 +48,7 @@ def train(
         handigit train lenet5 --epochs 3 --seed 1 --run runs/quick
         handigit train lenet5 --run runs/quick --resume
         handigit train digit --from published/digit --empty-teachers --data my-digits --validation 100
+        torchrun --nproc-per-node 2 -m -- handigit.cli train resnet
 
     Args:
         recipe: A recipe of the package by name, or the path of a .toml file; each flag below changes one field.
@@ -50,20 +58,29 @@ def train(
         device: auto, cpu, gpu, cuda, cuda:1 or mps.
         fields: Fields of the recipe to change.
     """
+    _set_wait_policy()
+    from handigit.train.distributed import local_device, process_group
     from handigit.train.run import Run
-    from handigit.train.tasks import load_task
-    from handigit.train.trainer import fit, start_model
+    from handigit.train.tasks import load_start, load_task
+    from handigit.train.trainer import fit
 
-    processor = _prepare_torch(device)
+    processor = local_device(_prepare_torch(device))
     path = run or Settings().runs / f"{Path(recipe).stem}-seed{fields.seed}"
-    existing = Run.resume(path, fields) if resume else None
-    task = load_task(fields, folder=Settings().data, device=processor)
-    start = start_model(fields, from_run=Run.open(Path(from_)) if from_ else None)
-    origin: dict[str, Any] = {"from": from_} if from_ else {}
-    current = existing or Run.create(path, fields, task.metadata | origin)
-    say(f"{current.path}: {task}")
-    with watch_training(fields.epochs) as callbacks:
-        fit(current, task, start, callbacks=callbacks)
+    with process_group(processor) as group:
+        current = Run.resume(path, fields) if resume else None
+        task = load_task(fields, folder=Settings().data, device=processor)
+        source = Run.open(Path(from_)) if from_ else None
+        start = load_start(fields, folder=Settings().data / "published", from_run=source)
+        if current is None and group.is_main:
+            current = Run.create(path, fields, task.metadata | ({"from": from_} if from_ else {}))
+        group.share(None)  # the folder exists
+        current = current or Run.open(path)
+        if not group.is_main:
+            fit(current, task, start, group=group)
+            return
+        say(f"{current.path}: {task}" + (f"; {group.size} processes" if group.size > 1 else ""))
+        with watch_training(fields.epochs) as callbacks:
+            fit(current, task, start, callbacks=callbacks, group=group)
     _write_curves(current)
     export_run(current, current.path / MODEL_FILE, task)
     say(f"score it with: handigit evaluate {current.path}")
@@ -74,6 +91,7 @@ def tune(
     /,
     *,
     trials: int = 20,
+    storage: str | None = None,
     run: Path | None = None,
     device: str = "auto",
     fields: RecipeFields = Recipe(),
@@ -82,15 +100,19 @@ def tune(
 
     Examples:
         handigit tune lenet5 --trials 20
+        handigit tune lenet5 --trials 200 --storage postgresql://user@host/studies
         handigit train runs/tune-lenet5/best.toml
 
     Args:
         recipe: The recipe to vary, by name or path.
-        trials: Number of trials in total, including those of earlier calls.
+        trials: Number of trials in total, including those of earlier calls and of other machines.
+        storage: URL of a database for a study that several machines share, such as postgresql://user@host/studies;
+            default: a file in the search's folder.
         run: The search's folder; default: tune- and the recipe's name under HANDIGIT_RUNS.
         device: auto, cpu, gpu, cuda, cuda:1 or mps.
         fields: Fields of the recipe to change.
     """
+    _set_wait_policy()
     from handigit.train.digit_data import load_digit_data
     from handigit.train.tune import tune as search
 
@@ -101,7 +123,7 @@ def tune(
     def report(trial: int, row: "Row") -> None:
         say(f"trial {trial}  epoch {row['epoch']}  validation accuracy {row['validation_accuracy']:.4f}")
 
-    result = search(fields, data, path, trials=trials, device=processor, on_epoch=report)
+    result = search(fields, data, path, trials=trials, device=processor, storage=storage, on_epoch=report)
     say(f"best of {result.trials} trials ({result.pruned} pruned): validation accuracy {result.accuracy:.4f}")
     say(f"train it with: handigit train {result.path / 'best.toml'}")
 
@@ -135,6 +157,16 @@ def export(
     export_run(source, output, load_task(source.recipe, folder=Settings().data, device=processor), name=name, int8=int8)
 
 
+def _set_wait_policy() -> None:
+    """Let waiting threads sleep instead of spin; runs before torch is imported, when OpenMP reads these variables.
+
+    Small networks wait at many barriers: beside another busy process, spinning made `dense` 26 times slower with two
+    threads than with one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # GCC's OpenMP
+    os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's and Intel's
+
+
 def _prepare_torch(device: str) -> "torch.device":
     """The device of that name, with PyTorch limited to HANDIGIT_THREADS."""
     import torch
@@ -157,11 +189,14 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
     from handigit.train.digit_task import DigitTask
     from handigit.train.export import export as write_model
     from handigit.train.export_digits import DigitExporter
-    from handigit.train.export_numbers import NumberExporter
+    from handigit.train.export_numbers import NumberExporter, StripExporter
     from handigit.train.number_task import NumberTask
+    from handigit.train.strip_task import StripTask
 
-    exporter: DigitExporter | NumberExporter
-    if isinstance(task, NumberTask):
+    exporter: DigitExporter | NumberExporter | StripExporter
+    if isinstance(task, StripTask):
+        exporter = _strip_exporter(task)
+    elif isinstance(task, NumberTask):
         assert task.source is not None
         exporter = NumberExporter(task.source.draw_held_out(_CALIBRATION_LINES), read_held_out)
     else:
@@ -174,6 +209,47 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
         f"{done.parity:.0e} of PyTorch's on {done.inputs_checked:,} {exporter.signature.input_name}"
         + (f"; eight bits change {done.changed} of {done.answers:,} answers" if int8 else "")
     )
+
+
+def _strip_exporter(task: "StripTask") -> "StripExporter":
+    """Exports a model of strips, calibrated together with the package's second number model."""
+    from handigit.read.engine import NumberEngine
+    from handigit.read.reader import EMBEDDED, SECOND_MODEL
+    from handigit.train.export_numbers import StripExporter
+
+    second = NumberEngine(EMBEDDED / SECOND_MODEL)
+    crops = list(task.source.held_out_crops(_CALIBRATION_CROPS))
+    strips = task.source.strings("validation")[0]
+    return StripExporter(strips, lambda content: read_pairs(content, second, crops), second.digest)
+
+
+def read_pairs(
+    content: bytes, second: "NumberEngine", crops: "Sequence[tuple[np.ndarray, str]]"
+) -> "Callable[[Combination], PairResult]":
+    """Read held-out crops with two models as `Reader` does; the result combines what they said in a given way."""
+    from handigit.read.crops import CropPictures, read_crops
+    from handigit.read.engine import NumberEngine
+    from handigit.read.hypotheses import rank_candidates
+    from handigit.read.numbers import features, likely_numbers
+    from handigit.train.export_numbers import PairResult
+
+    engine = NumberEngine(content)
+    pairs = read_crops(engine, second, [CropPictures.of(page, engine) for page, _ in crops])
+    texts = [_digits_in(text) for _, text in crops]
+
+    def combine(combination: "Combination") -> PairResult:
+        rows, correct, right = [], [], 0
+        for pair, text in zip(pairs, texts, strict=True):
+            other = pair.second.hypotheses if pair and pair.second else []
+            candidates = rank_candidates(pair.first.hypotheses, other, combination) if pair else []
+            if numbers := likely_numbers(candidates):
+                rows.append(features(numbers[0], candidates))
+                correct.append(numbers[0].text == text)
+                right += correct[-1]
+        columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        return PairResult(columns, np.array(correct), right / sum(text.isdecimal() for text in texts))
+
+    return combine
 
 
 def read_held_out(content: bytes, lines: "LineSet") -> "HeldOutResult":

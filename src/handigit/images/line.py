@@ -73,6 +73,14 @@ class Line:
         """Strength of the ink, 0..1."""
         return self.pixels
 
+    @property
+    def rows(self) -> tuple[float, float]:
+        """Top and bottom of the writing in the crop, in pixels."""
+        top, bottom = (LINE_PX - INK_PX) / 2, (LINE_PX + INK_PX) / 2
+        corners = [[0, top, 1], [self.width, top, 1], [0, bottom, 1], [self.width, bottom, 1]]
+        ys = np.array(corners) @ self.to_crop[1]
+        return float(ys.min()), float(ys.max())
+
     def moved(self, right_px: int) -> "Line":
         """The same line in a crop that starts `right_px` further left."""
         return replace(self, to_crop=self.to_crop + np.array([[0, 0, right_px], [0, 0, 0]]))

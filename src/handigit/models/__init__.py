@@ -1,7 +1,7 @@
 """Every architecture by name: `build("cnn")` is a network with random weights.
 
-Digit models map glyphs `(n, 1, 28, 28)` to logits `(n, 10)`; number models map lines `(n, 1, 32, width)` to logits
-`(n, frames, characters + 1)`.
+Digit models map glyphs `(n, 1, 28, 28)` to logits `(n, 10)`; number models map strips `(n, 1, 48, width)` or lines
+`(n, 1, 32, width)` to logits `(n, frames, characters + 1)`.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
 from handigit.models.numbernet import NumberNet, NumberNet2
+from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.resnet import ResNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
@@ -37,6 +38,8 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 }
 NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet, "numbernet2": NumberNet2}
 """Architectures that read lines."""
+STRIP_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"ppocr-small": PPOCRSmall}
+"""Architectures that read strips."""
 GROWN_FROM: dict[str, str] = {"numbernet2": "numbernet"}
 """Architectures that can start from the weights of a smaller one, by `grow_from`."""
 
@@ -57,7 +60,7 @@ def build(name: str) -> nn.Module:
     Raises:
         ModelError: an unknown name.
     """
-    known = ARCHITECTURES | NUMBER_ARCHITECTURES
+    known = ARCHITECTURES | NUMBER_ARCHITECTURES | STRIP_ARCHITECTURES
     if name not in known:
         raise ModelError(f"no model named {name!r}; there are: {', '.join(known)}")
     return known[name]()
@@ -70,8 +73,18 @@ def describe(name: str) -> Architecture:
         ModelError: as `build`.
     """
     model = build(name)
-    shape = (1, 32, 80) if name in NUMBER_ARCHITECTURES else (1, 28, 28)
+    shape = (
+        (1, 48, 160) if name in STRIP_ARCHITECTURES else (1, 32, 80) if name in NUMBER_ARCHITECTURES else (1, 28, 28)
+    )
     return Architecture(name, count_parameters(model), count_macs(model, shape), str(getattr(model, "PAPER", "")))
 
 
-__all__ = ["ARCHITECTURES", "GROWN_FROM", "NUMBER_ARCHITECTURES", "Architecture", "build", "describe"]
+__all__ = [
+    "ARCHITECTURES",
+    "GROWN_FROM",
+    "NUMBER_ARCHITECTURES",
+    "STRIP_ARCHITECTURES",
+    "Architecture",
+    "build",
+    "describe",
+]

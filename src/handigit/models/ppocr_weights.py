@@ -53,7 +53,7 @@ def _weighted(part: nn.Module) -> Iterator[nn.Module]:
 
 
 def _layers(graph: onnx.GraphProto) -> Iterator[Weights]:
-    """Weight and bias of each convolution, layer norm and linear layer, as PyTorch keeps them, batch norms folded in."""
+    """Weight and bias of each layer, in PyTorch's layout, batch norms folded in."""
     arrays = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     users = {name: node for node in graph.node for name in node.input if name not in arrays}
     for node in graph.node:
@@ -63,7 +63,9 @@ def _layers(graph: onnx.GraphProto) -> Iterator[Weights]:
             yield _convolution(stored[0], [arrays[name] for name in after.input if name in arrays])
         elif node.op_type == "MatMul" and stored:
             yield stored[0].T, _added(users[node.output[0]], arrays)
-        elif node.op_type == "Mul" and stored and stored[0].ndim == 1 and stored[0].size > 1:  # a layer norm's last steps
+        elif (
+            node.op_type == "Mul" and stored and stored[0].ndim == 1 and stored[0].size > 1
+        ):  # a layer norm's last steps
             yield stored[0], _added(users[node.output[0]], arrays)
 
 

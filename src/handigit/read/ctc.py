@@ -134,9 +134,13 @@ def parse_alphabet(alphabet: str, known: str) -> Constraint:
     """The constraint that only these characters occur; `0-9` and other ranges of digits are expanded.
 
     Raises:
-        PatternError: a character that the model does not know.
+        PatternError: an empty alphabet, or a character that the model does not know.
     """
-    expanded = regex.sub(r"(\d)-(\d)", lambda found: "".join(map(str, range(int(found[1]), int(found[2]) + 1))), alphabet)
+    if not alphabet:
+        raise PatternError(f"the alphabet is empty; name the characters that may occur, out of {known}")
+    expanded = regex.sub(
+        r"(\d)-(\d)", lambda found: "".join(map(str, range(int(found[1]), int(found[2]) + 1))), alphabet
+    )
     if unknown := sorted(set(expanded) - set(known)):
         raise PatternError(f"the alphabet {alphabet!r} contains {unknown[0]!r}; the model knows {known}")
     allowed = frozenset(expanded) | {UNKNOWN}

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Float64
 from handigit.card import METADATA_KEY, Card
 from handigit.errors import ModelError
 from handigit.images.strip import MIN_PADDED_PX, STRIP_PX
+from handigit.read.onnx_check import check_onnx
 from handigit.records import Outcome
 
 log = logging.getLogger(__name__)
@@ -202,8 +203,9 @@ def open_session(data: bytes, name: str, threads: int | None) -> ort.InferenceSe
     """A session for the bytes of a model.
 
     Raises:
-        ModelError: not a model that ONNX Runtime can run.
+        ModelError: not a model that ONNX Runtime can run, or one that `check_onnx` refuses.
     """
+    check_onnx(data, name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # it logs to the terminal; errors are raised anyway
@@ -242,6 +244,3 @@ def _batches_by_width(widths: Sequence[int]) -> list[list[int]]:
         else:
             batches.append([index])
     return batches
-
-
-LineEngine = NumberEngine

@@ -101,7 +101,7 @@ class _Mass:
 
 
 def _by_text(hypotheses: Sequence[Hypothesis]) -> dict[str, _Mass]:
-    """The probability of each number; that of no number under the empty text, that of everything else under `_OTHER`."""
+    """The probability of each number, of no number (the empty text), and of everything else (`_OTHER`)."""
     masses: dict[str, _Mass] = {}
     for hypothesis in hypotheses:
         marks = hypothesis.raw.count(UNKNOWN)
@@ -153,14 +153,10 @@ def _total(masses: dict[str, _Mass], text: str) -> float:
     return masses[text].total if text in masses else 0.0
 
 
-def _candidate(
-    text: str, raw: str, ours: dict[str, _Mass], probability: float, second: float = 0.0
-) -> Candidate:
+def _candidate(text: str, raw: str, ours: dict[str, _Mass], probability: float, second: float = 0.0) -> Candidate:
     mass = ours.get(text, _Mass(raw))
     total = max(mass.total, 1e-30)
-    return Candidate(
-        text, raw, probability, mass.total, second, marked=mass.marked / total, gapped=mass.gapped / total
-    )
+    return Candidate(text, raw, probability, mass.total, second, marked=mass.marked / total, gapped=mass.gapped / total)
 
 
 def _sorted(candidates: list[Candidate]) -> list[Candidate]:

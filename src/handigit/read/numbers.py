@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.card import Card
+from handigit.read.crops import PairReading
 from handigit.read.ctc import DIGITS, Constraint, align
-from handigit.read.hypotheses import Candidate, Picture, Reading
+from handigit.read.hypotheses import Candidate, Picture, Reading, rank_candidates
 from handigit.records import Box, Digit, Number, Outcome, parse_value
 
 _MAX_ALTERNATIVES: Final = 4
@@ -20,7 +21,7 @@ _MIN_ALTERNATIVE: Final = 1e-4
 _MAX_DIGIT_WIDTH: Final = 0.8
 """Width of a digit's box, in heights of the picture, beyond which ink at either end belongs to something else."""
 _NOT_A_NUMBER_RATIO: Final = 1.5
-"""`not_a_number` must be this much more likely than the best number: a false doubt costs a glance, a lost number more."""
+"""`not_a_number` must be this much more likely than the best number: a doubt costs a glance, a lost number more."""
 _MAX_GAPPED: Final = 0.05
 """Probability of an empty cell among the digits from which a number is a doubt."""
 _BLANK_FROM: Final = 0.5
@@ -38,6 +39,15 @@ class ReadOptions:
     target_error: float = 0.01
     constraint: Constraint | None = None
     dates: str | None = None
+
+
+def combine(pair: PairReading, card: Card, options: ReadOptions, *, size: tuple[int, int]) -> Number:
+    """The number in a crop of `size` (height, width), from what one or two models say."""
+    if is_blank(pair.first, pair.second):
+        return BLANK
+    second = pair.second.hypotheses if pair.second else []
+    candidates = rank_candidates(pair.first.hypotheses, second, card.combination)
+    return to_number(pair.first, candidates, card, options, size=size)
 
 
 def to_number(

@@ -4,8 +4,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -13,19 +13,16 @@ from typing import Final, TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.card import Card
 from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
-from handigit.images.line import Line, find_line
-from handigit.images.orientation import straighten
-from handigit.images.strip import make_strip
+from handigit.images.sheet import without_table
+from handigit.read.crops import CropPictures, read_crops
 from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
 from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
-from handigit.read.hypotheses import Picture, Reading, rank_candidates, read_pictures
-from handigit.read.numbers import BLANK, ReadOptions, is_blank, to_number
+from handigit.read.numbers import BLANK, ReadOptions, combine
+from handigit.read.pages import PageRegions, is_page, prefers_digit
 from handigit.records import Digit, Kind, Number, Outcome
-from handigit.segment import find_regions
 
 Item = TypeVar("Item")
 
@@ -35,15 +32,6 @@ SECOND_MODEL: Final = "number-second.onnx"
 LINE_BATCH: Final = 64
 """Crops that are prepared together."""
 _BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CropPictures:
-    """A crop of `size` (height, width) as the first and the second number model see it; None without ink."""
-
-    picture: Picture | None
-    line: Line | None
-    size: tuple[int, ...]
 
 
 class Reader:
@@ -57,7 +45,7 @@ class Reader:
 
     Raises:
         ModelError: no model at `model_dir`.
-        ValueError: a `target_error` outside 0..1.
+        ValueError: a `target_error` outside 0..1, or no threads.
     """
 
     def __init__(
@@ -70,10 +58,17 @@ class Reader:
     ) -> None:
         if not 0 < target_error < 1:
             raise ValueError(f"target_error = {target_error} is not between 0 and 1; 0.01 means one wrong in a hundred")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads = {threads}; give 1 or more, or None for all processors")
         self.target_error = target_error
         self.threads = threads or os.cpu_count() or 1
         self.limits = limits
         self.model_path = _check_model_path(Path(model_dir) if model_dir is not None else EMBEDDED)
+
+    def __reduce__(self) -> tuple[Callable[[], "Reader"], tuple[()]]:
+        """Pickle the settings; the copy loads its own models, in any process."""
+        settings = {"target_error": self.target_error, "threads": self.threads, "limits": self.limits}
+        return partial(Reader, self.model_path, **settings), ()
 
     @cached_property
     def engine(self) -> Engine:
@@ -106,7 +101,7 @@ class Reader:
         return self.engine if kind == "digit" else self.number_engine
 
     @cached_property
-    def _second_engine(self) -> NumberEngine | None:
+    def second_engine(self) -> NumberEngine | None:
         """The number model that checks the first, with which the first's card was calibrated; None if there is none.
 
         It is looked for beside the first model, then among those inside the package.
@@ -225,20 +220,46 @@ class Reader:
     def page_on(self, page: UInt8[np.ndarray, "height width"]) -> list[Number]:
         """Every number on a page from `open_pages`, ink dark on light, in reading order.
 
-        A page that is rotated or askew is read upright where its lines show how.
+        A sheet on a table is found first and its perspective undone. A page that is rotated or askew is read upright
+        where its lines show how. A field or a region as high as the numbers that cannot be read is `not_a_number`.
 
         Raises:
             ModelError: a model that cannot be used.
         """
-        oriented = straighten(page)
-        regions = find_regions(oriented.page)
-        numbers = self.numbers_on([region.pixels for region in regions])
-        height, width = page.shape
-        return [
-            number.map_boxes(lambda box, region=region: oriented.to_original(region.on_page(box), size=(height, width)))  # type: ignore[misc]
-            for region, number in zip(regions, numbers, strict=True)
-            if number.text
-        ]
+        return self._numbers_in(PageRegions.of(page))
+
+    def read(self, image: Source) -> list[Number]:
+        """Read a picture or document of any kind: one digit, one number or a page of numbers, found out per page.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+            ModelError: a model that cannot be used.
+        """
+        pages = enumerate(open_pages(image, limits=self.limits))
+        return [replace(number, page=index) for index, page in pages for number in self.read_on(page)[1]]
+
+    def read_on(
+        self, page: UInt8[np.ndarray, "height width"], *, pattern: str | None = None, alphabet: str | None = None
+    ) -> tuple[Kind, list[Number]]:
+        """The kind of a page from `open_pages`, and its numbers; pattern and alphabet apply to a single number.
+
+        Raises:
+            ModelError: a model that cannot be used.
+            PatternError: as `number`.
+        """
+        (number,) = self.numbers_on([page], pattern=pattern, alphabet=alphabet)
+        digit = self.digit_on(page).as_number()
+        regions = PageRegions.of(page)
+        numbers = self._numbers_in(regions) if regions.are_several else []
+        if is_page(numbers, digit, number):
+            return "page", numbers
+        if pattern is None and alphabet is None and prefers_digit(digit, number):
+            return "digit", [digit]
+        return "number", [number]
+
+    def _numbers_in(self, regions: PageRegions) -> list[Number]:
+        numbers = self.numbers_on([region.pixels for region in regions.regions])
+        return regions.on_page(numbers)
 
     def _prefetch(
         self, images: Iterable[Source], prepare: Callable[[Source], Item], *, batch: int
@@ -256,33 +277,21 @@ class Reader:
         return self._pictures(next(iter(open_pages(image, limits=self.limits))))
 
     def _pictures(self, crop: UInt8[np.ndarray, "height width"]) -> CropPictures:
-        """The pictures of a crop that the number models see."""
-        strip = make_strip(crop) if self.number_engine.reads_strips else None
-        line = find_line(crop) if strip is None or self._second_engine else None
-        if strip is None:
-            return CropPictures(line, None, crop.shape)
-        return CropPictures(strip if strip.has_ink else None, line, crop.shape)
+        return CropPictures.of(without_table(crop), self.number_engine)
 
     def _views(self, image: Source) -> Views:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
     def _to_numbers(self, crops: Sequence[CropPictures], options: ReadOptions) -> list[Number]:
         """Read each crop with both number models, and combine what they say."""
-        inked = [crop for crop in crops if crop.picture is not None]
-        if not inked:
-            return [BLANK] * len(crops)  # without loading a model
-        engine, second = self.number_engine, self._second_engine
-        firsts = iter(read_pictures(engine, [crop.picture for crop in inked if crop.picture], constraint=options.constraint))
-        lined = [crop.line for crop in inked if crop.line] if second else []
-        seconds = iter(read_pictures(second, lined, constraint=options.constraint) if second and lined else [])
-        numbers = []
-        for crop in crops:
-            if crop.picture is None:
-                numbers.append(BLANK)
-                continue
-            other = next(seconds) if second and crop.line else None
-            numbers.append(_combine(crop, next(firsts), other, engine.card, options))
-        return numbers
+        if all(crop.picture is None for crop in crops):
+            return [BLANK] * len(crops)  # without running a model
+        engine = self.number_engine
+        readings = read_crops(engine, self.second_engine, crops, constraint=options.constraint)
+        return [
+            BLANK if reading is None else combine(reading, engine.card, options, size=crop.size)
+            for crop, reading in zip(crops, readings, strict=True)
+        ]
 
     def _to_digits(self, views: Sequence[Views]) -> list[Digit]:
         if not any(view.found or view.frame is not None for view in views):
@@ -304,17 +313,6 @@ class Reader:
         )
 
 
-def _combine(
-    crop: CropPictures, first: Reading, second: Reading | None, card: Card, options: ReadOptions
-) -> Number:
-    """The number in a crop, from what one or two models say."""
-    if is_blank(first, second):
-        return BLANK
-    hypotheses = second.hypotheses if second else [] if card.combination else None
-    candidates = rank_candidates(first.hypotheses, hypotheses, card.combination)
-    return to_number(first, candidates, card, options, size=(crop.size[0], crop.size[1]))
-
-
 def prefetch(
     images: Iterable[Source], prepare: Callable[[Source], Item], *, threads: int, batch: int, max_ahead: int
 ) -> Iterator[list[Item]]:
@@ -322,7 +320,11 @@ def prefetch(
 
     Raises:
         ImageError: as `prepare`, with the picture's index, counted from 0.
+        TypeError: one picture instead of many.
     """
+    if isinstance(images, str | bytes | Path):
+        kind = type(images).__name__
+        raise TypeError(f"images is a single {kind}; give a list of pictures, or call the method for one picture")
     numbered = enumerate(images)
     queue: deque[Future[list[Item]]] = deque()
     with ThreadPoolExecutor(threads) as pool:

@@ -12,9 +12,12 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own abbreviation
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from handigit.card import Threshold
+from handigit.card import Combination, Threshold
 
 TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+NUMBER_TARGET_ERRORS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, 0.0005)
+_RIDGE = 1e-3
+"""Penalty on the squares of a logistic curve's coefficients, which are for standardised features."""
 _FLOOR_QUANTILE = 0.001
 """Fraction of validation digits, augmented copies included, that the floor may take for non-digits."""
 _MIN_PROBABILITY = 1e-9
@@ -32,6 +35,16 @@ class Calibration:
     shift: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     digit_floor: float = 0.0
+    combination: Combination | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """A fitted logistic curve: intercept, coefficient of each feature, and its value for each fitted reading."""
+
+    intercept: float
+    coefficients: dict[str, float]
+    confidence: Float64[np.ndarray, " n"]
 
 
 def calibrate_digits(
@@ -71,6 +84,52 @@ def calibrate_numbers(probability: Float64[np.ndarray, " n"], correct: Bool[np.n
     confidence = torch.sigmoid(steepness * logits + shift)
     thresholds = choose_thresholds(confidence, truth)
     return Calibration(steepness=max(steepness, 1e-3), shift=shift, thresholds=thresholds)
+
+
+def calibrate_pair(features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[np.ndarray, " n"]) -> Logistic:
+    """A logistic curve over what two models say of held-out readings, and its confidence in each of them."""
+    names = sorted(features)
+    values = np.stack([features[name] for name in names], axis=1)
+    mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-9
+    inputs, truth = torch.from_numpy((values - mean) / scale), torch.from_numpy(correct).double()
+    weights = torch.zeros(len(names) + 1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.binary_cross_entropy_with_logits(inputs @ weights[1:] + weights[0], truth)
+        value = value + _RIDGE * weights[1:].square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    fitted = weights.detach()
+    confidence = torch.sigmoid(inputs @ fitted[1:] + fitted[0]).numpy()
+    slopes = fitted[1:].numpy() / scale
+    coefficients = dict(zip(names, slopes.tolist(), strict=True))
+    return Logistic(float(fitted[0]) - float(slopes @ mean), coefficients, confidence)
+
+
+def choose_cautious_thresholds(
+    confidence: Float64[np.ndarray, " n"],
+    correct: Bool[np.ndarray, " n"],
+    targets: Sequence[float] = NUMBER_TARGET_ERRORS,
+) -> tuple[Threshold, ...]:
+    """For each target, the lowest confidence above which the counted and the predicted error rate both meet it.
+
+    Both, because few held-out errors say little about rates below 1 %, and a fitted curve may be too sure of itself.
+    The threshold is 1 where not even the most confident readings meet the target.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ranked, count = confidence[order], np.arange(1, len(order) + 1)
+    counted = (~correct[order]).cumsum() / count
+    predicted = (1 - ranked).cumsum() / count
+    rates = np.maximum(counted, predicted)
+    thresholds = []
+    for target in targets:
+        met = np.flatnonzero(rates <= target)
+        thresholds.append(Threshold(target_error=target, confidence=float(ranked[met[-1]]) if len(met) else 1.0))
+    return tuple(thresholds)
 
 
 def fit_temperature(logits: Float[Tensor, "n 10"], labels: Int64[Tensor, " n"]) -> float:

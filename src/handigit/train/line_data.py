@@ -4,11 +4,12 @@ Each set of lines follows from the recipe and the set's number, so an interrupte
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
@@ -168,25 +169,44 @@ def _hands_of(dataset: Dataset) -> Hands:
     return Hands.of(dataset.glyphs, dataset.labels)
 
 
-class PrefetchedLines:
-    """A run's line sets, stored in a folder, each drawn in the background while earlier ones are trained on."""
+@runtime_checkable
+class Drawable(Protocol):
+    """A set of lines or strips that can be written to a file."""
 
-    def __init__(self, source: LineSource, folder: Path) -> None:
+    def save(self, path: Path) -> None:
+        """Write the set, completely or not at all."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Draws sets of lines or strips by number."""
+
+    def draw(self, number: int) -> Drawable:
+        """Set number `number`."""
+
+
+Drawn = TypeVar("Drawn", bound=Drawable)
+
+
+class Prefetched(Generic[Drawn]):
+    """A run's sets, stored in a folder, each drawn in the background while earlier ones are trained on."""
+
+    def __init__(self, source: Source, folder: Path, count: int, load: Callable[[Path], Drawn]) -> None:
         """Sets that are already in the folder are not drawn again."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.source, self.folder = source, folder
+        self.folder, self.count, self.load = folder, count, load
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_limit_threads)
         self._pending: dict[int, Future[None]] = {}
-        for number in range(source.recipe.line_sets):
+        for number in range(count):
             if not self._path(number).is_file():
                 self._pending[number] = self._pool.submit(_draw_into, source, number, self._path(number))
 
-    def set_for(self, epoch: int) -> LineSet:
-        """The lines of an epoch, counted from 0; blocks until they are drawn."""
-        number = epoch % self.source.recipe.line_sets
+    def set_for(self, epoch: int) -> Drawn:
+        """The set of an epoch, counted from 0; blocks until it is drawn."""
+        number = epoch % self.count
         if number in self._pending:
             self._pending.pop(number).result()
-        return LineSet.load(self._path(number))
+        return self.load(self._path(number))
 
     def close(self) -> None:
         """Stop drawing; sets that are finished stay in the folder."""
@@ -203,5 +223,5 @@ def _limit_threads() -> None:
     cv2.setNumThreads(1)
 
 
-def _draw_into(source: LineSource, number: int, path: Path) -> None:
+def _draw_into(source: Source, number: int, path: Path) -> None:
     source.draw(number).save(path)

@@ -17,7 +17,7 @@ from handigit.recipe import Recipe
 from handigit.synth.number_texts import ALPHABET
 from handigit.train.digit_data import code_version
 from handigit.train.digit_sources import fingerprints
-from handigit.train.line_data import LineBatch, LineSet, LineSource, PrefetchedLines
+from handigit.train.line_data import LineBatch, LineSet, LineSource, Prefetched
 from handigit.train.run import describe_machine
 from handigit.train.trainer import BatchLoss, epoch_seed
 
@@ -44,7 +44,7 @@ class NumberTask:
         self.recipe, self.source, self.device = recipe, source, device or torch.device("cpu")
         self._metadata: dict[str, Any] = {}
         self._lines, self._held_out, self._strings = lines, held_out, strings
-        self._prefetched: PrefetchedLines | None = None
+        self._prefetched: Prefetched[LineSet] | None = None
         self._mixed: tuple[int, LineSet] | None = None
 
     @classmethod
@@ -73,7 +73,7 @@ class NumberTask:
         """Start drawing lines into the run's folder, and draw the held-out lines."""
         if self.source is None:
             return
-        self._prefetched = PrefetchedLines(self.source, run_folder / "lines")
+        self._prefetched = Prefetched(self.source, run_folder / "lines", self.recipe.line_sets, LineSet.load)
         if self._held_out is None:
             self._held_out = self.source.draw_held_out(_HELD_OUT_LINES)
 

@@ -5,6 +5,7 @@ checkpoints, early stopping. Every random choice in an epoch follows from the re
 resumed run ends bit-equal to an uninterrupted one without storing random state.
 """
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from torch.optim.swa_utils import update_bn
 from handigit.errors import RunError
 from handigit.models import GROWN_FROM, build
 from handigit.recipe import Recipe
+from handigit.train.distributed import ProcessGroup
 from handigit.train.optimizer import (
     keep_freed_memory,
     load_optimizer_tensors,
@@ -102,23 +104,26 @@ class Callbacks:
 class Trainer(Generic[B]):
     """A network in training: weights, their average, the optimiser's state, and the best weights so far."""
 
-    def __init__(self, task: Task[B], model: nn.Module) -> None:
-        """`model` is moved to the task's device and trained in place."""
-        self.task, self.recipe = task, task.recipe
+    def __init__(self, task: Task[B], model: nn.Module, *, group: ProcessGroup = ProcessGroup()) -> None:
+        """`model` is moved to the task's device and trained in place, together with the other processes of `group`."""
+        self.task, self.recipe, self.group = task, task.recipe, group
         self.model = to_device(model, task.device)
+        self.network = group.wrap(self.model, task.device)
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.average = make_average(self.model, self.recipe.ema) if self.recipe.ema else None
         self.best: dict[str, Tensor] = {}
+        self.start = _copy(self.model) if self.recipe.blend < 1 else {}
 
     def train_epoch(self, epoch: int, callbacks: Callbacks) -> Row:
         """One pass over the data; its learning rate, mean loss and accuracy, where the task counts correct answers."""
         torch.manual_seed(epoch_seed(self.recipe, epoch))  # dropout draws from the global generator
-        steps = self.task.steps(epoch)
+        steps = self.task.steps(epoch) // self.group.size
         done, total = epoch * steps, self.recipe.epochs * steps
         schedule = make_schedule(self.optimizer, self.recipe, total=total, done=done)
         loss_sum, correct, count, learning_rate = 0.0, 0, 0, 0.0
         self.model.train()
-        for step, batch in enumerate(self.task.batches(epoch), start=done + 1):
+        batches = islice(self.task.batches(epoch), self.group.rank, steps * self.group.size, self.group.size)
+        for step, batch in enumerate(batches, start=done + 1):
             learning_rate = float(schedule.get_last_lr()[0])
             loss = self._step(batch)
             schedule.step()
@@ -126,13 +131,14 @@ class Trainer(Generic[B]):
                 self.average.update_parameters(self.model)
             loss_sum, correct, count = loss_sum + loss.value.item(), correct + loss.correct, count + loss.count
             callbacks.step(step, total)
-        row: Row = {"learning_rate": learning_rate, "train_loss": loss_sum / max(1, steps)}
-        return row | ({"train_accuracy": correct / count} if count else {})
+        loss_sum, all_correct, all_count = self.group.add([loss_sum, correct, count], self.task.device)
+        row: Row = {"learning_rate": learning_rate, "train_loss": loss_sum / max(1, steps * self.group.size)}
+        return row | ({"train_accuracy": all_correct / all_count} if all_count else {})
 
     def _step(self, batch: B) -> BatchLoss:
         inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            logits = self.model(inputs)
+            logits = self.network(inputs)
         loss = self.task.loss(logits.float(), batch)
         self.optimizer.zero_grad()
         loss.value.backward()  # type: ignore[no-untyped-call]
@@ -148,17 +154,27 @@ class Trainer(Generic[B]):
         so the statistics are estimated again (Izmailov et al. 2018).
         """
         if not self.average:
-            return self.model
+            return self._blended(self.model)
         count = max(1, _BATCH_NORM_SAMPLES // self.recipe.batch_size)
         inputs = (b.inputs.contiguous(memory_format=torch.channels_last) for b in self.task.batches(epoch))
         update_bn(islice(inputs, count), self.average.module)
-        return self.average.module
+        return self._blended(self.average.module)
+
+    def _blended(self, model: nn.Module) -> nn.Module:
+        """The recipe's mean of start and trained weights (WiSE-FT): fine-tuning forgets part of the start."""
+        if not self.start:
+            return model
+        weights = {
+            name: torch.lerp(self.start[name], tensor, self.recipe.blend) for name, tensor in _copy(model).items()
+        }
+        blended = copy.deepcopy(model)
+        blended.load_state_dict(weights)
+        return blended
 
     def keep_best(self, rows: list[Row]) -> None:
         """With early stopping, remember the weights if the last epoch is the best so far."""
         if self.recipe.patience and "validation_accuracy" in rows[-1] and best_epoch(rows) == len(rows) - 1:
-            model = self.average.module if self.average else self.model
-            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            self.best = _copy(self._blended(self.average.module if self.average else self.model))
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes during training, by name."""
@@ -190,8 +206,17 @@ class Trainer(Generic[B]):
         return rows
 
 
-def fit(run: Run, task: Task[B], model: nn.Module, *, callbacks: Callbacks | None = None) -> None:
+def fit(
+    run: Run,
+    task: Task[B],
+    model: nn.Module,
+    *,
+    callbacks: Callbacks | None = None,
+    group: ProcessGroup = ProcessGroup(),
+) -> None:
     """Train `model` by the run's recipe, from the run's last checkpoint if it has one, and save the weights.
+
+    In a group of processes each trains on its own share of the batches; the main process scores and saves.
 
     Raises:
         DataError: the task's data cannot be used.
@@ -201,22 +226,28 @@ def fit(run: Run, task: Task[B], model: nn.Module, *, callbacks: Callbacks | Non
         return
     keep_freed_memory()
     callbacks = callbacks or Callbacks()
-    task.open(run.path)
+    if group.is_main:
+        task.open(run.path)
+    group.share(None)  # the others find the files that the main process has prepared
     try:
-        trainer = Trainer(task, model)
+        if not group.is_main:
+            task.open(run.path)
+        trainer = Trainer(task, model, group=group)
         rows = trainer.resume(run)
         for epoch in range(len(rows), run.recipe.epochs):
             if _out_of_patience(rows, run.recipe):
                 break
             started = time.perf_counter()
             row: Row = {"epoch": epoch + 1} | trainer.train_epoch(epoch, callbacks)
-            if scores := task.score(trainer.current_model(epoch)):
+            if group.is_main and (scores := task.score(trainer.current_model(epoch))):
                 row["validation_loss"], row["validation_accuracy"] = scores
-            rows.append(row | {"seconds": round(time.perf_counter() - started, 2)})
+            rows.append(group.share(row | {"seconds": round(time.perf_counter() - started, 2)}))
             trainer.keep_best(rows)
-            run.save_checkpoint(trainer.state(), rows)
-            callbacks.epoch(rows[-1])
-        _finish(run, trainer, rows)
+            if group.is_main:
+                run.save_checkpoint(trainer.state(), rows)
+                callbacks.epoch(rows[-1])
+        if group.is_main:
+            _finish(run, trainer, rows)
     finally:
         task.close()
 
@@ -238,6 +269,10 @@ def _finish(run: Run, trainer: Trainer[B], rows: list[Row]) -> None:
     report = {"epochs": len(rows), "kept_epoch": kept_epoch, "seconds": round(sum(r["seconds"] for r in rows), 1)}
     run.write_metrics(rows)
     run.finish(dict(weights), report | {name: row[name] for name in row if name.endswith(("loss", "accuracy"))})
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def best_epoch(rows: list[Row]) -> int:

@@ -120,6 +120,7 @@ class Models:
         self._previous: Model | None = None
         self._active: Model | None = None
         self._loaded: dict[str, Model] = {}
+        self._described: dict[str, tuple[object, dict[str, Any]]] = {}
         self._switching = threading.Lock()
 
     @property
@@ -153,7 +154,11 @@ class Models:
         return [DEFAULT, *(path.stem for path in self._paths())]
 
     def describe_all(self) -> list[dict[str, Any]]:
-        """Each model with its card and digests; one that cannot be loaded with the reason instead."""
+        """Each model with its card and digests; one that cannot be loaded with the reason instead.
+
+        A model is loaded only if its files have changed since the last call, so that a list costs no more than a look
+        at the folder.
+        """
         return [self._describe(name) for name in self.names()]
 
     def switch(self, name: str, *, sha256: str | None = None) -> Model:
@@ -201,11 +206,17 @@ class Models:
             return None
 
     def _describe(self, name: str) -> dict[str, Any]:
-        try:
-            model = self._load(name)
-        except Problem as problem:
-            return {"name": name, "active": False, "parts": [], "problem": problem.detail}
-        return model.as_dict(active=model.digests == self.active.digests)
+        path = self._start if name == DEFAULT else self._path(name)
+        version = _version(path)
+        known_version, description = self._described.get(name, (None, {}))
+        if known_version != version or not description:
+            try:
+                description = self._load(name).as_dict(active=False)
+            except Problem as problem:
+                description = {"name": name, "active": False, "parts": [], "problem": problem.detail}
+            self._described[name] = version, description
+        digests = tuple(part["sha256"] for part in description["parts"])
+        return description | {"active": bool(digests) and digests == self.active.digests}
 
     def _load(self, name: str) -> Model:
         """A model by name, loaded again if its file has changed."""
@@ -228,6 +239,12 @@ class Models:
     def _paths(self) -> list[Path]:
         paths = sorted(self._folder.iterdir()) if self._folder and self._folder.is_dir() else []
         return [path for path in paths if _is_model(path)]
+
+
+def _version(path: Path | None) -> object:
+    """Name, size and time of change of each file of a model; constant for the embedded one."""
+    files = sorted(path.glob("*.onnx")) if path and path.is_dir() else [path] if path else []
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 def _check_digest(model: Model, sha256: str | None) -> None:

@@ -1,7 +1,7 @@
-"""Reading in processes of their own, for a server that must go on answering meanwhile.
+"""Reading in separate processes, so that the server stays responsive and a crash of a decoder ends only one of them.
 
-`pool` is the server's side, `child` the other, `wire` what passes between them. A picture that breaks a decoder ends
-one of these processes, not the server.
+`pool` is the server's side, `worker` the process, `protocol` what passes between them.
 """
 
 from handigit.workers.pool import Workers as Workers
+from handigit.workers.process import WorkerUnavailable as WorkerUnavailable

@@ -1,17 +1,18 @@
-"""What Python's garbage collector looks at in a process that serves. It knows nothing of what the process does."""
+"""Settings of Python's garbage collector for a process that serves."""
 
 import gc
+from typing import Final
 
-_COLLECT_EVERY = 5_000
-"""New objects, more than went, after which the young ones are looked at; Python's own 700 are less than one batch."""
+_YOUNG_OBJECTS: Final = 5_000
+"""Threshold for collecting young objects; Python's default of 700 is less than one batch creates."""
 
 
 def freeze_gc() -> None:
-    """Leave what has been loaded out of every later garbage collection, and collect more rarely.
+    """Exclude everything that is loaded from later garbage collections, and collect less often.
 
-    The heap of a loaded server is hundreds of thousands of objects that never go: to look at them again and again costs
-    a third of its throughput and, each time, 0.1 s.
+    A loaded server's heap holds hundreds of thousands of objects that are never freed. Scanning them again and again
+    costs a third of its throughput, and 0.1 s each time.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, 10, 10)
+    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)

@@ -1,45 +1,51 @@
-"""What passes between the server and a process that reads for it: JSON for what has a form, bytes for what has none.
+"""Messages between the server and a worker: JSON for structure, bytes for pixels.
 
-A message is the length of its head (4 bytes, big end first), the head as JSON, and the blobs whose sizes it tells. Both
-ends trust the form, not each other: nothing that comes in is run. It knows sockets and records, not who reads.
+A message is the length of its head (4 bytes, big-endian), the head as JSON, and the blobs whose sizes the head lists.
+Nothing that arrives is executed.
 """
 
+import base64
 import json
+import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
+from jaxtyping import Float32
 
-from handigit.pipeline import Read
-from handigit.records import Box, Digit, Number, Outcome
+from handigit.read import PageReading
+from handigit.records import Digit, Number
 
 _LENGTH: Final = struct.Struct(">I")
-_TOGETHER: Final = 2**20
-"""Bytes of blobs up to which a message is copied into one piece; a system call for each would cost more."""
+_MAX_JOINED: Final = 2**20
+"""Bytes of blobs up to which a message is copied into one piece, because a system call for each would cost more."""
+ALIVE: Final = "alive"
+"""The key of the message that a worker sends while it is busy."""
+HEARTBEAT_S: Final = 0.5
 Blob = bytes | memoryview
 
 
 class WorkerGone(Exception):
-    """The other side has gone, or does not answer."""
+    """The other side has closed the channel, or does not answer."""
 
 
 def send(channel: socket.socket, head: dict[str, Any], blobs: Sequence[Blob] = ()) -> None:
     """Send one message.
 
     Raises:
-        WorkerGone: nobody takes it.
+        WorkerGone: the channel is closed, or nothing was taken within its timeout.
     """
     sizes = [len(blob) for blob in blobs]
     content = json.dumps(head | {"sizes": sizes}).encode()
-    begin = _LENGTH.pack(len(content)) + content
+    start = _LENGTH.pack(len(content)) + content
     try:
-        if sum(sizes) <= _TOGETHER:
-            channel.sendall(b"".join([begin, *blobs]))
+        if sum(sizes) <= _MAX_JOINED:
+            channel.sendall(b"".join([start, *blobs]))
             return
-        channel.sendall(begin)
+        channel.sendall(start)
         for blob in blobs:
             channel.sendall(blob)
     except OSError:
@@ -50,31 +56,31 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[memoryview]]:
     """The next message: its head and its blobs.
 
     Raises:
-        WorkerGone: none comes.
+        WorkerGone: the channel is closed, or no message came within its timeout.
     """
-    (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
-    head = dict(json.loads(bytes(_exactly(channel, length))))
+    (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
+    head = dict(json.loads(bytes(_receive_exactly(channel, length))))
     sizes = head.pop("sizes")
-    whole = _exactly(channel, sum(sizes))
-    return head, [whole[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
+    content = _receive_exactly(channel, sum(sizes))
+    return head, [content[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
-def _exactly(channel: socket.socket, count: int) -> memoryview:
+def _receive_exactly(channel: socket.socket, count: int) -> memoryview:
     content = memoryview(bytearray(count))
     filled = 0
     while filled < count:
         try:
-            got = channel.recv_into(content[filled:])
+            received = channel.recv_into(content[filled:])
         except OSError:
             raise WorkerGone from None
-        if not got:
+        if not received:
             raise WorkerGone
-        filled += got
+        filled += received
     return content.toreadonly()
 
 
-def encode_reads(reads: Sequence[Read | None]) -> tuple[dict[str, Any], list[Blob]]:
-    """What was read from several pages as a message; None for a page that could not be read."""
+def encode_reads(reads: Sequence[PageReading | None]) -> tuple[dict[str, Any], list[Blob]]:
+    """Results of several pages as a message; None for a page that could not be read."""
     blobs: list[Blob] = []
     items: list[dict[str, Any] | None] = []
     for read in reads:
@@ -82,66 +88,62 @@ def encode_reads(reads: Sequence[Read | None]) -> tuple[dict[str, Any], list[Blo
             items.append(None)
             continue
         blobs.append(np.ascontiguousarray(read.page).data.cast("B"))
-        numbers = [_number(number, blobs) for number in read.numbers]
-        items.append({"shape": read.page.shape, "numbers": numbers, "model": read.model, "digest": read.digest})
+        numbers = [_encode_number(number, blobs) for number in read.numbers]
+        digit = _encode_digit(read.digit, blobs) if read.digit else None
+        items.append(
+            {
+                "shape": read.page.shape,
+                "numbers": numbers,
+                "model": read.model,
+                "digest": read.digest,
+                "digit": digit,
+            }
+        )
     return {"reads": items}, blobs
 
 
-def decode_reads(head: dict[str, Any], blobs: Sequence[Blob]) -> list[Read | None]:
-    """The same from a message."""
-    left = iter(blobs)
-    return [_read_of(item, left.__next__) if item else None for item in head["reads"]]
+def decode_reads(head: dict[str, Any], blobs: Sequence[Blob]) -> list[PageReading | None]:
+    """The inverse of `encode_reads`."""
+    remaining = iter(blobs)
+    return [_decode_read(item, remaining) if item else None for item in head["reads"]]
 
 
-def _number(number: Number, blobs: list[Blob]) -> dict[str, Any]:
-    return {
-        "outcome": number.outcome.value,
-        "text": number.text,
-        "confidence": number.confidence,
-        "digits": [_digit(digit, blobs) for digit in number.digits],
-        "alternatives": number.alternatives,
-        "raw": number.raw,
-        "box": _sides(number.box),
-        "page": number.page,
-    }
+def _encode_number(number: Number, blobs: list[Blob]) -> dict[str, Any]:
+    return number.to_json(full=True) | {"digits": [_encode_digit(digit, blobs) for digit in number.digits]}
 
 
-def _digit(digit: Digit, blobs: list[Blob]) -> dict[str, Any]:
+def _encode_digit(digit: Digit, blobs: list[Blob]) -> dict[str, Any]:
     if digit.glyph is not None:
         blobs.append(np.ascontiguousarray(digit.glyph).data.cast("B"))
-    return {
-        "outcome": digit.outcome.value,
-        "value": digit.value,
-        "confidence": digit.confidence,
-        "probabilities": digit.probabilities,
-        "box": _sides(digit.box),
-        "glyph": digit.glyph is not None,
-    }
+    return digit.to_json(full=True) | {"glyph": digit.glyph is not None}
 
 
-def _sides(box: Box | None) -> list[int] | None:
-    return box.as_list() if box else None
+def _decode_read(item: dict[str, Any], blobs: Iterator[Blob]) -> PageReading:
+    page = np.frombuffer(next(blobs), np.uint8).reshape(item["shape"])
+    numbers = tuple(_decode_number(fields, blobs) for fields in item["numbers"])
+    digit = Digit.from_json(item["digit"], glyph=_decode_glyph(item["digit"], blobs)) if item["digit"] else None
+    return PageReading(numbers, page, item["model"], item["digest"], digit)
 
 
-def _read_of(item: dict[str, Any], take: Callable[[], Blob]) -> Read:
-    page = np.frombuffer(take(), np.uint8).reshape(item["shape"])
-    numbers = tuple(_number_of(number, take) for number in item["numbers"])
-    return Read(numbers, page, item["model"], item["digest"])
+def _decode_number(fields: dict[str, Any], blobs: Iterator[Blob]) -> Number:
+    return Number.from_json(fields, glyphs=[_decode_glyph(digit, blobs) for digit in fields["digits"]])
 
 
-def _number_of(told: dict[str, Any], take: Callable[[], Blob]) -> Number:
-    return Number(
-        outcome=Outcome(told["outcome"]),
-        text=told["text"],
-        confidence=told["confidence"],
-        digits=tuple(_digit_of(digit, take) for digit in told["digits"]),
-        alternatives=tuple((text, confidence) for text, confidence in told["alternatives"]),
-        raw=told["raw"],
-        box=Box.from_list(told["box"]),
-        page=told["page"],
-    )
+def _decode_glyph(fields: dict[str, Any], blobs: Iterator[Blob]) -> Float32[np.ndarray, "28 28"] | None:
+    return np.frombuffer(next(blobs), np.float32).reshape(28, 28) if fields["glyph"] else None
 
 
-def _digit_of(told: dict[str, Any], take: Callable[[], Blob]) -> Digit:
-    glyph = np.frombuffer(take(), np.float32).reshape(28, 28) if told["glyph"] else None
-    return Digit.from_json(told, glyph=glyph)
+def export_channel(channel: socket.socket, process_id: int | None) -> int | str:
+    """What identifies a channel to a child: on POSIX its inherited descriptor, on Windows a duplicate for its id."""
+    if os.name == "nt":
+        assert process_id is not None
+        return base64.b64encode(channel.share(process_id)).decode()  # type: ignore[attr-defined] # Windows only
+    return channel.fileno()
+
+
+def import_channel(identity: int | str) -> socket.socket:
+    """The channel in the child; the inverse of `export_channel`."""
+    if isinstance(identity, str):
+        shared: socket.socket = socket.fromshare(base64.b64decode(identity))  # type: ignore[attr-defined] # Windows only
+        return shared
+    return socket.socket(fileno=identity)

@@ -1,10 +1,9 @@
-"""A process that reads for a server: batches of pictures in, what was read from each out, until the server has gone.
+"""A process that reads for a server: batches of pictures in, results out, until the server closes the channels.
 
-    python -m handigit.workers.worker '{"place": "…", "threads": 1, "limits": {…}, "channels": [3, 4]}'
+    python -m handigit.workers.worker <<< '{"path": "…", "threads": 1, "limits": {…}, "channels": [3, 4]}'
 
-Each channel is a socket that was inherited; on each it answers one batch after another, on a thread of its own. It ends
-when the channels do, and by no signal that a terminal or a service manager sends to a whole group: what the server has
-accepted is still read.
+It serves each channel on its own thread, and sends a heartbeat while it is busy. It ignores the signals that a terminal
+or a service manager sends to a whole process group, so that accepted pictures are still read.
 """
 
 import json
@@ -12,46 +11,92 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from handigit.images import Limits
-from handigit.pipeline import Kind, Read, read_together
-from handigit.read import Reader
+from handigit.read import PageReading, Reader, read_batch
+from handigit.records import Kind
 from handigit.workers.gc_tuning import freeze_gc
-from handigit.workers.protocol import WorkerGone, encode_reads, receive, send
+from handigit.workers.protocol import (
+    ALIVE,
+    HEARTBEAT_S,
+    Blob,
+    WorkerGone,
+    encode_reads,
+    import_channel,
+    receive,
+    send,
+)
 
 
 def main() -> None:
-    """Load the models as the first argument says, and answer until nobody asks any more."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    order: dict[str, Any] = json.loads(sys.argv[1])
-    reader = Reader(Path(order["place"]), threads=order["threads"], limits=Limits(**order["limits"]))
+    """Load the models that the first line on standard input names, then serve its channels."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    order: dict[str, Any] = json.loads(sys.stdin.readline())
+    channels = [import_channel(identity) for identity in order["channels"]]
+    reader = Reader(Path(order["path"]), threads=order["threads"], limits=Limits(**order["limits"]))
     digests = [engine.digest for engine in reader.engines]
     freeze_gc()
-    channels = [socket.socket(fileno=number) for number in order["channels"]]
-    threads = [threading.Thread(target=answer, args=(reader, digests, channel)) for channel in channels]
-    for thread in threads:
-        thread.start()
+    for channel in channels:
+        threading.Thread(target=serve, args=(reader, digests, channel)).start()
 
 
-def answer(reader: Reader, digests: list[str], channel: socket.socket) -> None:
-    """Say which models are loaded, then answer batch after batch."""
+def serve(reader: Reader, digests: list[str], channel: socket.socket) -> None:
+    """Report which models are loaded, then answer batch after batch."""
     try:
         send(channel, {"digests": digests})
+        heartbeat = Heartbeat(channel)
         while True:
             head, contents = receive(channel)
-            send(channel, *encode_reads(reads_of(reader, [bytes(content) for content in contents], head["kind"])))
+            heartbeat.start()
+            reads = _read(reader, [bytes(content) for content in contents], head["kind"])
+            heartbeat.stop_and_send(*encode_reads(reads))
     except WorkerGone:
         channel.close()
 
 
-def reads_of(reader: Reader, contents: list[bytes], kind: Kind) -> list[Read | None]:
-    """What was read from each picture; None where there was an error, whose reason the server finds out for itself."""
+class Heartbeat:
+    """Messages that show, while a batch is being read, that the process runs; a stopped one falls silent."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._is_busy = False
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def start(self) -> None:
+        """Begin to send, after one interval."""
+        self._is_busy = True
+
+    def stop_and_send(self, head: dict[str, Any], blobs: list[Blob]) -> None:
+        """Send the answer after the last beat, so that their bytes do not mix.
+
+        Raises:
+            WorkerGone: the server has closed the channel.
+        """
+        with self._sending:
+            self._is_busy = False
+            send(self._channel, head, blobs)
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_S)
+            with self._sending:
+                if self._is_busy:
+                    try:
+                        send(self._channel, {ALIVE: True})
+                    except WorkerGone:
+                        return
+
+
+def _read(reader: Reader, contents: list[bytes], kind: Kind) -> list[PageReading | None]:
+    """The results; None for a picture that cannot be read, whose error the server finds out for itself."""
     try:
-        return [read if isinstance(read, Read) else None for read in read_together(reader, contents, kind)]
-    except Exception:  # whatever it is, the server must not wait for an answer
+        return [read if isinstance(read, PageReading) else None for read in read_batch(reader, contents, kind)]
+    except Exception:  # whatever it is, the server must get an answer
         return [None] * len(contents)
 
 

@@ -24,7 +24,7 @@ from handigit.images.line import find_line
 from handigit.pipeline import PageReading
 from handigit.records import Digit, Kind, Outcome
 from handigit.store import Role
-from handigit.web.pages.layout import AsReader, render
+from handigit.web.pages.layout import STATIC, AsReader, render
 from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
 from handigit.web.service import ReadRequest, Service
 from handigit.web.state import state_of
@@ -86,6 +86,12 @@ def sample(name: str) -> Response:
         if path.is_file():
             return FileResponse(path, headers={"Cache-Control": "no-cache"})
     raise Problem(NOT_FOUND, f"no sample {name[:40]!r}")
+
+
+@router.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon, for browsers that ask for it by this name."""
+    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
 
 
 @router.post("/pad")

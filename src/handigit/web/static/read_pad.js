@@ -18,18 +18,27 @@ let answer = null;
 let isFinal = true;
 const latest = new LatestRequest(
   (signal) => post(`/pad?as=${mode()}`, { body: pad.picture(HEIGHT_PX), signal }),
-  { onAnswer: show, onError: showProblem },
+  { onAnswer: show, onError: refuse },
 );
 const pad = new Pad(byId("pad"), { onDraw: drawing, onChange: padChanged });
 
+const setBusy = (isBusy) => byId("answer-card").setAttribute("aria-busy", isBusy);
+
+function refuse(problem) {
+  setBusy(false);
+  showProblem(problem);
+}
+
 function show(next) {
   answer = next;
+  setBusy(!isFinal);
   showAnswer(answer, { isFinal });
   if (isFinal) showCorrection(false);
 }
 
 function drawing() {
   isFinal = false;
+  setBusy(true);
   byId("placeholder").hidden = true;
   latest.soon();
 }
@@ -38,6 +47,7 @@ function padChanged() {
   isFinal = true;
   byId("placeholder").hidden = !pad.isEmpty;
   for (const id of ["undo", "clear"]) byId(id).disabled = pad.isEmpty;
+  setBusy(!pad.isEmpty);
   if (!pad.isEmpty) return latest.now();
   latest.stop();
   return show(null);

@@ -1,0 +1,1 @@
+"""Batches: rate and processor time per driver, the driver's memory, and kills at random moments."""

