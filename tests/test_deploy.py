@@ -1,7 +1,4 @@
-"""The files for deployment agree with the program: each setting named there is one, and each setting is described.
-
-`deploy/check.sh` goes further, with linters and a clean installation.
-"""
+"""The deployment files agree with the program. `deploy/check.sh` adds linters and a clean installation."""
 
 import re
 import shlex
@@ -9,28 +6,34 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from handigit.settings import Settings
+from handigit.settings import SECRETS, Settings
 
 PROJECT = Path(__file__).parents[1]
 FILES = ("deploy/Dockerfile", "deploy/compose.yaml", "deploy/handigit.service", "docs/deploy.md", "docs/api.md")
-NAMES = {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields}
+NAMES = {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields} | {
+    f"HANDIGIT_{name.upper()}_FILE" for name in SECRETS
+}
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_setting_that_is_named_exists(file) -> None:
+def test_every_named_setting_exists(file) -> None:
     named = set(re.findall(r"HANDIGIT_[A-Z_]+", (PROJECT / file).read_text(encoding="utf-8")))
     assert named
     assert named <= NAMES
 
 
-def test_the_image_is_made_of_extras_that_exist_and_of_no_training() -> None:
+def test_the_image_installs_existing_extras_without_training() -> None:
     text = (PROJECT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
-    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", text)
+    locked = (PROJECT / "deploy" / "requirements.txt").read_text(encoding="utf-8")
+    extras = set(re.findall(r"--extra ([a-z]+)", locked))
     declared = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(extras.split(",")) <= set(declared["optional-dependencies"]) - {"train", "dev"}
+    assert {"app", "postgres"} <= extras <= set(declared["optional-dependencies"]) - {"train", "dev"}
+    assert not re.search(r"^torch==", locked, re.MULTILINE)
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     assert all((PROJECT / name).exists() for names in copied for name in names.split())
 
@@ -69,3 +72,52 @@ def batch_options() -> set[str]:
         [sys.executable, "-m", "handigit.cli", "batch", "--help"], capture_output=True, text=True, check=True
     ).stdout
     return set(re.findall(r"--[a-z][a-z-]*", help_text))
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("a secret of 23 letters\n", encoding="utf-8")
+    monkeypatch.setenv("HANDIGIT_TOKEN_FILE", str(tmp_path / "token"))
+    token = Settings().token
+    assert token
+    assert token.get_secret_value() == "a secret of 23 letters"
+    monkeypatch.setenv("HANDIGIT_TOKEN_FILE", str(tmp_path / "missing"))
+    with pytest.raises(FileNotFoundError):
+        Settings()
+
+
+def compose() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((PROJECT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.mark.parametrize("name", ["handigit", "database"])
+def test_every_container_is_hardened(name: str) -> None:
+    service = compose()["services"][name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
+def test_secrets_are_files_and_images_are_pinned_by_digest() -> None:
+    content = compose()
+    database = content["services"]["database"]
+    assert set(content["secrets"]) == {"handigit_token", "postgres_password", "handigit_store"}
+    assert not any("PASSWORD" in key and not key.endswith("_FILE") for key in database["environment"])
+    dockerfile = (PROJECT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    images = [*re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE), database["image"]]
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", image) for image in images)
+
+
+def test_the_lock_file_has_a_hash_for_every_package() -> None:
+    lines = (PROJECT / "deploy" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    packages = [line for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    assert len(packages) > 20
+    assert all(re.match(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==", line) for line in packages)
+    pinned = {line.partition("==")[0] for line in packages}
+    assert {"anyio", "h11", "mako", "certifi"} <= pinned
+    text = "\n".join(lines)
+    for package in re.split(r"\n(?=[A-Za-z0-9])", text):
+        if re.match(r"[A-Za-z0-9]", package):
+            assert "--hash=sha256:" in package, package.partition("\n")[0]

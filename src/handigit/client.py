@@ -78,7 +78,7 @@ class Client:
                 return
 
     def correct(self, reading: int, text: str, *, key: str) -> dict[str, Any]:
-        """Correct a reading with the number as it is written; the same `key` is recorded once, however often it is sent.
+        """Correct a reading with the number as it is written; the same `key` is recorded once, even if sent again.
 
         Raises:
             ServiceError, httpx.TransportError: as `read`.
