@@ -17,7 +17,6 @@ import handigit
 from handigit.cli.batch import batch, watch
 from handigit.cli.data import data
 from handigit.cli.evaluation import compare, evaluate, list_models, submit
-from handigit.cli.forms import form
 from handigit.cli.read import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, read
 from handigit.cli.store import models, serve, store
 from handigit.cli.terminal import complain, err
@@ -46,7 +45,7 @@ app = App(
     result_action="return_value",
 )
 app.command(read, sort_key=1)
-for _verb in (form, batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit):
+for _verb in (batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit):
     app.command(_verb)
 models.default(list_models)
 app.register_install_completion_command(help="Install tab completion for this shell.")
