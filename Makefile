@@ -6,6 +6,7 @@
 #   make system  the Debian packages that some tests drive: Chromium, PostgreSQL (as root)
 #   make check   format, lint, types, import rules, wording
 #   make bench   measure speed, size and robustness
+#   make docs    build the documentation site into out/site
 #   make notebooks   open the notebooks
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run serve system test test-slow check format bench notebooks clean
+.PHONY: run serve system test test-slow check format bench docs notebooks clean
 
 run: $(VENV)/.base
 	$(BIN)/handigit read samples/digits samples/blank samples/not_digits --as digit --annotate out/samples
@@ -47,6 +48,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.read.speed
 	$(BIN)/python -m bench.read.install_size
 	$(BIN)/python -m bench.read.robustness
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 notebooks: $(VENV)/.dev
 	$(PIP) install jupyterlab

@@ -1,0 +1,71 @@
+"""MkDocs hooks: pages generated from the program, and links from the documentation to files outside it."""
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from handigit.cli import app
+from handigit.recipe import RECIPES, Recipe
+
+PROJECT = Path(__file__).parents[1]
+SOURCE = "https://github.com/handigit/handigit/blob/main/"
+_LINK = re.compile(r"(?<=\]\()(?:\.\./)+(?!https?:)([^)#]+)")
+
+
+def cli_page() -> str:
+    """The command-line reference, as `--help` has it."""
+    text: str = app.generate_docs(heading_level=1)
+    return text.replace("# handigit", "# Command line", 1)
+
+
+def recipes_page() -> str:
+    """The recipes in the package, and every field of a recipe with its default."""
+    lines = [
+        "# Recipes",
+        "",
+        "`handigit train NAME` trains one of these. Each field below is a flag of that command.",
+        "",
+    ]
+    lines += ["| recipe | trains | differences from the defaults |", "|---|---|---|"]
+    for path in sorted(RECIPES.glob("*.toml")):
+        text = path.read_text(encoding="utf-8")
+        about = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+        fields = ", ".join(f"`{name} = {value}`" for name, value in tomllib.loads(text).items())
+        lines.append(f"| `{path.stem}` | {about} | {fields} |")
+    lines += ["", "## Fields", "", "| field | default | meaning |", "|---|---|---|"]
+    source = (RECIPES.parent / "recipe.py").read_text(encoding="utf-8")
+    for item in dataclasses.fields(Recipe):
+        after = source.split(f"\n    {item.name}: ")[1]
+        about = " ".join(after.split('"""')[1].split())
+        lines.append(f"| `{item.name}` | `{item.default!r}` | {about} |")
+    return "\n".join(lines) + "\n"
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    pages = {
+        "reference/cli.md": cli_page(),
+        "reference/recipes.md": recipes_page(),
+        "changelog.md": (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"),
+    }
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Point links that leave docs/ to the repository."""
+    folder = PROJECT / "docs" / Path(page.file.src_uri).parent
+
+    def outside(match: re.Match[str]) -> str:
+        target = (folder / match[0]).resolve()
+        inside = target.is_relative_to(PROJECT / "docs")
+        return match[0] if inside or not target.exists() else SOURCE + target.relative_to(PROJECT).as_posix()
+
+    return _LINK.sub(outside, markdown)
