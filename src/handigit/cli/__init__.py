@@ -17,6 +17,7 @@ import handigit
 from handigit.cli.batch import batch, watch
 from handigit.cli.data import data
 from handigit.cli.evaluation import compare, evaluate, list_models, submit
+from handigit.cli.forms import form
 from handigit.cli.read import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, read
 from handigit.cli.store import models, serve, store
 from handigit.cli.terminal import complain, err
@@ -25,6 +26,7 @@ from handigit.errors import HandigitError, RecipeError
 from handigit.recipe import read_recipe
 
 _APP_PACKAGES = frozenset({"alembic", "argon2", "fastapi", "prometheus_client", "sqlalchemy", "uvicorn"})
+_FORMS_PACKAGES = frozenset({"reportlab", "segno", "tomlkit", "xlsxwriter", "zxingcpp"})
 _STDIN_TOKEN = "<stdin>"  # noqa: S105 - as `handigit.read.files.STDIN`; Cyclopts takes a bare "-" for an option
 
 
@@ -45,7 +47,7 @@ app = App(
     result_action="return_value",
 )
 app.command(read, sort_key=1)
-for _verb in (batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit):
+for _verb in (form, batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit):
     app.command(_verb)
 models.default(list_models)
 app.register_install_completion_command(help="Install tab completion for this shell.")
@@ -109,7 +111,8 @@ def run(arguments: list[str]) -> int:
         complain(f"{problem.filename}: {problem.strerror}" if problem.filename else problem)
         return SOME_FAILED
     except ModuleNotFoundError as problem:
-        extra = "app" if problem.name in _APP_PACKAGES else "train"
+        packages = {"app": _APP_PACKAGES, "forms": _FORMS_PACKAGES}
+        extra = next((extra for extra, names in packages.items() if problem.name in names), "train")
         complain(f"this needs {problem.name}: pip install 'handigit[{extra}]'")
         return SOME_FAILED
     except KeyboardInterrupt:
