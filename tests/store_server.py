@@ -1,6 +1,6 @@
-"""A store in either database: an SQLite file, or a PostgreSQL server of our own.
+"""Fixtures for a store in either database: an SQLite file, or a PostgreSQL server of our own.
 
-The server's files are in a folder made for it; it listens on a free port, and is gone afterwards.
+The server has its own folder and a free port, and is removed afterwards.
 """
 
 import os
@@ -34,7 +34,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """What makes empty databases of each kind, and gives their URLs."""
+    """A function that creates empty databases of each kind and returns their URLs."""
 
     def make() -> str:
         name = f"t{uuid.uuid4().hex}"
@@ -60,16 +60,16 @@ def store(url: str, tmp_path: Path) -> Iterator[Store]:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A running server's URL, up to the name of a database; it needs a folder that other users may enter.
+    """A running server's URL without the name of a database; `folder` must be one that other users may enter.
 
-    It trusts whoever comes from this machine, which is why it listens on the loopback alone.
+    It trusts everyone on this machine, so it listens on loopback only.
     """
     programs, data = INSTALLED[-1].parent, folder / "data"
     user = _unprivileged(folder)
     as_user = ["runuser", "-u", user, "--"] if user else []
     _run([*as_user, str(programs / "initdb"), "-D", str(data), "-U", "handigit", "--auth=trust", "--no-sync"], folder)
     port = free_port()
-    # Nothing here outlives the server, so it need not wait for the disk.
+    # No data outlive the server, so it need not sync them.
     settings = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
     control = [*as_user, str(programs / "pg_ctl"), "-D", str(data)]
     _run([*control, "-w", "-l", str(folder / "log"), "-o", settings, "start"], folder)
@@ -81,7 +81,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def create_schema(server: str, name: str) -> str:
-    """A new, empty schema, which for the store is a database of its own and made in no time; its URL."""
+    """The URL of a new, empty schema: to the store a database of its own, but created much faster."""
     import psycopg.sql
 
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
@@ -90,7 +90,7 @@ def create_schema(server: str, name: str) -> str:
 
 
 def _unprivileged(folder: Path) -> str | None:
-    """PostgreSQL refuses to run as root; Debian's package brings a user for it, who gets the folder."""
+    """PostgreSQL refuses to run as root; Debian's package creates a user for it, who gets the folder."""
     if os.getuid() != 0:
         return None
     user = pwd.getpwnam("postgres")
@@ -99,12 +99,12 @@ def _unprivileged(folder: Path) -> str | None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _run(command: list[str], folder: Path) -> None:
-    # What the server inherits it keeps open: a pipe here would never end.
+    # The server keeps inherited files open, so a pipe here would never end.
     subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,5 +1,6 @@
-"""`handigit store` and `handigit models promote` as an operator meets them."""
+"""`handigit store` and `handigit models promote` from the command line."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
 from handigit.evaluate.promotion import PromotionRefused
 from handigit.read.reader import EMBEDDED
-from handigit.store import BrokenBackup, Store, Truth
+from handigit.store import BrokenBackup, LastAdmin, Store, StoreError, Truth
 from handigit.synth import digits
 from store_cases import PROVENANCE, doubt, number, page
 
@@ -21,7 +22,7 @@ EMBEDDED_DIGIT = EMBEDDED / "digit.onnx"
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The store that the settings name, with a decided doubt in it."""
+    """The store of the settings, with a decided doubt in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HANDIGIT_STATE", str(tmp_path / "state"))
     filled = Store.open(f"sqlite:///{tmp_path / 'state' / 'handigit.db'}", files=tmp_path / "state" / "pictures")
@@ -31,7 +32,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def handigit(*words: str) -> int:
-    """The command line; what it returns stands for its exit status."""
+    """Run the command line; returns its exit status."""
     app = App(result_action="return_value")
     app.command(store)
     app.command(models)
@@ -50,7 +51,44 @@ def test_a_store_is_backed_up_and_restored(opened: Store, capsys: pytest.Capture
         handigit("store", "restore", "nowhere", "--yes")
 
 
-def test_a_check_says_what_is_wrong(opened: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lost_pictures_are_named_and_come_back(opened: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert handigit("store", "backup", "kept") == DONE
+    digest = next(opened.all()).picture or ""
+    opened.pictures.remove(digest)
+    assert handigit("store", "backup", "incomplete") == UNSOUND
+    assert f"picture {digest} was missing" in capsys.readouterr().err
+    assert handigit("store", "restore", "incomplete", "--pictures-only") == UNSOUND
+    assert handigit("store", "restore", "kept", "--pictures-only") == DONE
+    assert "brought back 1 pictures" in capsys.readouterr().out
+    assert handigit("store", "check") == DONE
+
+
+def test_numbers_are_exported_in_the_format_of_the_file(opened: Store, tmp_path: Path) -> None:
+    assert len(list(opened.all())) == 1
+    for name in ("numbers.csv", "numbers.xlsx", "numbers.jsonl"):
+        assert handigit("store", "export", name) == DONE
+        assert (tmp_path / name).stat().st_size > 50
+    assert (tmp_path / "numbers.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1:4] == ["1", "1", "16"]
+    with pytest.raises(StoreError, match=r"name a \.csv, \.xlsx or \.jsonl file"):
+        handigit("store", "export", "numbers.pdf")
+
+
+def test_people_are_added_listed_and_removed(
+    opened: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\ncorrect horse\nbattery staple\n"))
+    assert handigit("store", "user", "add", "ada") == DONE
+    assert handigit("store", "user", "add", "bob", "--role", "reviewer") == DONE
+    assert handigit("store", "user", "password", "ada") == DONE
+    assert opened.accounts.sign_in("ada", "battery staple")
+    assert handigit("store", "user", "list") == DONE
+    assert "ada\tadmin\nbob\treviewer\n" in capsys.readouterr().out
+    assert handigit("store", "user", "remove", "bob") == DONE
+    with pytest.raises(LastAdmin):
+        handigit("store", "user", "remove", "ada")
+
+
+def test_a_check_names_what_is_wrong(opened: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert handigit("store", "check") == DONE
     assert "sound" in capsys.readouterr().out
     opened.pictures.put("f" * 64, b"left over")
@@ -63,16 +101,14 @@ def test_a_check_says_what_is_wrong(opened: Store, capsys: pytest.CaptureFixture
     assert "missing" in capsys.readouterr().err
 
 
-def test_decisions_are_exported_to_learn_from(
-    opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_decisions_are_exported_for_training(opened: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list(opened.all())) == 1
     assert handigit("store", "export-corrections", "learn") == DONE
     assert "train RECIPE --data learn/digits" in capsys.readouterr().out
     assert {path.parent.name for path in (tmp_path / "learn" / "digits").glob("*/*.png")} == {"1", "6"}
 
 
-def test_retention_wants_to_be_told(
+def test_retention_needs_a_number_of_days(
     opened: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert handigit("store", "retain") == UNSOUND
@@ -86,7 +122,7 @@ def test_retention_wants_to_be_told(
 
 @pytest.fixture
 def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Forty digits that our own pen drew; no other data are at hand."""
+    """Forty synthetic digits."""
     monkeypatch.setenv("HANDIGIT_DATA", str(tmp_path))
     drawn = digits(40, seed=1)
     save_npz(Dataset("frozen", drawn.glyphs, drawn.labels), tmp_path / "frozen.npz")
@@ -95,7 +131,7 @@ def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def always_zero(tmp_path: Path) -> Path:
-    """A model that answers 0 to everything."""
+    """A model that reads everything as 0."""
     weights = np.zeros((784, 10), np.float32)
     weights[:, 0] = 1
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["y"])]
@@ -106,7 +142,7 @@ def always_zero(tmp_path: Path) -> Path:
     return tmp_path / "zero.onnx"
 
 
-def test_only_a_model_that_does_not_lose_goes_live(
+def test_only_a_model_that_does_not_do_worse_goes_live(
     frozen: Path, always_zero: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     live = tmp_path / "models" / "digit.onnx"
@@ -122,7 +158,7 @@ def test_only_a_model_that_does_not_lose_goes_live(
     assert live.with_name("digit.previous.onnx").exists()
 
 
-def test_a_live_model_has_a_place(frozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_model_needs_a_path(frozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HANDIGIT_MODEL_DIR", raising=False)
     with pytest.raises(ModelError, match="HANDIGIT_MODEL_DIR"):
         handigit("models", "promote", str(EMBEDDED_DIGIT), "--frozen", str(frozen))

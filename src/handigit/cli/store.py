@@ -50,6 +50,9 @@ def open_store() -> "Store":
 def backup(folder: Path, /) -> int:
     """Back up the database and the pictures while the app is running; status 1 if pictures are missing.
 
+    Examples:
+        handigit store backup out/monday
+
     Args:
         folder: A new folder.
     """
@@ -64,6 +67,10 @@ def backup(folder: Path, /) -> int:
 @store.command
 def restore(folder: Path, /, *, yes: bool = False, pictures_only: bool = False) -> int:
     """Replace everything that is stored by a backup, which is verified first.
+
+    Examples:
+        handigit store restore out/monday --yes
+        handigit store restore out/monday --pictures-only
 
     Args:
         folder: The folder of a backup.
@@ -99,6 +106,10 @@ def _report_omitted(omitted: "Omitted") -> int:
 def check(*, sweep: bool = False, yes: bool = False) -> int:
     """Check the database, every picture, and their references to each other; status 1 if something is wrong.
 
+    Examples:
+        handigit store check
+        handigit store check --sweep
+
     Args:
         sweep: Delete files that belong to nothing, as a crash can leave them.
         yes: Sweep although more pictures than readings would be deleted.
@@ -128,6 +139,10 @@ def export(
     days: Days | None = None,
 ) -> None:
     """Export the stored numbers to a .csv, .xlsx or .jsonl file, with people's corrections.
+
+    Examples:
+        handigit store export numbers.xlsx --crops
+        handigit store export numbers.csv --days 7
 
     Args:
         file: A new or existing file; its ending decides the format.
@@ -159,6 +174,9 @@ def export(
 def export_corrections(folder: Path, /, *, model: str | None = None, days: Days | None = None) -> None:
     """Write decided readings as training pictures.
 
+    Examples:
+        handigit store export-corrections learn
+
     Args:
         folder: A new folder.
         model: Only numbers that this model read, by its name.
@@ -179,6 +197,9 @@ def export_corrections(folder: Path, /, *, model: str | None = None, days: Days 
 def retain(*, days: Days | None = None, yes: bool = False) -> int:
     """Delete old readings permanently, with their corrections and pictures.
 
+    Examples:
+        handigit store retain --days 90
+
     Args:
         days: Age in days from which readings are deleted. [default: HANDIGIT_RETENTION_DAYS]
         yes: Delete even more than half of all readings, or all of them.
@@ -197,6 +218,10 @@ def retain(*, days: Days | None = None, yes: bool = False) -> int:
 def add_user(name: str, /, *, role: Literal["reader", "reviewer", "admin"] = "admin") -> None:
     """Add someone who may sign in; the password is asked for, or read from standard input.
 
+    Examples:
+        handigit store user add ada
+        handigit store user add bob --role reviewer
+
     Args:
         name: Signs this person's corrections.
         role: What they may do: read, review as well, or everything.
@@ -212,6 +237,9 @@ def add_user(name: str, /, *, role: Literal["reader", "reviewer", "admin"] = "ad
 def set_password(name: str, /) -> None:
     """Give someone a new password and end their sessions; it is asked for, or read from standard input.
 
+    Examples:
+        handigit store user password ada
+
     Args:
         name: Whose password.
     """
@@ -222,7 +250,11 @@ def set_password(name: str, /) -> None:
 
 @user.command(name="list")
 def list_users() -> None:
-    """List the people who may sign in."""
+    """List the people who may sign in.
+
+    Examples:
+        handigit store user list
+    """
     with open_store() as opened:
         for account in opened.accounts.users():
             say(f"{account.name}\t{account.role}")
@@ -231,6 +263,9 @@ def list_users() -> None:
 @user.command(name="remove")
 def remove_user(name: str, /) -> None:
     """Remove someone; their corrections stay.
+
+    Examples:
+        handigit store user remove bob
 
     Args:
         name: Who may no longer sign in.
@@ -257,6 +292,9 @@ def promote(
     significance: Significance = 0.5,
 ) -> None:
     """Replace the live digit model by a new one if that does not do worse on a frozen set.
+
+    Examples:
+        handigit models promote runs/new --frozen mnist
 
     Args:
         new: An ONNX file or the folder of a run.
@@ -318,6 +356,10 @@ Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
 
 def serve(*, host: str | None = None, port: Port | None = None) -> None:
     """Serve the API on this machine; everything else is set by HANDIGIT_* (docs/deploy.md).
+
+    Examples:
+        handigit serve
+        handigit serve --port 8123
 
     Args:
         host: Address to listen on; none: HANDIGIT_HOST, or this machine only.

@@ -128,7 +128,7 @@ class Store:
         A page whose picture cannot be stored is left out with all its numbers; its result is the error.
 
         Raises:
-            StoreError: the database refuses; then nothing of any page is stored.
+            StoreError: the database refuses; then no page is stored.
         """
         pictures = [self._write_picture(page) for page in pages]
         good = [(page, p) for page, p in zip(pages, pictures, strict=True) if not isinstance(p, StoreError)]
