@@ -20,13 +20,30 @@ _DIGIT: Final = {
 NUMBER_SCHEMA: Final[dict[str, Any]] = {
     "title": "Number",
     "type": "object",
-    "required": ["source", "page", "outcome", "text", "confidence", "box", "digits", "alternatives", "model"],
+    "required": [
+        "source",
+        "page",
+        "outcome",
+        "raw",
+        "text",
+        "value",
+        "confidence",
+        "box",
+        "digits",
+        "alternatives",
+        "model",
+    ],
     "properties": {
         "id": {"type": ["integer", "null"], "description": "The reading's id in the store; null: not stored"},
         "source": {"type": "string"},
         "page": {"type": "integer", "minimum": 0},
         "outcome": {"enum": ["read", "doubt", "blank", "not_a_number"]},
-        "text": {"type": "string", "pattern": "^[0-9]*$"},
+        "raw": {"type": "string", "description": "The number as written: 3.50, -12, 12/05/2026"},
+        "text": {"type": "string", "pattern": "^[0-9]*$", "description": "Its digits, with leading zeros"},
+        "value": {
+            "type": ["number", "string", "null"],
+            "description": "A number, an ISO date if the pattern is a date's, or null where it is not decidable",
+        },
         "confidence": _PROBABILITY,
         "box": _BOX,
         "digits": {"type": "array", "items": _DIGIT},
@@ -55,7 +72,9 @@ _EXAMPLE: Final = {
     "source": "seven.png",
     "page": 0,
     "outcome": "read",
+    "raw": "7",
     "text": "7",
+    "value": 7,
     "confidence": 0.999912,
     "box": [8, 5, 22, 23],
     "digits": [{"value": 7, "confidence": 0.999912, "box": [8, 5, 22, 23]}],
@@ -79,6 +98,13 @@ _FORM: Final = {
     "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
     "required": ["file"],
 }
+_BASE64: Final = {"type": "string", "description": "Base64, or a data URL"}
+_NAMED: Final = {"type": "object", "required": ["data"], "properties": {"data": _BASE64, "name": {"type": "string"}}}
+_JSON: Final = {
+    "type": "object",
+    "description": "One image or several, a megabyte in all",
+    "properties": {"image": _BASE64, "images": {"type": "array", "items": {"anyOf": [_BASE64, _NAMED]}}},
+}
 PICTURE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -90,6 +116,7 @@ PICTURE_BODY: Final[dict[str, Any]] = {
             "image/tiff": _BINARY,
             "application/pdf": _BINARY,
             "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": _JSON, "example": {"image": "iVBORw0KGgo..."}},
         },
     }
 }
@@ -111,10 +138,18 @@ COMMON_PROBLEMS: Final = (
 """Possible at every route."""
 
 
+_CONTENTS: Final = {
+    "auto": "The digit or number of each picture, or every number on it",
+    "digit": "The digit of each picture",
+    "number": "The number of each picture",
+    "page": "Every number on each page",
+}
+
+
 def read_responses(kind: str) -> dict[int | str, dict[str, Any]]:
     """The documented responses of `POST /v1/KIND`."""
     success = {
-        "description": f"The results, each a {kind}; files that could not be read are listed under problems",
+        "description": f"{_CONTENTS[kind]}; files that could not be read are listed under problems",
         "content": {
             "application/json": {"schema": _ANSWERS},
             JSON_LINES: {"schema": NUMBER_SCHEMA, "example": _EXAMPLE},

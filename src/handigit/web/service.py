@@ -20,8 +20,8 @@ from jaxtyping import Float32, Float64
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.images.documents import Cancellation
 from handigit.pipeline import store_pages, to_new_page
-from handigit.read import PageReading, read_batch, read_document
-from handigit.records import Expected, Kind
+from handigit.read import PageReading, Reader, read_batch, read_document
+from handigit.records import ANYTHING, Expected, Kind, ReadAs
 from handigit.store import Store, StoreError
 from handigit.web.batching import BatchPolicy, BatchQueue, DeadlineExceeded, QueueFull
 from handigit.web.metrics import Metrics
@@ -47,11 +47,17 @@ _STORE_RETRY_S: Final = 10.0
 class ReadRequest:
     """How to read the files of one request, whether to store the results, and the time limit."""
 
-    kind: Kind
+    kind: ReadAs
     request_id: str
     keep: bool
     within_s: float
-    pattern: str | None = None
+    expected: Expected = ANYTHING
+    target_error: float | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its small pictures may share batches with those of other requests."""
+        return self.expected == ANYTHING and self.target_error is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +92,7 @@ class Service:
         self._metrics = metrics
         policy = BatchPolicy(_MAX_BATCH, capacity)
         reading = BatchPolicy(_MAX_BATCH, capacity, threads=max(1, workers))
-        self.queues: dict[Kind, BatchQueue[bytes, PageReading]] = {
+        self.queues: dict[ReadAs, BatchQueue[bytes, PageReading]] = {
             kind: BatchQueue(kind, partial(self._read_batch, kind), reading, on_batch=metrics.batch_observer(kind))
             for kind in ("digit", "number")
         }
@@ -130,7 +136,7 @@ class Service:
         failed_at = self._store_failed_at
         return failed_at is not None and time.monotonic() - failed_at < _STORE_RETRY_S
 
-    def check_capacity(self, kind: Kind) -> None:
+    def check_capacity(self, kind: ReadAs) -> None:
         """Refuse, before the body is read, what would be refused after.
 
         Raises:
@@ -147,7 +153,7 @@ class Service:
         Raises:
             Problem: no capacity, or no answer in time.
         """
-        batched = request.kind in self.queues and not request.pattern
+        batched = request.kind in self.queues and request.is_plain
         small = sum(upload.is_small for upload in uploads) if batched else 0
         with _as_problems(request.within_s), self.queues[request.kind].reserve(small) if small else nullcontext():
             for group in _groups(uploads, batched=batched):
@@ -198,9 +204,11 @@ class Service:
     async def _read_document(self, upload: Upload, request: ReadRequest) -> AsyncGenerator[PageResult, None]:
         """A document, page by page."""
         reader = self.models.active.reader
-        expected, cancellation = Expected(request.pattern), Cancellation()
+        if request.target_error is not None:
+            reader = _with_target_error(reader, request.target_error)
+        cancellation = Cancellation()
         open_document = partial(
-            read_document, reader, upload.source(), request.kind, expected=expected, cancellation=cancellation
+            read_document, reader, upload.source(), request.kind, expected=request.expected, cancellation=cancellation
         )
         stream = self._documents.pages(open_document, within_s=request.within_s, cancel=cancellation.cancel)
         try:
@@ -239,7 +247,7 @@ class Service:
     ) -> list[tuple[int, ...] | StoreError]:
         assert self.store is not None
         pages = [
-            to_new_page(read, source=upload.name, request_id=request.request_id, kind=request.kind)
+            to_new_page(read, source=upload.name, request_id=request.request_id, kind=read.kind)
             for upload, read, request in items
         ]
         try:
@@ -262,6 +270,13 @@ class Service:
         log.info("ready", extra={"model": model.name, "sha256": model.digests})
         if self.state == "starting":
             self.state = "ready"
+
+
+def _with_target_error(reader: Reader, target_error: float) -> Reader:
+    """A reader with another error rate and the same loaded models, which `copy` would load again."""
+    other = object.__new__(type(reader))
+    vars(other).update(vars(reader), target_error=target_error)
+    return other
 
 
 def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload]]:

@@ -1,10 +1,11 @@
-"""A request's body as uploads: one picture as raw bytes, or the files of a form.
+"""A request's body as uploads: one picture as raw bytes, the files of a form, or base64 in JSON.
 
 Up to a megabyte of a request is held in memory; files of larger requests are temporary files on disk. File names are
 text to display.
 """
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,14 +15,18 @@ from typing import IO, Any, Final
 
 from PIL import BmpImagePlugin, JpegImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from handigit.web.problems import BAD_REQUEST, Problem
+from handigit.web.exchange_limits import guard_of
+from handigit.web.problems import BAD_REQUEST, INVALID, Problem, problem_of_fields
 
 MAX_MEMORY: Final = 2**20
 """Bytes of one request that are held in memory."""
+MAX_JSON_BYTES: Final = 1_500_000
+"""A megabyte of pictures as base64; JSON is parsed in memory, larger pictures are sent as they are."""
 _MAX_FIELDS: Final = 16
 _MAX_FIELD_BYTES: Final = 256 * 1024
 _MAX_NAME: Final = 200
@@ -79,8 +84,11 @@ async def uploads_of(request: Request, *, max_files: int, name: str) -> AsyncIte
     Raises:
         Problem: a form that is broken, has too many parts, or no file; an empty body.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    content_type = request.headers.get("content-type", "").lower()
+    if content_type.startswith("multipart/form-data"):
         files = await _form_files(request, max_files)
+    elif content_type.startswith("application/json"):
+        files = await _json_files(request, max_files, name)
     else:
         files = [(name, await _body_file(request))]
     try:
@@ -117,6 +125,59 @@ async def _form_files(request: Request, max_files: int) -> list[tuple[str, IO[by
     if not files:
         raise Problem(BAD_REQUEST, "the form has no file; add each picture as a part with a filename")
     return files
+
+
+class NamedPicture(BaseModel):
+    """A picture in JSON: base64, or a data URL, with a file name."""
+
+    data: str
+    name: str = Field(default="", max_length=_MAX_NAME)
+
+
+class JsonPictures(BaseModel):
+    """Pictures in JSON: one as `image`, or several as `images`."""
+
+    image: str | None = None
+    images: list[str | NamedPicture] = Field(default=[], min_length=1)
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"image": "iVBORw0KGgo..."}]})
+
+
+async def _json_files(request: Request, max_files: int, name: str) -> list[tuple[str, IO[bytes]]]:
+    guard_of(request).limit_body(MAX_JSON_BYTES)
+    body = await request.body()
+    return await asyncio.to_thread(_decode_json, body, max_files, name)
+
+
+def _decode_json(body: bytes, max_files: int, name: str) -> list[tuple[str, IO[bytes]]]:
+    try:
+        pictures = JsonPictures.model_validate_json(body)
+    except ValidationError as error:
+        raise problem_of_fields(error.errors()) from None
+    if (pictures.image is None) == (not pictures.images):
+        raise Problem(INVALID, "give one picture as image, or several as images")
+    given = pictures.images if pictures.image is None else [NamedPicture(data=pictures.image, name=name)]
+    if len(given) > max_files:
+        raise Problem(BAD_REQUEST, f"{len(given)} pictures, {max_files} are allowed; send fewer at once")
+    named = [NamedPicture(data=picture) if isinstance(picture, str) else picture for picture in given]
+    return [(picture.name, _in_memory(_decode_base64(picture.data, index))) for index, picture in enumerate(named)]
+
+
+def _in_memory(content: bytes) -> IO[bytes]:
+    file = SpooledTemporaryFile(max_size=MAX_MEMORY)  # noqa: SIM115 - the caller closes it
+    file.write(content)
+    return file
+
+
+def _decode_base64(data: str, index: int) -> bytes:
+    head, comma, rest = data.partition(",")
+    encoded = rest if comma and head.startswith("data:") else data
+    try:
+        content = base64.b64decode("".join(encoded.split()), validate=True)
+    except ValueError:
+        raise Problem(BAD_REQUEST, f"picture {index} is not base64; send the file's bytes encoded as base64") from None
+    if not content:
+        raise Problem(BAD_REQUEST, f"picture {index} is empty; send the file's bytes encoded as base64")
+    return content
 
 
 async def _body_file(request: Request) -> IO[bytes]:

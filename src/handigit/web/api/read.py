@@ -1,4 +1,7 @@
-"""`POST /v1/digit`, `/v1/number`, `/v1/page`: read pictures; the answer comes at once, or as JSON lines per page."""
+"""`POST /v1/read`, `/v1/digit`, `/v1/number`, `/v1/page`: read pictures.
+
+The answer is one JSON object, or JSON lines, each page as soon as it is read.
+"""
 
 import asyncio
 import json
@@ -8,14 +11,16 @@ from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handigit.records import Kind
+from handigit.records import ANYTHING, Expected, ReadAs
 from handigit.store import Role
+from handigit.web.auth import check_query
 from handigit.web.openapi import JSON_LINES, PICTURE_BODY, query_parameters, read_responses
+from handigit.web.pattern_check import MAX_LENGTH, check_pattern
 from handigit.web.problems import Problem, problem_of, problem_of_fields
 from handigit.web.service import PageResult, ReadRequest
 from handigit.web.state import AppState, state_of
@@ -72,37 +77,65 @@ class ReadQuery(BaseModel):
 
     keep: bool = Field(default=True, description="Store the readings and their picture")
     within: float | None = Field(default=None, gt=0, le=3600, description="Time limit in seconds")
-    pattern: str | None = Field(default=None, max_length=100, description="Format of a number: \\d{5}, YYYY")
     name: str = Field(default="", max_length=200, description="File name of a picture sent as the body itself")
+    target_error: float | None = Field(default=None, gt=0, lt=1, description="Accept about this fraction of errors")
+    model_config = ConfigDict(extra="forbid")
 
 
-_READ_OPENAPI: Final = PICTURE_BODY | query_parameters(ReadQuery)
-_NO_QUERY: Final = ReadQuery()
+class NumberQuery(ReadQuery):
+    """The query where each picture holds one number."""
+
+    pattern: str | None = Field(default=None, max_length=MAX_LENGTH, description="Format of a number: \\d{5}, YYYY")
+    alphabet: str | None = Field(
+        default=None, min_length=1, max_length=64, description="Characters that may occur: 0-9,"
+    )
 
 
-@router.post("/v1/digit", openapi_extra=_READ_OPENAPI, responses=read_responses("digit"), response_class=Response)
+_QUERIES: Final[dict[ReadAs, type[ReadQuery]]] = {
+    "auto": NumberQuery,
+    "digit": ReadQuery,
+    "number": NumberQuery,
+    "page": ReadQuery,
+}
+
+
+def _openapi_of(kind: ReadAs) -> dict[str, Any]:
+    return PICTURE_BODY | query_parameters(_QUERIES[kind])
+
+
+@router.post("/v1/read", openapi_extra=_openapi_of("auto"), responses=read_responses("auto"), response_class=Response)
+async def read_auto(request: Request) -> Response:
+    """Read pictures, deciding for each page whether it holds a digit, a number or a page of numbers."""
+    return await _read(request, "auto")
+
+
+@router.post(
+    "/v1/digit", openapi_extra=_openapi_of("digit"), responses=read_responses("digit"), response_class=Response
+)
 async def read_digit(request: Request) -> Response:
     """Read pictures that hold one digit each."""
     return await _read(request, "digit")
 
 
-@router.post("/v1/number", openapi_extra=_READ_OPENAPI, responses=read_responses("number"), response_class=Response)
+@router.post(
+    "/v1/number", openapi_extra=_openapi_of("number"), responses=read_responses("number"), response_class=Response
+)
 async def read_number(request: Request) -> Response:
     """Read pictures that hold one number each; of a document, one per page."""
     return await _read(request, "number")
 
 
-@router.post("/v1/page", openapi_extra=_READ_OPENAPI, responses=read_responses("page"), response_class=Response)
+@router.post("/v1/page", openapi_extra=_openapi_of("page"), responses=read_responses("page"), response_class=Response)
 async def read_page(request: Request) -> Response:
     """Read every number on every page; with `Accept: application/jsonl` each page as soon as it is read."""
     return await _read(request, "page")
 
 
-async def _read(request: Request, kind: Kind) -> Response:
+async def _read(request: Request, kind: ReadAs) -> Response:
     state = state_of(request)
     state.service.check_capacity(kind)  # first, so that a refusal costs as little as possible
     await state.access.require(request, Role.READER)
-    query = _query_of(request)
+    query = _query_of(request, kind)
     how = _read_request(state, query, kind, request.state.request_id)
     async with AsyncExitStack() as files:
         uploads = await files.enter_async_context(
@@ -117,23 +150,40 @@ async def _read(request: Request, kind: Kind) -> Response:
         return StreamingResponse(_stream(first, results, how, files.pop_all()), media_type=JSON_LINES)
 
 
-def _query_of(request: Request) -> ReadQuery:
+def _query_of(request: Request, kind: ReadAs) -> ReadQuery:
     """The validated query.
 
     Raises:
-        Problem: a value that is not valid.
+        Problem: an unknown parameter, or a value that is not valid.
     """
     if not request.url.query:
-        return _NO_QUERY
+        return _QUERIES[kind]()
+    check_query(request, frozenset(_QUERIES[kind].model_fields))
     try:
-        return ReadQuery.model_validate(dict(request.query_params))
+        return _QUERIES[kind].model_validate(dict(request.query_params))
     except ValidationError as error:
         raise problem_of_fields(error.errors()) from None
 
 
-def _read_request(state: AppState, query: ReadQuery, kind: Kind, request_id: str) -> ReadRequest:
-    within_s = min(query.within or state.settings.deadline_s, state.settings.deadline_s)
-    return ReadRequest(kind, request_id, query.keep and state.settings.keep_readings, within_s, query.pattern)
+def _read_request(state: AppState, query: ReadQuery, kind: ReadAs, request_id: str) -> ReadRequest:
+    """The request for the service.
+
+    Raises:
+        PatternError: a pattern whose matching time is not bounded.
+    """
+    expected = ANYTHING
+    if isinstance(query, NumberQuery) and (query.pattern is not None or query.alphabet is not None):
+        if query.pattern is not None:
+            check_pattern(query.pattern)
+        expected = Expected(query.pattern, query.alphabet)
+    return ReadRequest(
+        kind,
+        request_id,
+        keep=query.keep and state.settings.keep_readings,
+        within_s=min(query.within or state.settings.deadline_s, state.settings.deadline_s),
+        expected=expected,
+        target_error=query.target_error,
+    )
 
 
 def _single_response(results: Sequence[PageResult], how: ReadRequest) -> Response:
