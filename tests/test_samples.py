@@ -49,9 +49,10 @@ def test_sample_is_read_as_its_folder_says(
 
 def test_samples_and_expectations_match() -> None:
     pictures = {path.relative_to(SAMPLES) for path in SAMPLES.rglob("*") if path.suffix in SUFFIXES}
+    pictures = {path for path in pictures if path.parts[0] != "forms"}  # these have templates and expected records
     assert pictures == {(folder / name).relative_to(SAMPLES) for folder, name, _ in EXPECTED}
     assert len(pictures) >= 12
 
 
 def test_samples_stay_small() -> None:
-    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 1_500_000
+    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 3_000_000

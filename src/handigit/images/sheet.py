@@ -4,14 +4,16 @@ The sheet is the largest bright region with straight, sharp sides and ink on it.
 a shadow has soft edges, the hole of a 0 contains no ink.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from handigit.images.background import GLANCE_PX, dark_ink_votes, downscale
+from handigit.records import Box
 
 Grey = UInt8[np.ndarray, "height width"]
 
@@ -93,7 +95,7 @@ def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
     cv2.fillConvexPoly(inside, np.rint(sheet.outline * scale).astype(np.int32), 1)
     # Paper beyond the picture's edge is not the sheet's rim.
     padded = cv2.copyMakeBorder(inside, rim, rim, rim, rim, cv2.BORDER_REPLICATE)
-    inside = cv2.erode(padded, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[rim:-rim, rim:-rim]
+    inside = np.asarray(cv2.erode(padded, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[rim:-rim, rim:-rim])
     side = max(3, max(small.shape) // 6) | 1  # wider than the thickest stroke
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)).astype(np.float32)
     weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(small.shape) / 8)
@@ -103,6 +105,40 @@ def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
     height, width = grey.shape
     mask = cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.where(mask > 0, grey, cv2.resize(paper, (width, height)).clip(0, 255).astype(np.uint8))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatSheet:
+    """A page of nothing but its sheet, perspective undone; `to_source`: homography to the picture as given."""
+
+    page: Grey
+    to_source: Float64[np.ndarray, "3 3"]
+
+    def to_original(self, box: Box, *, size: tuple[int, int]) -> Box:
+        """The box in the picture, whose `size` is (height, width), around a box of `page`."""
+        corners = np.array([[x, y, 1] for x in (box.left, box.right) for y in (box.top, box.bottom)], np.float64)
+        x, y, w = self.to_source @ corners.T
+        x, y, (height, width) = np.round(x / w, 3), np.round(y / w, 3), size
+        left, right = (int(np.clip(end, 0, width)) for end in (math.floor(x.min()), math.ceil(x.max())))
+        top, bottom = (int(np.clip(end, 0, height)) for end in (math.floor(y.min()), math.ceil(y.max())))
+        return Box(left, top, right, bottom)
+
+
+def flatten_sheet(page: Grey) -> FlatSheet:
+    """The sheet on a page, seen from above; the page as it is if no table is in view."""
+    sheet = find_sheet(page)
+    if sheet is None:
+        return FlatSheet(page, np.eye(3))
+    if sheet.corners is None:
+        return FlatSheet(paint_over_table(page, sheet), np.eye(3))
+    centre = sheet.corners.mean(axis=0)
+    corners = (centre + (sheet.corners - centre) * (1 - _RIM)).astype(np.float32)
+    top, right, bottom, left = (float(np.hypot(*side)) for side in corners - np.roll(corners, -1, axis=0))
+    width, height = max(round(max(top, bottom)), 8), max(round(max(left, right)), 8)
+    square = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, square)
+    flat = cv2.warpPerspective(page, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return FlatSheet(np.asarray(flat, np.uint8), np.linalg.inv(matrix))
 
 
 def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:
@@ -129,7 +165,7 @@ def _has_ink(small: Grey, closed: Grey, hull: np.ndarray) -> bool:
     inside = np.zeros(small.shape, np.uint8)
     cv2.fillConvexPoly(inside, hull.astype(np.int32), 1)
     margin = max(3, max(small.shape) // 24) | 1
-    inside = cv2.erode(inside, np.ones((margin, margin), np.uint8))
+    inside = np.asarray(cv2.erode(inside, np.ones((margin, margin), np.uint8)))
     darkness = cv2.subtract(closed, small)[inside > 0]
     if not darkness.size:
         return False
@@ -164,7 +200,7 @@ def _has_sharp_sides(blurred: Grey, hull: np.ndarray, contrast: float) -> bool:
 def _sample(picture: Grey, points: np.ndarray) -> np.ndarray:
     height, width = picture.shape
     x, y = np.rint(points).astype(int).T
-    return picture[y.clip(0, height - 1), x.clip(0, width - 1)].astype(float)
+    return np.asarray(picture[y.clip(0, height - 1), x.clip(0, width - 1)], float)
 
 
 def _corners(outline: np.ndarray, shape: tuple[int, ...]) -> Float32[np.ndarray, "4 2"] | None:

@@ -10,7 +10,8 @@ from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
 from handigit.images.documents import Cancellation
 from handigit.read.reader import Reader
-from handigit.records import ANYTHING, Digit, Expected, Kind, Number
+from handigit.records import ANYTHING, Digit, Expected, Kind, Number, Outcome, ReadAs
+from handigit.segment import looks_like_page
 
 Page = UInt8[np.ndarray, "height width"]
 
@@ -20,7 +21,7 @@ class PageReading:
     """The result for one page: one number for a digit or a number, any count for a page.
 
     `page` is the decoded picture. `model` and `digest` identify the model. `digit` is the result where the page was
-    read as one digit.
+    read as one digit. `kind`: how it was read. `note`: advice for the user, such as to read it as a page.
     """
 
     numbers: tuple[Number, ...]
@@ -28,17 +29,19 @@ class PageReading:
     model: str
     digest: str
     digit: Digit | None = None
+    kind: Kind = "number"
+    note: str = ""
 
 
 def read_document(
     reader: Reader,
     source: Source,
-    kind: Kind,
+    kind: ReadAs,
     *,
     expected: Expected = ANYTHING,
     cancellation: Cancellation | None = None,
 ) -> Generator[PageReading, None, None]:
-    """Read a picture or document page by page; `expected` applies to kind `number`.
+    """Read a picture or document page by page; `expected` applies to numbers, kind `auto` decides for each page.
 
     `cancellation` ends the decoding of a page from another thread.
 
@@ -48,16 +51,22 @@ def read_document(
         PatternError: an invalid pattern or alphabet.
     """
     for index, page in enumerate(open_pages(source, limits=reader.limits, cancellation=cancellation)):
-        digit, numbers = None, []
-        if kind == "digit":
+        digit, note = None, ""
+        found: Kind = "page" if kind == "auto" else kind
+        if kind == "auto":
+            found, numbers = reader.read_on(page, pattern=expected.pattern, alphabet=expected.alphabet)
+            digit = numbers[0].digits[0] if found == "digit" and numbers[0].digits else None
+        elif kind == "digit":
             digit = reader.digit_on(page)
             numbers = [digit.as_number()]
         elif kind == "number":
             numbers = reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
         else:
             numbers = reader.page_on(page)
+        if kind in ("digit", "number") and numbers[0].outcome is not Outcome.READ and looks_like_page(page):
+            note = "several numbers here: read it as a page"
         numbers = [replace(number, page=index) for number in numbers]
-        yield _page_reading(reader, numbers, page, kind, digit)
+        yield _page_reading(reader, numbers, page, found, digit, note)
 
 
 def read_batch(reader: Reader, sources: Sequence[Source], kind: Kind) -> list[PageReading | Exception]:
@@ -81,6 +90,7 @@ def _first_page(reader: Reader, source: Source) -> Page | HandigitError:
 
 
 def _page_reading(
-    reader: Reader, numbers: Sequence[Number], page: Page, kind: Kind, digit: Digit | None = None
+    reader: Reader, numbers: Sequence[Number], page: Page, kind: Kind, digit: Digit | None = None, note: str = ""
 ) -> PageReading:
-    return PageReading(tuple(numbers), page, reader.model_name(kind), reader.engine_for(kind).digest, digit)
+    model, digest = reader.model_name(kind), reader.engine_for(kind).digest
+    return PageReading(tuple(numbers), page, model, digest, digit, kind, note)

@@ -21,7 +21,7 @@ from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
 from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
 from handigit.read.numbers import BLANK, ReadOptions, combine
-from handigit.read.pages import PageRegions, is_page, prefers_digit
+from handigit.read.pages import PageRegions, prefers_digit
 from handigit.records import Digit, Kind, Number, Outcome
 
 Item = TypeVar("Item")
@@ -226,7 +226,8 @@ class Reader:
         Raises:
             ModelError: a model that cannot be used.
         """
-        return self._numbers_in(PageRegions.of(page))
+        regions = PageRegions.of(page)
+        return regions.on_page(self._numbers_in(regions))
 
     def read(self, image: Source) -> list[Number]:
         """Read a picture or document of any kind: one digit, one number or a page of numbers, found out per page.
@@ -250,16 +251,19 @@ class Reader:
         (number,) = self.numbers_on([page], pattern=pattern, alphabet=alphabet)
         digit = self.digit_on(page).as_number()
         regions = PageRegions.of(page)
-        numbers = self._numbers_in(regions) if regions.are_several else []
-        if is_page(numbers, digit, number):
-            return "page", numbers
+        if regions.are_several:
+            numbers = self._numbers_in(regions)
+            read = sum(n.outcome is Outcome.READ for n in numbers)
+            is_sure = read > 1 or Outcome.READ not in (digit.outcome, number.outcome)
+            is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
+            if is_sure and is_complete and regions.contain_several(numbers):
+                return "page", regions.on_page(numbers)
         if pattern is None and alphabet is None and prefers_digit(digit, number):
             return "digit", [digit]
         return "number", [number]
 
     def _numbers_in(self, regions: PageRegions) -> list[Number]:
-        numbers = self.numbers_on([region.pixels for region in regions.regions])
-        return regions.on_page(numbers)
+        return self.numbers_on([region.pixels for region in regions.regions])
 
     def _prefetch(
         self, images: Iterable[Source], prepare: Callable[[Source], Item], *, batch: int

@@ -5,4 +5,6 @@ In order: `page_rules` (printed lines of the page), `candidates` (strokes groupe
 """
 
 from handigit.segment.regions import Region as Region
+from handigit.segment.regions import are_several as are_several
 from handigit.segment.regions import find_regions as find_regions
+from handigit.segment.regions import looks_like_page as looks_like_page

@@ -4,7 +4,9 @@ Segmentation uses ink, rules and distances, not the shapes of digits. The number
 so a superfluous word costs a little time, and a number cut in two is lost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import cv2
@@ -33,6 +35,10 @@ _PEN_FRACTION: Final = 0.3
 """Fraction of the page's dark ink at which a stroke ends; print under the writing is below it."""
 _FAINT: Final = 0.5
 """Rules are searched at this fraction of the level for ink."""
+_MIN_RELATIVE_HEIGHT: Final = 0.4
+"""Minimum height of a region relative to the tallest for it to be a number of its own."""
+_WIDE_GAP: Final = 3.0
+"""Gap between two numbers in one row, in heights; the digits of one number are closer, also in cells."""
 _MARGIN: Final = 0.25
 """Margin of a region's crop, in heights of the writing."""
 
@@ -153,3 +159,22 @@ def _unscale(box: Box, scale: float) -> Box:
     return Box(
         int(box.left / scale), int(box.top / scale), int(np.ceil(box.right / scale)), int(np.ceil(box.bottom / scale))
     )
+
+
+def looks_like_page(page: UInt8[np.ndarray, "height width"]) -> bool:
+    """Whether a page contains several numbers: regions in two rows, or far apart in one."""
+    return are_several([region.box for region in find_regions(page)])
+
+
+def are_several(boxes: Sequence[Box]) -> bool:
+    """Whether boxes are of several numbers: in two rows, or in one row far apart; much lower ones do not count."""
+    tallest = max((box.height for box in boxes), default=0)
+    main = [box for box in boxes if box.height >= _MIN_RELATIVE_HEIGHT * tallest]
+    for i, a in enumerate(main):
+        for b in main[i + 1 :]:
+            height = max(a.height, b.height)
+            below = max(a.top, b.top) - min(a.bottom, b.bottom)
+            if below > 0.1 * height:
+                return True
+    ordered = sorted(main, key=lambda box: box.left)
+    return any(b.left - a.right > _WIDE_GAP * max(a.height, b.height) for a, b in pairwise(ordered))

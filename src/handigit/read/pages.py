@@ -1,0 +1,74 @@
+"""Numbers on whole pages: the regions to read, their place on the page as given, and whether a picture is a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handigit.images.orientation import Oriented, straighten
+from handigit.images.sheet import FlatSheet, flatten_sheet
+from handigit.records import Box, Number, Outcome
+from handigit.segment import Region, are_several, find_regions
+
+_MIN_HEIGHT: Final = 0.75
+"""Minimum height of an unreadable region, relative to the numbers on the page, for it to be handwriting."""
+_MIN_CONFIDENCE: Final = 0.05
+"""Minimum confidence of a number outside of form fields; anything below is print."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PageRegions:
+    """The regions of a page, found on its flattened sheet; `size`: height and width of the page as given."""
+
+    sheet: FlatSheet
+    oriented: Oriented
+    regions: Sequence[Region]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, page: UInt8[np.ndarray, "height width"]) -> "PageRegions":
+        """Find the sheet, level it and segment it."""
+        sheet = flatten_sheet(page)
+        oriented = straighten(sheet.page)
+        return cls(sheet, oriented, find_regions(oriented.page), (page.shape[0], page.shape[1]))
+
+    @property
+    def are_several(self) -> bool:
+        """Whether the regions look like those of several numbers."""
+        return are_several([region.box for region in self.regions])
+
+    def contain_several(self, numbers: Sequence[Number]) -> bool:
+        """Whether the regions that were read look like several numbers, given the result for each region."""
+        pairs = list(zip(self.regions, numbers, strict=True))
+        read = [region.box for region, number in pairs if number.outcome is Outcome.READ]
+        return are_several(read) or are_several([region.box for region, number in pairs if number.text])
+
+    def on_page(self, numbers: Sequence[Number]) -> list[Number]:
+        """The numbers read from the regions, in pixels of the page as given.
+
+        Regions without a number are left out, unless they look like handwriting.
+        """
+        heights = [region.box.height for region, n in zip(self.regions, numbers, strict=True) if n.text]
+        lowest = _MIN_HEIGHT * float(np.median(heights)) if heights else 0.0
+        return [
+            number.map_boxes(lambda box, region=region: self._to_original(region.on_page(box)))  # type: ignore[misc]
+            for region, number in zip(self.regions, numbers, strict=True)
+            if (number.text and (region.cells or number.confidence >= _MIN_CONFIDENCE))
+            or (number.outcome is Outcome.NOT_A_NUMBER and (region.cells or region.box.height >= lowest))
+        ]
+
+    def _to_original(self, box: Box) -> Box:
+        height, width = self.sheet.page.shape
+        return self.sheet.to_original(self.oriented.to_original(box, size=(height, width)), size=self.size)
+
+
+def prefers_digit(digit: Number, number: Number) -> bool:
+    """Whether a picture is one digit, given its readings as one digit and as one number."""
+    if not digit.text:
+        return False
+    if len(number.text) > 1:
+        # A digit model that sees one digit in a pair is wrong; strokes that stand apart look like two to the other.
+        return digit.outcome is Outcome.READ and number.outcome is not Outcome.READ and number.confidence < 0.5
+    return digit.outcome is Outcome.READ or number.outcome is not Outcome.READ

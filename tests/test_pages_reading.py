@@ -1,0 +1,84 @@
+"""Whole pages: sheets on tables, several numbers where one is expected, the kind of a picture."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from handigit import Box, Outcome, Reader, open_pages
+from handigit.images.sheet import find_sheet, flatten_sheet
+from handigit.read import read_document
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+SCORES = ["87", "92", "45", "100", "73", "68", "9"]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(threads=1)
+
+
+@pytest.fixture(scope="module")
+def scores() -> np.ndarray:
+    return np.asarray(Image.open(SAMPLES / "pages" / "scores-on-squared-paper.jpg").convert("L"))
+
+
+def on_table(page: np.ndarray, *, margin: float, shade: int, degrees: float = 0, tilt: float = 0) -> np.ndarray:
+    """The page on a table, rotated and in perspective; `tilt` moves two corners inward, as a fraction of the width."""
+    height, width = page.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    moved = corners + np.array([[tilt, 0], [-tilt, 0], [0, 0], [0, 0]]) * width
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    moved = moved @ turn[:, :2].T + turn[:, 2] + np.array([margin * width, margin * height])
+    size = round(width * (1 + 2 * margin)), round(height * (1 + 2 * margin))
+    matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    return cv2.warpPerspective(page, matrix, size, borderValue=shade)
+
+
+@pytest.mark.parametrize(("shade", "tilt"), [(30, 0), (110, 0), (30, 0.06)])
+def test_page_on_a_table(reader, scores, shade, tilt) -> None:
+    picture = on_table(scores, margin=0.25, shade=shade, tilt=tilt)
+    numbers = reader.page(picture)
+    assert [number.text for number in numbers if number.text] == SCORES
+    first = numbers[0].box
+    assert first.left > 0.25 * scores.shape[1]
+    assert first.top > 0.2 * scores.shape[0]
+
+
+def test_table_is_found_only_around_a_sheet_with_ink(scores) -> None:
+    assert find_sheet(scores) is None
+    assert find_sheet(on_table(scores, margin=0.3, shade=40)) is not None
+    assert find_sheet(on_table(np.full((400, 300), 240, np.uint8), margin=0.3, shade=40)) is None
+
+
+def test_boxes_of_a_flat_sheet_map_back(scores) -> None:
+    picture = on_table(scores, margin=0.3, shade=40, degrees=5)
+    flat = flatten_sheet(picture)
+    height, width = flat.page.shape
+    box = flat.to_original(Box(0, 0, width, height), size=picture.shape)
+    assert box.width >= 0.9 * scores.shape[1]
+    assert box.left >= 0.15 * scores.shape[1]
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("digits", "digit"), ("numbers", "number"), ("pages", "page")])
+def test_kind_of_samples(reader, folder, kind) -> None:
+    pictures = [path for path in sorted((SAMPLES / folder).iterdir()) if path.suffix != ".json"]
+    kinds = {path.name: reader.read_on(next(open_pages(path)))[0] for path in pictures}
+    assert kinds == dict.fromkeys(kinds, kind)
+
+
+def test_read_finds_the_kind_by_itself(reader) -> None:
+    assert [number.text for number in reader.read(SAMPLES / "digits" / "plain-3.png")] == ["3"]
+    assert [number.text for number in reader.read(SAMPLES / "numbers" / "touching-digits.png")] == ["35802"]
+    assert len(reader.read(SAMPLES / "pages" / "scores-on-squared-paper.jpg")) == len(SCORES)
+
+
+@pytest.mark.parametrize("kind", ["digit", "number"])
+def test_page_read_as_one_number_gets_a_note(reader, kind) -> None:
+    (result,) = read_document(reader, SAMPLES / "pages" / "scores-on-squared-paper.jpg", kind)
+    if result.numbers[0].outcome is not Outcome.READ:
+        assert result.note == "several numbers here: read it as a page"
+    (plain,) = read_document(reader, SAMPLES / "digits" / "plain-3.png", kind)
+    assert plain.note == ""
