@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import handigit
 from handigit.cli.batch import batch, watch
 from handigit.cli.data import data
+from handigit.cli.doctor import doctor
 from handigit.cli.evaluation import compare, evaluate, list_models, submit
 from handigit.cli.forms import form
 from handigit.cli.read import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, read
@@ -47,7 +48,7 @@ app = App(
     result_action="return_value",
 )
 app.command(read, sort_key=1)
-for _verb in (form, batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit):
+for _verb in (form, batch, watch, data, models, serve, store, train, tune, export, evaluate, compare, submit, doctor):
     app.command(_verb)
 models.default(list_models)
 app.register_install_completion_command(help="Install tab completion for this shell.")
