@@ -12,14 +12,17 @@ from handigit.synth.strokes import parse_figure
 Path = list[tuple[float, float]]
 """One stroke; x and y as fractions of the pad's height."""
 _STEP = 2  # every second point is enough: the pad smooths lines
+_NUMBER_STEP = 5  # in small digits fewer are
 
 
-def strokes_of(digit: int, *, left: float = 0.3, top: float = 0.2, height: float = 0.6, shape: int = 0) -> list[Path]:
+def strokes_of(
+    digit: int, *, left: float = 0.3, top: float = 0.2, height: float = 0.6, shape: int = 0, step: int = _STEP
+) -> list[Path]:
     """A digit's strokes, `height` high, its upper left corner at (`left`, `top`)."""
     drawn = parse_figure(DIGITS[digit][shape].strokes)
     points = (drawn.sharp @ drawn.points) * height + (left, top)
     strokes = np.split(points, drawn.ends[:-1])
-    return [[(float(x), float(y)) for x, y in (*stroke[:-1:_STEP], stroke[-1])] for stroke in strokes]
+    return [[(float(x), float(y)) for x, y in (*stroke[:-1:step], stroke[-1])] for stroke in strokes]
 
 
 MARKS: dict[str, tuple[float, list[Path]]] = {
@@ -41,7 +44,7 @@ def strokes_of_number(text: str, *, wide: float = 2.0) -> list[Path]:
             scaled = [[(left + x * height, top + y * height) for x, y in stroke] for stroke in MARKS[character][1]]
             strokes += scaled
         else:
-            strokes += strokes_of(int(character), left=left, top=top, height=height)
+            strokes += strokes_of(int(character), left=left, top=top, height=height, step=_NUMBER_STEP)
         left += advance * height
     return strokes
 

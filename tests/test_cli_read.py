@@ -27,6 +27,8 @@ from handigit.records import Number, Outcome, parse_value
 from handigit.spreadsheet import write_xlsx
 from test_cli import draw_seven
 
+SAMPLES = Path(__file__).parents[1] / "samples"
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,3 +295,17 @@ def test_compare_fits_80_columns() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert all(text.count(run.name) == 1 for run in runs)
     assert "0.007" in text
+
+
+def test_auto_is_the_default_and_a_wrong_mode_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    page = SAMPLES / "pages" / "scores-on-squared-paper.jpg"
+    assert run(["read", str(SAMPLES / "digits" / "crossed-7.webp"), str(page), "--format", "jsonl"]) == DONE
+    texts = [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+    assert texts == ["7", "87", "92", "45", "100", "73", "68", "9"]
+    assert run(["read", str(page), "--as", "number"]) == DONE
+    assert "read it as a page (--as page)" in capsys.readouterr().err
+
+
+def test_a_runner_up_has_the_separators_of_the_number() -> None:
+    number = Number(Outcome.READ, "350", 0.9, alternatives=(("850", 0.1),), raw="3.50")
+    assert "8.50 10.0%" in table([Reading("a.png", number, "model")], width=80)

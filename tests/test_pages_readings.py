@@ -141,7 +141,7 @@ def test_all_matching_or_selected_readings_are_exported(visit: Visit, store: Sto
     tab.locator("input[name=number]").nth(3).check()
     expect(tab.locator("#selection")).to_have_text("2 readings selected")
     rows = list(csv.DictReader(export(tab, "csv").splitlines()))
-    assert [row["text"] for row in rows] == ["158", "156"]
+    assert [row["value"] for row in rows] == ["156", "158"]
 
 
 def test_an_admin_deletes_the_selection_after_confirming(visit: Visit, store: Store) -> None:

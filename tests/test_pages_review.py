@@ -271,7 +271,7 @@ def test_hostile_names_are_text_and_the_page_is_accessible(visit: Visit, store: 
 def test_by_thumb_on_a_phone(visit: Visit, store: Store) -> None:
     first, second = put(store, doubt("15", margin=0), doubt("27", margin=0.2))
     tab = visit(**PHONE)
-    assert tab.get_attribute("#text", "inputmode") == "numeric"
+    assert tab.get_attribute("#text", "inputmode") == "decimal"
     heights = [box["height"] for one in tab.locator("#decision button:visible").all() if (box := one.bounding_box())]
     assert min(heights) >= 44
     check_narrow(tab)

@@ -13,7 +13,7 @@ from cyclopts import Parameter, validators
 
 from handigit.cli.shared import limits_of
 from handigit.cli.terminal import complain, out, progress, say_status
-from handigit.records import ANYTHING, Expected, Kind, Outcome
+from handigit.records import ANYTHING, Expected, Outcome, ReadAs
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Jobs = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64))]
 
 def read(
     *paths: Path,
-    as_: Annotated[Kind, Parameter(name="--as")] = "digit",
+    as_: Annotated[ReadAs, Parameter(name="--as")] = "auto",
     format: Annotated[  # noqa: A002
         Literal["table", "json", "jsonl", "csv", "xlsx"] | None, Parameter(name="--format")
     ] = None,
@@ -54,7 +54,7 @@ def read(
 
     Args:
         paths: Pictures, folders (searched recursively), patterns such as "scans/*.png", or - for standard input.
-        as_: What each picture contains: one digit, one number, or a page of numbers.
+        as_: What each picture contains: one digit, one number, or a page of numbers; auto decides for each page.
         format: Output format [default: by the name of -o, else a table; tab-separated in a pipe].
         output: Write the results to this file instead of the screen.
         annotate: Folder in which to write each picture with its results drawn on it.
@@ -81,7 +81,7 @@ def read(
     found = find_pictures(paths, exclude=annotate)
     batch = _Batch(found)
 
-    def read_one(path: Path) -> list["Reading | ImageError"]:
+    def read_one(path: Path) -> "list[Reading | ImageError | str]":
         return list(_read_file(path, reader, as_, expected, annotate))
 
     # A table is printed at the end; rows that stream to the screen are their own progress.
@@ -122,9 +122,9 @@ class _Batch:
     interrupted: bool = False
 
     def results(
-        self, files: Iterator["list[Reading | ImageError] | ImageError"], advance: Callable[[], None]
+        self, files: Iterator["list[Reading | ImageError | str] | ImageError"], advance: Callable[[], None]
     ) -> Iterator["Reading"]:
-        """The readings of all files; errors are printed. Ctrl+C ends the iteration, so that the rest is kept."""
+        """The readings of all files; errors and notes are printed. Ctrl+C ends the iteration, so earlier results stay."""
         from handigit.read.output import Reading
 
         try:
@@ -134,7 +134,7 @@ class _Batch:
                         self.outcomes[item.number.outcome] += 1
                         yield item
                     else:
-                        self.failed += 1
+                        self.failed += not isinstance(item, str)
                         complain(item)
                 advance()
         except KeyboardInterrupt:
@@ -161,11 +161,11 @@ class _Batch:
 def _read_file(
     path: Path,
     reader: "Reader",
-    kind: Kind,
+    kind: ReadAs,
     expected: Expected,
     annotate_into: Path | None,
-) -> Iterator["Reading | ImageError"]:
-    """The readings of each page of a file; an error ends it, and the earlier pages are kept."""
+) -> Iterator["Reading | ImageError | str"]:
+    """The readings of each page of a file, and notes on them; an error ends it, and the earlier pages are kept."""
     from handigit.errors import ImageError
     from handigit.read.document import read_document
     from handigit.read.files import STDIN
@@ -178,6 +178,8 @@ def _read_file(
                 _annotate(source, path, index, page, annotate_into)
             for number in page.numbers:
                 yield Reading(str(path), number, page.model)
+            if page.note:
+                yield f"{path}: {page.note} (--as page)"
     except ImageError as problem:
         yield problem
 
@@ -195,13 +197,13 @@ def _annotated_name(path: Path, page: int) -> Path:
 
 
 def _in_order(
-    items: Iterable["Path | ImageError"], read_one: Callable[[Path], "list[Reading | ImageError]"], jobs: int
-) -> Iterator["list[Reading | ImageError] | ImageError"]:
+    items: Iterable["Path | ImageError"], read_one: Callable[[Path], "list[Reading | ImageError | str]"], jobs: int
+) -> Iterator["list[Reading | ImageError | str] | ImageError"]:
     """Read files with `jobs` threads, in order, at most two per thread ahead of the output."""
     if jobs == 1:
         yield from (read_one(item) if isinstance(item, Path) else item for item in items)
         return
-    pending: deque[Future[list[Reading | ImageError]] | ImageError] = deque()
+    pending: deque[Future[list[Reading | ImageError | str]] | ImageError] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for item in items:
@@ -215,6 +217,6 @@ def _in_order(
 
 
 def _result(
-    item: "Future[list[Reading | ImageError]] | ImageError",
-) -> "list[Reading | ImageError] | ImageError":
+    item: "Future[list[Reading | ImageError | str]] | ImageError",
+) -> "list[Reading | ImageError | str] | ImageError":
     return item.result() if isinstance(item, Future) else item

@@ -159,14 +159,23 @@ def _print_table(readings: Sequence[Reading], console: Console) -> None:
 
 def _cells(reading: Reading, name: str) -> tuple[str, ...]:
     number = reading.number
-    runner_up = "".join(f"{text} {percent(confidence)}" for text, confidence in number.alternatives[:1])
+    alternatives = ((_with_separators(text, number.raw), percent(p)) for text, p in number.alternatives[:1])
+    runner_up = "".join(f"{text} {confidence}" for text, confidence in alternatives)
     return (
-        number.raw if number.text else "-",
+        (number.raw or number.text) if number.text else "-",
         number.outcome.label,
         percent(number.confidence) if number.text else "",
         runner_up,
         name if number.page == 0 else f"{name} page {number.page + 1}",
     )
+
+
+def _with_separators(digits: str, raw: str) -> str:
+    """Digits with the separators of `raw` ("850" like "3.50" is "8.50"), where there are as many digits."""
+    if len(digits) != sum(letter.isdecimal() for letter in raw):
+        return digits
+    remaining = iter(digits)
+    return "".join(next(remaining) if letter.isdecimal() else letter for letter in raw)
 
 
 def _name(reading: Reading) -> str:

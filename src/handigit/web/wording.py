@@ -2,7 +2,8 @@
 
 from datetime import date, datetime
 
-from handigit.records import Outcome, percent
+from handigit.records import Number, Outcome, percent
+from handigit.store import Reading
 
 
 def answer_sentence(outcome: Outcome, text: str, confidence: float, *, expected: str) -> str:
@@ -17,6 +18,11 @@ def answer_sentence(outcome: Outcome, text: str, confidence: float, *, expected:
         case Outcome.BLANK:
             return "Nothing is written here."
     return f"This is not a {expected}."
+
+
+def written(number: Number | Reading) -> str:
+    """A number as it is written, such as "3.50"; an empty string where there is none."""
+    return (number.raw or number.text) if number.text else ""
 
 
 def day_name(day: date) -> str:

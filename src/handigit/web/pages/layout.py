@@ -25,7 +25,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob:; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     "Vary": "Cookie",
@@ -97,7 +97,7 @@ def render(request: Request, template: str, user: User | None, /, *, status: int
         "version": handigit.__version__,
     }
     text = _templates().get_template(template).render(layout | context)
-    return HTMLResponse(text, status_code=status, headers=_HEADERS)
+    return HTMLResponse(text, status_code=status, headers=HEADERS)
 
 
 def to_sign_in(_request: Request, error: Exception) -> Response:

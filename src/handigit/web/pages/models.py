@@ -17,8 +17,8 @@ router = APIRouter()
 _MAX_MISTAKES: Final = 8
 _TASKS: Final = {"digit": "single digits", "number": "whole numbers"}
 _NOTES: Final = {
-    "number": "The training scores are measured on synthetic lines that are hard on purpose. Insights shows how well your "
-    "own numbers are read.",
+    "number": "The training scores are measured on synthetic lines that are hard on purpose. Insights shows how well "
+    "your own numbers are read.",
 }
 """What a score means, by task, where the figure alone misleads."""
 _TRUTH_WORDS: Final = {Outcome.BLANK: "nothing", Outcome.NOT_A_NUMBER: "no number"}

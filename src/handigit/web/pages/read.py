@@ -10,7 +10,7 @@ import io
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -29,7 +29,7 @@ from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
 from handigit.web.service import ReadRequest, Service
 from handigit.web.state import state_of
 from handigit.web.uploads import Upload, uploads_of
-from handigit.web.wording import answer_sentence
+from handigit.web.wording import answer_sentence, written
 
 router = APIRouter()
 PadMode = Literal["auto", "digit", "number"]
@@ -65,7 +65,7 @@ SAMPLES: Final = (
 
 
 CONTENTS: Final = (
-    *((("read", "auto"),) if "auto" in get_args(Kind) else ()),
+    ("read", "auto"),
     ("page", "many numbers"),
     ("number", "one number"),
     ("digit", "one digit"),
@@ -143,8 +143,7 @@ async def _read_as(service: Service, drawing: Upload, kind: Literal["digit", "nu
 def _to_json(read: PageReading, kind: Kind) -> dict[str, Any]:
     """The API's JSON, with the answer as a sentence and ten probabilities per digit."""
     (number,) = read.numbers
-    written = number.raw if number.text else ""
-    sentence = answer_sentence(number.outcome, written, number.confidence, expected=kind)
+    sentence = answer_sentence(number.outcome, written(number), number.confidence, expected=kind)
     answer = number.as_dict(source="pad.png", model=read.model)
     return answer | {"kind": kind, "says": sentence, "digits": [_digit_to_json(digit) for digit in number.digits]}
 

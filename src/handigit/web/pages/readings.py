@@ -16,7 +16,7 @@ from handigit.store import NotInStore, Purpose, Reading, Role
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.params import ReadingFilter, TheStore
 from handigit.web.problems import INVALID, Problem, problem_of_fields
-from handigit.web.wording import local_time
+from handigit.web.wording import local_time, written
 
 router = APIRouter()
 _ANSWERS: Final = {Outcome.READ: "A number", Outcome.BLANK: "Blank", Outcome.NOT_A_NUMBER: "Not a number"}
@@ -117,7 +117,7 @@ def show_one(request: Request, user: AsReader, store: TheStore, number: str) -> 
         reading=reading,
         history=store.history(reading.id),
         digits=_digits(reading),
-        ranked=((reading.number.raw, reading.number.confidence), *reading.number.alternatives),
+        ranked=((written(reading.number), reading.number.confidence), *reading.number.alternatives),
         answers=_ANSWERS,
         selected_answer=reading.outcome if reading.outcome in _ANSWERS else Outcome.READ,
         purposes=_PURPOSES,
@@ -166,4 +166,5 @@ _HELPERS: Final[dict[str, Any]] = {
     "percent": percent,
     "local_time": local_time,
     "state": state,
+    "written": written,
 }

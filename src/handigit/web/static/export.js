@@ -24,7 +24,7 @@ async function fileOf(readings, format) {
   return new Blob([await response.arrayBuffer()], { type: TYPES.xlsx });
 }
 
-/** The server's lines in the order of these readings; it sends the newest first. No cell contains a line break. */
+/** The server's lines in the order of these readings; it sends JSONL newest first. No cell contains a line break. */
 async function exported(readings, format) {
   let header = "";
   const result = [];
@@ -33,7 +33,7 @@ async function exported(readings, format) {
     const response = await send(`/v1/readings/export?format=${format}&${ids.join("&")}`);
     const lines = (await response.text()).match(/.+\r?\n/g) ?? [];
     if (format === "csv") header = lines.shift();
-    result.push(...lines.reverse());
+    result.push(...(format === "csv" ? lines : lines.reverse()));
   }
   return header + result.join("");
 }
