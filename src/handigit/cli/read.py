@@ -124,7 +124,7 @@ class _Batch:
     def results(
         self, files: Iterator["list[Reading | ImageError | str] | ImageError"], advance: Callable[[], None]
     ) -> Iterator["Reading"]:
-        """The readings of all files; errors and notes are printed. Ctrl+C ends the iteration, so earlier results stay."""
+        """The readings of all files; errors and notes are printed. Ctrl+C ends the iteration; earlier results stay."""
         from handigit.read.output import Reading
 
         try:
