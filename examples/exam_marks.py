@@ -1,6 +1,6 @@
 """Exam marks to a spreadsheet: print score sheets, read the scans, list what a person must look at.
 
-    python examples/exam_marks.py [SCANS]
+python examples/exam_marks.py [SCANS]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A folder of tally sheets with sums: totals over all stations, and every sheet whose arithmetic fails.
 
-    python examples/tally_sheets.py [SCANS]
+python examples/tally_sheets.py [SCANS]
 """
 
 import sys

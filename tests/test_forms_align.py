@@ -134,7 +134,9 @@ def grid(rows, *, top=60, step=50, left=80, widths=(60, 120, 120), size=(1100, 5
 def grid_form(tmp_path):
     """A ruled table without any text."""
     cv2.imwrite(str(tmp_path / "grid.png"), grid(15))
-    text = 'format = "handigit-form/1"\nname = "grid"\npage = [{ size = [500, 1100], units = "px", blank = "grid.png" }]\n'
+    text = (
+        'format = "handigit-form/1"\nname = "grid"\npage = [{ size = [500, 1100], units = "px", blank = "grid.png" }]\n'
+    )
     rows = [60 + 50 * row for row in range(16)]
     text += f'[[table]]\nname = "t"\nrows = {rows}\ncolumns = [80, 140, 260, 380]\n'
     return Template.parse(text, folder=tmp_path)
@@ -175,7 +177,9 @@ def test_codes_of_others_are_not_ours(text):
 def test_a_page_is_squared_by_its_rules():
     page = grid(15)
     corners = np.array([[0, 0], [500, 0], [500, 1100], [0, 1100]], np.float32)
-    bent = cv2.getPerspectiveTransform(corners, corners + np.array([[20, 10], [-30, 40], [-5, -20], [15, -5]], np.float32))
+    bent = cv2.getPerspectiveTransform(
+        corners, corners + np.array([[20, 10], [-30, 40], [-5, -20], [15, -5]], np.float32)
+    )
     seen = cv2.warpPerspective(255 - page, bent, (500, 1100))
     square = square_up((seen > 100).astype(np.uint8))
     rows = transform(square @ bent, np.array([[80.0, 60], [380, 60], [80, 810], [380, 810]]))

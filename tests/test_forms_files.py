@@ -8,8 +8,8 @@ from zipfile import ZipFile
 
 import cv2
 import numpy as np
-import pypdfium2
 import pyarrow.parquet
+import pypdfium2
 import pytest
 
 from handigit import Box
@@ -99,7 +99,9 @@ def records():
     page = Page("scan.png", 0, PageState.PLACED, form_page=1)
     lost = Page("lost.png", 2, PageState.UNPLACED, "agreement 0.10 with the form")
     return [
-        Record(RecordOutcome.DOUBT, "cheque", 2, "A7", {one.name: one for one in fields}, (check,), (page,), "scan.png"),
+        Record(
+            RecordOutcome.DOUBT, "cheque", 2, "A7", {one.name: one for one in fields}, (check,), (page,), "scan.png"
+        ),
         Record(RecordOutcome.UNPLACED, pages=(lost,), source="lost.png"),
     ]
 
@@ -109,7 +111,12 @@ def test_csv_has_text_dates_and_no_formula(records, tmp_path):
     data = (tmp_path / "r.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
     first, second = csv.DictReader(data.decode("utf-8-sig").splitlines())
-    assert (first["account"], first["amount"], first["day"], first["signed"]) == ("0012345678", "12.50", "2026-03-30", "yes")
+    assert (first["account"], first["amount"], first["day"], first["signed"]) == (
+        "0012345678",
+        "12.50",
+        "2026-03-30",
+        "yes",
+    )
     assert (first["code"], first["code.name"]) == ("'=1+1", "'@SUM(A1)")
     assert "12.50 - 12.60 = -0.10" in first["problems"]
     assert (second["outcome"], second["pages"]) == ("unplaced", "lost.png 3")

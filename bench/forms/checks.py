@@ -84,7 +84,9 @@ class Tally:
         names = [str(place) for place in range(len(group))]
         priors = {name: distribution(one.texts) for name, one in zip(names, group, strict=True)}
         found = decode_jointly(priors, factors) if factors else priors
-        best = {name: max((t for t in shares if t), key=shares.__getitem__, default="") for name, shares in found.items()}
+        best = {
+            name: max((t for t in shares if t), key=shares.__getitem__, default="") for name, shares in found.items()
+        }
         likely = np.prod([priors[name].get(text, 0) for name, text in best.items()])
         alone = np.prod([max((p for t, p in shares.items() if t), default=0) for shares in priors.values()])
         holds = not factors or (all(_passes(one, best) for one in factors) and likely >= 1e-3 * alone)
@@ -140,7 +142,7 @@ def main() -> None:
     numbers, threshold = read_numbers(options.numbers, rng, reader), reader.threshold
     table: dict[str, object] = {}
     for name, factors in {
-        "length alone": lambda one: [],
+        "length alone": lambda _: [],
         **{key: lambda one, check=check, chance=chance: [
             TextFactor("0", frozenset(t for t, _ in one.texts if check(t) == check(one.truth)), chance)]
            for key, (check, chance) in CHECKS.items()},

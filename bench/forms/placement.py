@@ -67,7 +67,9 @@ def without_markers(page: np.ndarray) -> np.ndarray:
     """The page with its markers painted over, so that print and rules must place it."""
     page = page.copy()
     for corners in find_markers(page).values():
-        cv2.fillConvexPoly(page, cv2.convexHull((corners + np.sign(corners - corners.mean(axis=0)) * 3).astype(np.int32)), 250)
+        cv2.fillConvexPoly(
+            page, cv2.convexHull((corners + np.sign(corners - corners.mean(axis=0)) * 3).astype(np.int32)), 250
+        )
     return page
 
 

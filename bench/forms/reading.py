@@ -26,6 +26,7 @@ from handigit.forms.drawn_values import break_sum, draw_values
 from handigit.settings import Settings
 from handigit.synth.real_digits import Hands
 
+C1_NAMES = ("a", "b", "valid", "invalid")
 FORMS = ("score-sheet", "tally-sheet", "cheque", "meter-log")
 
 
@@ -109,6 +110,7 @@ def labels(folder: Path) -> dict[str, list[dict[str, str]]]:
 def template_of(folder: Path, file: str, rows: list[dict[str, str]], *, check: str = "", cells: int = 0) -> Template:
     """A template with one page of a set as its blank."""
     page = next(open_pages(folder / "images" / file))
+    size = [page.shape[1], page.shape[0]]
     fields = [
         f'  {{ name = "{row["field"]}", kind = "number", box = [{row["x0"]}, {row["y0"]}, {row["x1"]}, {row["y1"]}]'
         + (f', cells = {cells}, filler = "Xx-"' if cells else "")
@@ -117,7 +119,7 @@ def template_of(folder: Path, file: str, rows: list[dict[str, str]], *, check: s
     ]
     text = "\n".join([
         'format = "handigit-form/1"', f'name = "{Path(file).stem}"',
-        f'page = [{{ size = [{page.shape[1]}, {page.shape[0]}], units = "px", blank = "images/{file}", filled = true }}]',
+        f'page = [{{ size = {size}, units = "px", blank = "images/{file}", filled = true }}]',
         "field = [", *fields, "]", check, "",
     ])  # fmt: skip
     return Template.parse(text, folder=folder)
@@ -129,7 +131,7 @@ def c1(folder: Path) -> dict[str, object]:
     own = [f"c1_{number:02d}_scan.jpg" for number in (0, 2, 4, 6, 8, 10)]
     counts, placed, foreign_placed, foreign = Counts(), 0, 0, 0
     for blank in own:
-        named = [row | {"field": name} for row, name in zip(rows[blank], ("a", "b", "valid", "invalid"), strict=True)]
+        named = [row | {"field": name} for row, name in zip(rows[blank], C1_NAMES, strict=True)]
         reader = FormReader(template_of(folder, blank, named, check='check = [{ rule = "a + b == valid" }]', cells=3))
         for file in rows:
             if file == blank or (file not in own and blank != own[0]):
@@ -140,7 +142,9 @@ def c1(folder: Path) -> dict[str, object]:
                 foreign_placed += record.outcome is not RecordOutcome.UNPLACED
             elif record.outcome is not RecordOutcome.UNPLACED:
                 placed += 1
-                truth = {name: row["label"] for name, row in zip(("a", "b", "valid", "invalid"), rows[file], strict=True)}
+                truth = {
+                    name: row["label"] for name, row in zip(("a", "b", "valid", "invalid"), rows[file], strict=True)
+                }
                 counts.add(record, truth, truth)
     return counts.as_dict() | {"pages": 30, "placed": placed, "foreign": foreign, "foreign_placed": foreign_placed}
 
@@ -148,7 +152,11 @@ def c1(folder: Path) -> dict[str, object]:
 def grades(folder: Path) -> dict[str, object]:
     """Photographs of a sheet with another photograph of the same sheet as the blank."""
     rows = labels(folder)
-    sheets = [["grades_02.jpg", "grades_03.jpg", "grades_04.jpg"], ["grades_13.jpg", "grades_15.jpg"], ["grades_08.jpg"]]
+    sheets = [
+        ["grades_02.jpg", "grades_03.jpg", "grades_04.jpg"],
+        ["grades_13.jpg", "grades_15.jpg"],
+        ["grades_08.jpg"],
+    ]
     counts, pages, placed, marks, marks_read = Counts(), 0, 0, 0, 0
     for sheet in sheets:
         for blank in sheet:

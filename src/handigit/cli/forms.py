@@ -126,7 +126,8 @@ def check_template(template: str, /, *, picture: Path | None = None) -> None:
 
     found = Template.load(template)
     Checker(found)  # its lists can be read
-    say(f"{template}: {len(found.fields)} fields on {_count(len(found.pages), 'page')}, {_count(len(found.checks), 'check')}")
+    facts = _count(len(found.fields), "field"), _count(len(found.pages), "page"), _count(len(found.checks), "check")
+    say(f"{template}: {', '.join(facts)}")
     if picture is not None:
         for page in range(1, len(found.pages) + 1):
             several = len(found.pages) > 1
@@ -136,9 +137,7 @@ def check_template(template: str, /, *, picture: Path | None = None) -> None:
 
 
 @form.command(name="print")
-def print_template(
-    template: str, /, *, output: Output = None, copies: int = 1, roster: Path | None = None
-) -> None:
+def print_template(template: str, /, *, output: Output = None, copies: int = 1, roster: Path | None = None) -> None:
     """Print the form as a PDF with markers and a code, ready to be filled in, scanned and read.
 
     Examples:
@@ -230,7 +229,9 @@ def _print_table(records: list["Record"]) -> None:
     from handigit.records import percent
 
     for record in records:
-        title = f"{record.source}: {record.template or 'no form'} {record.copy and f'copy {record.copy}, '}{record.outcome}"
+        title = (
+            f"{record.source}: {record.template or 'no form'} {record.copy and f'copy {record.copy}, '}{record.outcome}"
+        )
         table = Table("field", "outcome", "text", "confidence", title=title, title_justify="left", box=None)
         for field in record.fields.values():
             text = field.text or field.raw

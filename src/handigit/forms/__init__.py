@@ -1,7 +1,8 @@
 """Forms: a template says where the fields are; scans of the form become records.
 
-In order: `template` and `template_toml` (what a form is), `printing` (a form to print), `align` (where a page's
-fields are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export_files`; `proposals` finds the fields of a blank.
+In order: `template` and `template_toml` (what a form is), `printing` (a form to print), `align` (where a page's fields
+are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export_files`.
+`proposals` finds the fields of a blank, `drawn` fills forms in for samples and tests.
 """
 
 from importlib import import_module
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from handigit.forms.errors import RosterError as RosterError
     from handigit.forms.errors import TemplateError as TemplateError
     from handigit.forms.export_files import export as export
-    from handigit.forms.ready_made import gallery as gallery
     from handigit.forms.printing import print_form as print_form
     from handigit.forms.proposals import propose as propose
     from handigit.forms.reader import FormReader as FormReader
+    from handigit.forms.ready_made import gallery as gallery
     from handigit.forms.record import Check as Check
     from handigit.forms.record import CheckState as CheckState
     from handigit.forms.record import Field as Field

@@ -121,7 +121,9 @@ def _scores(
     """Matched rules over all rules within reach of both: the two-way agreement of each scale and shift."""
     moved = scales[:, None] * places[None] + shifts[:, None]
     nearest = np.abs(moved[:, :, None] - pages[None, None]).min(axis=2)
-    inside = (moved > pages[0] - 3 * tolerance * scales[:, None]) & (moved < pages[-1] + 3 * tolerance * scales[:, None])
+    inside = (moved > pages[0] - 3 * tolerance * scales[:, None]) & (
+        moved < pages[-1] + 3 * tolerance * scales[:, None]
+    )
     hits = np.clip(1 - nearest / (2 * tolerance * scales[:, None]), 0, 1).sum(axis=1)
     theirs = ((pages[None] > moved[:, :1] - 1) & (pages[None] < moved[:, -1:] + 1)).sum(axis=1)
     missed = (~inside).sum(axis=1)

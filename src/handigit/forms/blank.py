@@ -152,5 +152,3 @@ def render_print(template: Template, page: int, *, longest_px: int, copy: str = 
         scale = longest_px / max(sheet.get_size())
         picture = sheet.render(scale=scale, grayscale=True).to_numpy()
     return np.ascontiguousarray(picture.reshape(picture.shape[:2]))
-
-

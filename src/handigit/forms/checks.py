@@ -158,7 +158,9 @@ class Checker:
             near = ", ".join(lookup.nearest(text))
             return "" if text in lookup else f"{text} is not in {test.path.name}; near it are {near}"
         assert isinstance(test, RangeCheck)
-        value = decimal_of(self.template.by_name[test.field], text, hypotheses[test.field].raw if test.field in hypotheses else text)
+        value = decimal_of(
+            self.template.by_name[test.field], text, hypotheses[test.field].raw if test.field in hypotheses else text
+        )
         low, high = test.bounds
         return "" if value is not None and low <= value <= high else f"{value} is outside {low} to {high}"
 
@@ -200,4 +202,6 @@ def _arithmetic(test: RuleCheck, values: Mapping[str, Decimal]) -> str:
         f"{' x '.join(str(values[name]) for name in names)}"
         for scale, names in test.rule.terms
     ]
-    return f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {test.rule.comparison} 0"
+    return (
+        f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {test.rule.comparison} 0"
+    )

@@ -33,7 +33,9 @@ def cut(
     wide = (area or field.box).grown(margin * (area or field.box).height)
     if area is None:
         left, right = placement.room(field)
-        wide = Area(max(wide.left, field.box.left - left), wide.top, min(wide.right, field.box.right + right), wide.bottom)
+        wide = Area(
+            max(wide.left, field.box.left - left), wide.top, min(wide.right, field.box.right + right), wide.bottom
+        )
     corners = placement.corners(field, wide).astype(np.float32)
     high = np.linalg.norm(corners[3] - corners[0]) / 2 + np.linalg.norm(corners[2] - corners[1]) / 2
     scale = min(1.0, tallest_px / max(high, 1)) * high / wide.height

@@ -19,8 +19,8 @@ from handigit.forms.drawn_values import draw_values
 from handigit.forms.page_ink import Matrix, scaling
 from handigit.forms.template import Area, FieldSpec, Kind, Template
 from handigit.synth.real_digits import Hand, Hands
-from handigit.synth.writer import Pen, Writer
 from handigit.synth.write_number import LineStyle, write_number
+from handigit.synth.writer import Pen, Writer
 
 PAPER: Final = 255
 _PEN_MM: Final = 0.5
@@ -313,7 +313,6 @@ def _sign(ink: np.ndarray, area: Area, px_per_mm: float, rng: np.random.Generato
 def _stroke(ink: np.ndarray, points: np.ndarray, px_per_mm: float) -> None:
     thick = max(1, round(_PEN_MM * px_per_mm))
     cv2.polylines(ink, [np.rint(points * 16).astype(np.int32)], False, 230, thick, cv2.LINE_AA, 4)
-
 
 
 def save_samples(

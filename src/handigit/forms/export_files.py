@@ -1,4 +1,4 @@
-"""Records as files: XLSX, CSV, JSON lines, Parquet. Identifiers stay text, dates are dates, and no cell is a formula."""
+"""Records as XLSX, CSV, JSON lines, Parquet. Identifiers stay text, dates are dates, and no cell is a formula."""
 
 import csv
 import io

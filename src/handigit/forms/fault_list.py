@@ -9,7 +9,14 @@ from handigit.forms.template import Area
 from handigit.forms.toml_lines import Path
 
 Keys = Mapping[str, type]
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 class FaultList(list[Fault]):
@@ -79,7 +86,9 @@ class FaultList(list[Fault]):
             return None
         area = Area(*sides)
         if area.width <= 0 or area.height <= 0:
-            self.add((*path, key), f"{key} is {list(sides)}: left, top, right, bottom, with right > left and bottom > top")
+            self.add(
+                (*path, key), f"{key} is {list(sides)}: left, top, right, bottom, with right > left and bottom > top"
+            )
             return None
         return area
 

@@ -17,8 +17,8 @@ FIELD_KEYS: Final[Keys] = {
 }  # fmt: skip
 TABLE_KEYS: Final[Keys] = {
     "name": str, "rows": list, "columns": list, "names": list, "kinds": list, "cells": str, "first_row": int,
-    "first_column": int, "rules": bool, "digits": list, "places": list, "ranges": list, "patterns": list, "labels": list,
-    "row_labels": list, **_COMMON,
+    "first_column": int, "rules": bool, "digits": list, "places": list, "ranges": list, "patterns": list,
+    "labels": list, "row_labels": list, **_COMMON,
 }  # fmt: skip
 _CHOICE_KEYS: Final[Keys] = {"value": str, "box": list}
 _PER_COLUMN: Final = ("names", "kinds", "digits", "places", "ranges", "patterns")
@@ -35,7 +35,9 @@ def parse_field(raw: Mapping[str, Any], path: Path, faults: FaultList) -> FieldS
     kind = _kind(raw.get("kind"), (*path, "kind"), faults)
     box = faults.area(raw, "box", path) or _around([area for _, area in choices])
     if kind is Kind.CHOICE and not choices:
-        faults.add(path, f'{called} is a choice without choices; give choices = [{{ value = "yes", box = [...] }}, ...]')
+        faults.add(
+            path, f'{called} is a choice without choices; give choices = [{{ value = "yes", box = [...] }}, ...]'
+        )
     if not isinstance(name, str) or kind is None or box is None:
         return None
     cells = raw.get("cells")
@@ -107,14 +109,14 @@ def _kind(value: object, path: Path, faults: FaultList) -> Kind | None:
     if value is None:
         return None
     if value not in _KINDS:
-        faults.add(path, f"no kind {value!r} of field; there are: {', '.join(_KINDS)}{faults.nearest(str(value), _KINDS)}")
+        faults.add(
+            path, f"no kind {value!r} of field; there are: {', '.join(_KINDS)}{faults.nearest(str(value), _KINDS)}"
+        )
         return None
     return Kind(value)
 
 
-def _choices(
-    raw: Mapping[str, Any], path: Path, called: str, faults: FaultList
-) -> tuple[tuple[str, Area], ...]:
+def _choices(raw: Mapping[str, Any], path: Path, called: str, faults: FaultList) -> tuple[tuple[str, Area], ...]:
     choices = []
     for index, one in enumerate(faults.tables(raw, "choices", path)):
         here = (*path, "choices", index)
@@ -145,9 +147,7 @@ def _common(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bounds(
-    raw: Mapping[str, Any], key: str, path: Path, faults: FaultList
-) -> tuple[Decimal, Decimal] | None:
+def _bounds(raw: Mapping[str, Any], key: str, path: Path, faults: FaultList) -> tuple[Decimal, Decimal] | None:
     bounds = faults.numbers(raw, key, path, 2)
     if bounds is None:
         return None

@@ -222,7 +222,9 @@ def _read_code(page: Grey, placement: Placement, spec: FieldSpec) -> Field:
     crop = crop if crop.shape[0] >= 96 else np.asarray(cv2.resize(crop, None, fx=2, fy=2), np.uint8)
     texts = [found.text for found in zxingcpp.read_barcodes(crop) if found.text]
     if len(texts) == 1:
-        return Field(spec.name, spec.kind, FieldOutcome.READ, raw=texts[0], text=texts[0], value=texts[0], confidence=1.0)
+        return Field(
+            spec.name, spec.kind, FieldOutcome.READ, raw=texts[0], text=texts[0], value=texts[0], confidence=1.0
+        )
     if texts:
         return Field(spec.name, spec.kind, FieldOutcome.DOUBT, note=f"{len(texts)} codes: {', '.join(texts)}")
     if read_present(page, placement, spec).present:

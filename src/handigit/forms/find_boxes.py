@@ -124,7 +124,8 @@ def _lines(mask: Grey, cells: Sequence[_Cell], per_mm: float) -> list[FieldSpec]
     high = round(8 * per_mm)
     found: dict[int, list[FieldSpec]] = defaultdict(list)
     for left, top, width, thick, _ in stats[1:count].tolist():
-        inside_box = any(cell.left - 3 <= left + width // 2 <= cell.right + 3 and cell.top - per_mm - 6 <= top <= cell.bottom + per_mm + 6
+        middle, reach = left + width // 2, per_mm + 6
+        inside_box = any(cell.left - 3 <= middle <= cell.right + 3 and cell.top - reach <= top <= cell.bottom + reach
                          for cell in cells)  # fmt: skip
         above = mask[max(top - high, 0) : max(top - 2, 0), left : left + width]
         if thick <= max(6, 1.2 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:

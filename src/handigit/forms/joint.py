@@ -104,12 +104,14 @@ class RuleFactor:
         """How often random values satisfy the rule: one in the range of its largest term, half for an inequality."""
         if self.rule.comparison != "==":
             return 0.5
-        return 1 / max(10 ** self._digits, 10)
+        return 1 / max(10**self._digits, 10)
 
     @property
     def _digits(self) -> int:
         """Digits of the largest value in the rule, in units of its last place."""
-        largest = [max((abs(value) for value in self.values[name].values()), default=Decimal(0)) for name in self.fields]
+        largest = [
+            max((abs(value) for value in self.values[name].values()), default=Decimal(0)) for name in self.fields
+        ]
         return max(len(str(int(max(largest) / self._unit))), 1)
 
     @property
@@ -185,9 +187,7 @@ class RuleFactor:
         return messages
 
 
-def decode_jointly(
-    priors: Mapping[str, Distribution], factors: Sequence[Factor]
-) -> dict[str, Distribution]:
+def decode_jointly(priors: Mapping[str, Distribution], factors: Sequence[Factor]) -> dict[str, Distribution]:
     """The posterior of each field, given the checks."""
     incoming: list[dict[str, Distribution]] = [
         {name: dict.fromkeys(priors[name], 1.0) for name in factor.fields} for factor in factors
@@ -261,4 +261,8 @@ def _product(prior: Distribution, messages: Iterable[Distribution]) -> Distribut
 
 def _normalised(shares: Distribution) -> Distribution:
     total = sum(shares.values())
-    return {text: share / total for text, share in shares.items()} if total > 0 else {text: 1 / len(shares) for text in shares}
+    return (
+        {text: share / total for text, share in shares.items()}
+        if total > 0
+        else {text: 1 / len(shares) for text in shares}
+    )

@@ -1,4 +1,4 @@
-"""The number model as forms use it: crops in, texts with calibrated probabilities out. The one place that knows `Reader`."""
+"""The reader of numbers as forms use it: crops in, texts with probabilities out. Only this module knows `Reader`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

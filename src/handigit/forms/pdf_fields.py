@@ -35,7 +35,9 @@ def read_pdf(path: Path) -> list[PdfPage]:
             document.init_forms()
             return [_page(document[number]) for number in range(len(document))]
     except (pypdfium2.PdfiumError, OSError) as problem:
-        raise UnreadableImage(f"{path}: cannot be read as a PDF ({problem}); save it again without a password") from None
+        raise UnreadableImage(
+            f"{path}: cannot be read as a PDF ({problem}); save it again without a password"
+        ) from None
 
 
 def _page(page: Any) -> PdfPage:

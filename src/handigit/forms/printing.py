@@ -42,7 +42,9 @@ def print_form(
 
     form = template if isinstance(template, Template) else Template.load(template)
     if any(page.units != "mm" for page in form.pages):
-        raise FormError(f"the template {form.name!r} is in pixels, which have no size on paper; print its blank instead")
+        raise FormError(
+            f"the template {form.name!r} is in pixels, which have no size on paper; print its blank instead"
+        )
     entries: Sequence[Mapping[str, str]]
     entries = read_roster(roster) if roster is not None else [{_ROSTER_KEY: str(copy + 1)} for copy in range(copies)]
     buffer = BytesIO()
@@ -132,4 +134,6 @@ def _draw_modules(canvas: "Canvas", modules: np.ndarray, left: float, top: float
     for row, line in enumerate(modules):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]])))
         for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            canvas.rect(left + start * step, top - (row + 1) * step, (stop - start) * step, step * 1.02, stroke=0, fill=1)
+            canvas.rect(
+                left + start * step, top - (row + 1) * step, (stop - start) * step, step * 1.02, stroke=0, fill=1
+            )

@@ -126,5 +126,3 @@ def _slug(text: str) -> str:
     words = re.findall(r"[a-z0-9]+", text.lower())
     name = "_".join(words[:5])
     return f"f_{name}" if name[:1].isdecimal() else name
-
-

@@ -95,7 +95,9 @@ class FormReader:
                 yield self.record_of([one])
                 continue
             if (same := self._duplicate_of(one, seen)) is not None:
-                state = replace(one.page, state=PageState.DUPLICATE, reason=f"same as {same.source}, page {same.page + 1}")
+                state = replace(
+                    one.page, state=PageState.DUPLICATE, reason=f"same as {same.source}, page {same.page + 1}"
+                )
                 yield self.record_of([ReadPage(state)])
                 continue
             template = one.placement.template

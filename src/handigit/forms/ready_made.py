@@ -1,4 +1,4 @@
-"""Ready templates inside the package: score sheet, class roster, vitals chart, tally sheet, meter log, cheque, parcel."""
+"""Templates inside the package: score sheet, roster, vitals chart, tally sheet, meter log, cheque, parcel label."""
 
 from pathlib import Path
 from typing import Final

@@ -54,7 +54,9 @@ def load_template(path: str | Path) -> Template:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "not UTF-8 text"
-        raise TemplateError(str(path), [Fault(0, f"cannot be read ({reason}); give the path of a .toml file")]) from None
+        raise TemplateError(
+            str(path), [Fault(0, f"cannot be read ({reason}); give the path of a .toml file")]
+        ) from None
     return parse_template(text, source=str(path), folder=place.parent)
 
 
@@ -130,7 +132,9 @@ def _page(raw: Mapping[str, Any], index: int, faults: FaultList, folder: Path) -
     return PageSpec(sides, units, blank, bool(raw.get("markers")), code, bool(raw.get("filled")), tuple(texts))
 
 
-def _fields(document: Mapping[str, Any], faults: FaultList) -> tuple[list[tuple[FieldSpec, tuple[Any, ...]]], list[Grid]]:
+def _fields(
+    document: Mapping[str, Any], faults: FaultList
+) -> tuple[list[tuple[FieldSpec, tuple[Any, ...]]], list[Grid]]:
     """The fields with their paths in the document, those of tables after the others, and the printed tables."""
     fields: list[tuple[FieldSpec, tuple[Any, ...]]] = []
     for index, one in enumerate(faults.tables(document, "field")):
@@ -161,9 +165,7 @@ def _check_places(
                 faults.add(path, f"field {spec.name!r} has the box {area.as_list()}, outside the page of {edge}")
 
 
-def _unique_names(
-    fields: Sequence[tuple[FieldSpec, tuple[Any, ...]]], faults: FaultList
-) -> dict[str, FieldSpec]:
+def _unique_names(fields: Sequence[tuple[FieldSpec, tuple[Any, ...]]], faults: FaultList) -> dict[str, FieldSpec]:
     by_name: dict[str, FieldSpec] = {}
     for spec, path in fields:
         if spec.name in by_name:
@@ -179,7 +181,9 @@ def _checks(
     raw = faults.check_keys(raw, _CHECK_KEYS, path, "a check")
     kinds = [key for key in ("rule", "digits", "list", "unique") if isinstance(raw.get(key), str)]
     if len(kinds) != 1:
-        faults.add(path, "a check has one of rule, digits, list and unique; this one has " + (" and ".join(kinds) or "none"))
+        faults.add(
+            path, "a check has one of rule, digits, list and unique; this one has " + (" and ".join(kinds) or "none")
+        )
         return []
     says = raw.get("says", "")
     if kinds[0] == "rule":
@@ -200,7 +204,9 @@ def _checks(
     if raw["digits"] not in SCHEMES:
         faults.add((*path, "digits"), f"no scheme {raw['digits']!r} of check digits; there are: {', '.join(SCHEMES)}")
         return []
-    return [CheckSpec(says or f"{name} must have a valid check digit ({raw['digits']})", DigitsCheck(raw["digits"], name))]
+    return [
+        CheckSpec(says or f"{name} must have a valid check digit ({raw['digits']})", DigitsCheck(raw["digits"], name))
+    ]
 
 
 def _rule_checks(
@@ -213,5 +219,3 @@ def _rule_checks(
         faults.add((*path, "rule"), str(problem))
         return []
     return [CheckSpec(says or rule.text, RuleCheck(rule)) for rule in rules]
-
-

@@ -73,7 +73,9 @@ def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True, 
         if np.count_nonzero(theirs) >= _FEW_PX and not marked:
             agreements.append(_agreement(theirs, grow(_print_and_rules(blank), near), seen))
     visible = np.count_nonzero(blank.mask & seen) / max(np.count_nonzero(blank.mask), 1)
-    lead = _lead(_pairs(blank, mask, page_rules), seen, near, round(blank.field_px / 2)) if shifts and not marked else 1.0
+    lead = (
+        _lead(_pairs(blank, mask, page_rules), seen, near, round(blank.field_px / 2)) if shifts and not marked else 1.0
+    )
     return Verdict(min(agreements), lead, visible)
 
 
@@ -108,7 +110,9 @@ def _lead(pairs: list[tuple[Grey, Grey]], seen: Grey, near: int, away: int) -> f
     for ours, theirs in pairs:
         if np.count_nonzero(ours & seen) >= _FEW_PX:
             there = _shifts(_half(ours), visible)
-            one = _corrected(_shifts(_half(ours), _half(grow(theirs, near))), there, grow(theirs, near)[seen > 0].mean())
+            one = _corrected(
+                _shifts(_half(ours), _half(grow(theirs, near))), there, grow(theirs, near)[seen > 0].mean()
+            )
             one[there < _VISIBLE * _half(ours).sum()] = -1
             maps.append(one)
     for ours, theirs in pairs[1:]:
@@ -139,9 +143,7 @@ def _half(mask: Grey) -> np.ndarray:
 
 def _shifts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """For each shift of `first` over `second`, the sum of products."""
-    return np.asarray(
-        np.fft.irfft2(np.conj(np.fft.rfft2(first)) * np.fft.rfft2(second), s=first.shape), np.float32
-    )
+    return np.asarray(np.fft.irfft2(np.conj(np.fft.rfft2(first)) * np.fft.rfft2(second), s=first.shape), np.float32)
 
 
 def _corrected(hits: np.ndarray, total: np.ndarray, chance: float) -> np.ndarray:
