@@ -16,6 +16,7 @@ from handigit.store.errors import (
     StoreFull,
     TooManyAttempts,
 )
+from handigit.store.forms import FieldChange, FormRecord
 from handigit.store.readings import NewPage
 from handigit.store.statistics import Confusion, Day, ErrorCount, Statistics
 from handigit.store.store import Store
@@ -42,7 +43,9 @@ __all__ = [
     "Day",
     "Deleted",
     "ErrorCount",
+    "FieldChange",
     "Filter",
+    "FormRecord",
     "KeyReused",
     "LastAdmin",
     "Lease",

@@ -8,10 +8,10 @@ which `Store.sweep` removes.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, func, select
 
 from handigit.store.pictures import Pictures
-from handigit.store.tables import corrections, inputs, leases, queue, readings, undos
+from handigit.store.tables import corrections, form_pages, form_records, inputs, leases, queue, readings, undos
 from handigit.store.types import Deleted
 
 BATCH: Final = 500
@@ -25,10 +25,16 @@ def delete_readings(connection: Connection, ids: Sequence[int]) -> Deleted:
         batch = ids[start : start + BATCH]
         digests = connection.scalars(select(readings.c.input).where(readings.c.id.in_(batch)).distinct()).all()
         deleted += _delete_batch(connection, batch)
-        unused = ~exists().where(readings.c.input == inputs.c.sha256)
-        candidates = [digest for digest in digests if digest]
-        pictures += connection.execute(delete(inputs).where(inputs.c.sha256.in_(candidates), unused)).rowcount
+        pictures += delete_unused_inputs(connection, [digest for digest in digests if digest])
     return Deleted(deleted, pictures)
+
+
+def delete_unused_inputs(connection: Connection, digests: Sequence[str]) -> int:
+    """Delete the rows of those pictures that neither a reading nor a form uses; returns their number."""
+    by_reading = exists().where(readings.c.input == inputs.c.sha256)
+    by_form = exists().where(form_pages.c.input == inputs.c.sha256)
+    unused = delete(inputs).where(inputs.c.sha256.in_(digests), ~by_reading, ~by_form)
+    return connection.execute(unused).rowcount
 
 
 def _delete_batch(connection: Connection, batch: Sequence[int]) -> int:
@@ -50,3 +56,9 @@ def remove_unused_files(connection: Connection, pictures: Pictures, digests: Ite
     for digest in unused:
         pictures.remove(digest)
     return len(unused)
+
+
+def count_entries(connection: Connection) -> int:
+    """The number of readings and form records."""
+    counts = (connection.scalar(select(func.count()).select_from(table)) or 0 for table in (readings, form_records))
+    return sum(counts)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy import Connection, exists, select, text
 
 from handigit.records import Outcome
+from handigit.store.deletion import count_entries
 from handigit.store.errors import StoreDamaged
 from handigit.store.pictures import Pictures
 from handigit.store.readings import is_decided, is_disputed
@@ -66,10 +67,10 @@ def _pictures(connection: Connection, pictures: Pictures) -> Iterator[Finding]:
                 "`handigit store restore BACKUP --pictures-only`, or delete its readings"
             )
     strays = [digest for digest in pictures.all() if digest not in named]
-    count = connection.scalar(select(func.count()).select_from(readings)) or 0
+    count = count_entries(connection)
     if len(strays) > count:
         yield Finding(
-            f"{len(strays)} pictures belong to no reading, but the database has only {count} readings; the database "
+            f"{len(strays)} pictures belong to no reading, but the database has only {count} entries; it "
             "may have been lost: restore the last backup before you sweep"
         )
     else:

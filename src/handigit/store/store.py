@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, union_all
 
 from handigit.records import Number
 from handigit.store import deletion, review
@@ -21,11 +21,11 @@ from handigit.store.accounts import Accounts, drop_expired
 from handigit.store.database import Database
 from handigit.store.errors import RetentionRefused, StoreError, StoreFull
 from handigit.store.export import Format, export_lines
+from handigit.store.forms import Forms
 from handigit.store.pictures import Picture, Pictures, encode
 from handigit.store.readings import (
     MAX_PAGE,
     NewPage,
-    count_readings,
     get_corrections,
     get_reading,
     insert_pictures,
@@ -37,7 +37,7 @@ from handigit.store.readings import (
 from handigit.store.reserve import Reserve
 from handigit.store.schema import upgrade
 from handigit.store.statistics import Insights, Statistics, compute_statistics
-from handigit.store.tables import corrections, readings
+from handigit.store.tables import corrections, form_records, readings
 from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ _SMALL_STORE: Final = 10
 
 
 class Store:
-    """A database and the folder of its pictures; `accounts` holds users, sessions and tokens, `insights` statistics.
+    """A database and the folder of its pictures.
+
+    `accounts` holds users, sessions and tokens, `forms` the records of forms, `insights` statistics.
 
     Times are this machine's clock in UTC. Use it as a context manager, or `close` it.
     """
@@ -59,6 +61,7 @@ class Store:
         self.policy = policy
         self.accounts = Accounts(database)
         self.insights = Insights(database)
+        self.forms = Forms(database, pictures)
         home = database.path.parent if database.path else pictures.folder.parent
         self._reserve = Reserve(home / "handigit-reserve")
         self._reserve.fill()
@@ -309,7 +312,7 @@ class Store:
         return _sum([self._delete(readings.c.id.in_(batch)) for batch in batches])
 
     def forget(self, *, before: datetime, force: bool = False) -> Deleted:
-        """Delete permanently every reading older than `before`; also ended sessions and old failed sign-ins.
+        """Delete permanently every reading and form record older than `before`; also ended sessions.
 
         Raises:
             RetentionRefused: more than half of the readings would be deleted, or the newest reading is far older than
@@ -320,23 +323,24 @@ class Store:
         deleted = []
         while (last := self._delete(readings.c.at < before)).readings:
             deleted.append(last)
+        self.forms.forget(before=before)
         with self.database.writing() as connection:
             drop_expired(connection)
         self.database.checkpoint()
         return _sum(deleted)
 
     def _check_retention(self, before: datetime) -> None:
+        both = union_all(select(readings.c.at), select(form_records.c.at)).subquery()
         with self.database.reading() as connection:
-            total = count_readings(connection)
-            old = connection.scalar(select(func.count()).where(readings.c.at < before)) or 0
-            newest = connection.scalar(select(func.max(readings.c.at)))
-        if old == 0 or newest is None:
+            total, newest = connection.execute(select(func.count(), func.max(both.c.at)).select_from(both)).one()
+            old = connection.scalar(select(func.count()).select_from(both).where(both.c.at < before)) or 0
+        if old == 0 or total < _SMALL_STORE:
             return
         age, retention = _now() - newest, _now() - before
-        if age > 2 * max(retention, timedelta(0)) or (total >= _SMALL_STORE and old > total / 2):
+        if age > 2 * max(retention, timedelta(0)) or old > total / 2:
             raise RetentionRefused(
-                f"{old:,} of {total:,} readings are older than {before:%Y-%m-%d}, the newest is of {newest:%Y-%m-%d}; "
-                "check the clock, then delete them with `handigit store retain --yes`"
+                f"{old:,} of {total:,} readings and forms are older than {before:%Y-%m-%d}, the newest is of "
+                f"{newest:%Y-%m-%d}; check the clock, then delete them with `handigit store retain --yes`"
             )
 
     def sweep(self, *, force: bool = False) -> int:
@@ -348,10 +352,10 @@ class Store:
         strays = list(self.pictures.all())
         with self.database.writing() as connection:
             unused = deletion.find_unused(connection, strays)
-            count = count_readings(connection)
+            count = deletion.count_entries(connection)
             if len(unused) > count and not force:
                 raise StoreError(
-                    f"{len(unused)} pictures belong to no reading, but the database has only {count} readings; it may "
+                    f"{len(unused)} pictures belong to no reading, but the database has only {count} entries; it may "
                     "have been lost: restore the last backup first, or add --yes to delete the pictures"
                 )
             removed = deletion.remove_unused_files(connection, self.pictures, unused)

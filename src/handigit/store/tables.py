@@ -1,7 +1,7 @@
 """The tables as SQLAlchemy objects; `migrations/` creates them in a database.
 
-Rows of `inputs`, `readings`, `corrections`, `undos` and `leases` are only added until they are deleted. `queue` lists
-what needs review and can be derived from the others.
+Rows of `inputs`, `readings`, `corrections`, `undos`, `leases` and of the forms are only added until they are deleted.
+`queue` lists what needs review and can be derived from the others.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -218,4 +218,53 @@ failed_sign_ins = Table(
     Column("name_digest", SafeText, primary_key=True),  # SHA-256: names that are not accounts may be passwords
     Column("failures", Integer, nullable=False),
     Column("at", UtcMicros, nullable=False),
+)
+
+form_records = Table(
+    "form_records",
+    metadata,
+    _id(),
+    _text("template"),
+    Column("version", Integer, nullable=False),
+    _text("copy"),
+    _text("outcome"),
+    _text("source"),
+    _text("request_id"),
+    _text("key", unique=True),  # the same pages, template and model give one record
+    Column("at", UtcMicros, nullable=False, index=True),
+    Index(None, "template", "id"),
+    sqlite_autoincrement=True,
+)
+
+form_pages = Table(
+    "form_pages",
+    metadata,
+    _reference("form_records", "record", primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _reference("inputs", "input", key="sha256", nullable=False, index=True),
+)
+
+form_revisions = Table(
+    "form_revisions",
+    metadata,
+    _id(),
+    _reference("form_records", "record", nullable=False, index=True),
+    Column("content", JSON, nullable=False),
+    _text("by"),
+    Column("at", UtcMicros, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+form_changes = Table(
+    "form_changes",
+    metadata,
+    _id(),
+    _reference("form_records", "record", nullable=False, index=True),
+    _text("field"),
+    Column("text", SafeText),  # null takes the reader's result back
+    _text("by"),
+    _text("key"),
+    Column("at", UtcMicros, nullable=False),
+    UniqueConstraint("by", "key"),
+    sqlite_autoincrement=True,
 )

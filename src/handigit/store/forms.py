@@ -1,0 +1,267 @@
+"""Records of forms: one per form, with its pages, its content, and the history of every field.
+
+The content is a record's JSON, as `handigit.forms.Record.to_json` gives it; only its `fields` are looked at here. It is
+added again when checks are applied again, and never changed. What people change in a field is added, too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import UInt8
+from sqlalchemy import Connection, delete, exists, insert, select
+
+from handigit.store.database import Database
+from handigit.store.deletion import BATCH, delete_unused_inputs, remove_unused_files
+from handigit.store.errors import BadTruth, KeyReused, NotInStore
+from handigit.store.pictures import Picture, Pictures, encode
+from handigit.store.readings import MAX_PAGE, insert_pictures
+from handigit.store.tables import form_changes, form_pages, form_records, form_revisions
+from handigit.store.types import MAX_TEXT_LENGTH, Deleted
+
+READER: Final = "reader"
+"""Who signs the first revision."""
+_COLUMNS: Final = ("template", "version", "copy", "outcome", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What one person said about a field, once; `text` None takes the reader's result back."""
+
+    id: int
+    record: int
+    field: str
+    text: str | None
+    by: str
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormRecord:
+    """A stored record: the last content, the pictures of its pages by number from 1, and the changes, oldest first."""
+
+    id: int
+    content: Mapping[str, Any]
+    pictures: Mapping[int, str]
+    changes: tuple[FieldChange, ...]
+    at: datetime
+    request_id: str = ""
+
+    @property
+    def corrected(self) -> dict[str, str]:
+        """The text of each field whose last change was not taken back."""
+        last = {change.field: change.text for change in self.changes}
+        return {field: text for field, text in last.items() if text is not None}
+
+
+class Forms:
+    """The records of one store; every change is on disk when its method returns."""
+
+    def __init__(self, database: Database, pictures: Pictures) -> None:
+        self._database = database
+        self._pictures = pictures
+
+    def add(
+        self,
+        content: Mapping[str, Any],
+        *,
+        key: str,
+        pages: Mapping[int, UInt8[np.ndarray, "..."]] | None = None,
+        request_id: str = "",
+    ) -> int:
+        """Store a record with the pictures of its pages; returns its id.
+
+        `key` identifies pages, template and model together, such as their joined digests: the same key is stored once,
+        and later calls return the first id. `pages`: pictures by page number from 1, as `Store.add` takes them.
+
+        Raises:
+            StoreError: it cannot be stored.
+        """
+        pictures = {number: encode(page) for number, page in (pages or {}).items()}
+        for picture in pictures.values():
+            self._pictures.put(picture.sha256, picture.content)
+        with self._database.writing() as connection:
+            known = connection.scalar(select(form_records.c.id).where(form_records.c.key == key))
+            if known is not None:
+                return int(known)
+            return self._insert(connection, content, key=key, pictures=pictures, request_id=request_id)
+
+    def _insert(
+        self,
+        connection: Connection,
+        content: Mapping[str, Any],
+        *,
+        key: str,
+        pictures: Mapping[int, Picture],
+        request_id: str,
+    ) -> int:
+        now = _now()
+        for picture in pictures.values():  # again: before we held the write lock, a deletion may have removed the file
+            self._pictures.put(picture.sha256, picture.content, verify=False)
+        insert_pictures(connection, list(pictures.values()), now)
+        values = {name: content[name] for name in _COLUMNS}
+        statement = insert(form_records).values(**values, key=key, request_id=request_id, at=now)
+        record = int(connection.execute(statement.returning(form_records.c.id)).scalar_one())
+        rows = [{"record": record, "number": n, "input": picture.sha256} for n, picture in pictures.items()]
+        if rows:
+            connection.execute(insert(form_pages), rows)
+        _add_revision(connection, record, content, by=READER, at=now)
+        return record
+
+    def get(self, record: int) -> FormRecord:
+        """One record by id.
+
+        Raises:
+            NotInStore: no such record.
+        """
+        with self._database.reading() as connection:
+            records = _load(connection, [record])
+        if not records:
+            raise _no_record(record)
+        return records[0]
+
+    def list(
+        self, *, template: str | None = None, outcome: str | None = None, after: int | None = None, limit: int = 100
+    ) -> tuple[FormRecord, ...]:
+        """Records, newest first, with ids below `after`; as many as `limit`, at most 1000."""
+        query = select(form_records.c.id).order_by(form_records.c.id.desc()).limit(max(1, min(limit, MAX_PAGE)))
+        for column, value in ((form_records.c.template, template), (form_records.c.outcome, outcome)):
+            query = query if value is None else query.where(column == value)
+        query = query if after is None else query.where(form_records.c.id < after)
+        with self._database.reading() as connection:
+            return _load(connection, connection.scalars(query).all())
+
+    def all(self, *, template: str | None = None) -> Iterator[FormRecord]:
+        """All records of a template, or of every one, newest first, with a thousand in memory at a time."""
+        after = None
+        while batch := self.list(template=template, after=after, limit=MAX_PAGE):
+            yield from batch
+            after = batch[-1].id
+
+    def revise(self, record: int, content: Mapping[str, Any], *, by: str) -> None:
+        """Add the content of a record after its checks were applied again; earlier ones stay in the history.
+
+        Raises:
+            NotInStore: no such record.
+        """
+        with self._database.writing() as connection:
+            _require(connection, record)
+            _add_revision(connection, record, content, by=by, at=_now())
+            change = form_records.update().where(form_records.c.id == record)
+            connection.execute(change.values({name: content[name] for name in _COLUMNS}))
+
+    def change(self, record: int, field: str, text: str | None, *, by: str, key: str) -> FieldChange:
+        """Record what a person says about a field; None takes the reader's result back.
+
+        The same `key` by the same person is recorded once.
+
+        Raises:
+            NotInStore: no such record, or no such field in it.
+            BadTruth: a text of more than 64 characters, or with control characters.
+            KeyReused: the key was used for another change.
+        """
+        if text is not None and (len(text) > MAX_TEXT_LENGTH or not text.isprintable()):
+            raise BadTruth(f"{text[:MAX_TEXT_LENGTH]!r} is not a text of up to {MAX_TEXT_LENGTH} printable characters")
+        with self._database.writing() as connection:
+            known = _changes(connection, (form_changes.c.by == by) & (form_changes.c.key == key))
+            if known:
+                if (known[0].record, known[0].field, known[0].text) != (record, field, text):
+                    raise KeyReused(f"key {key[:40]!r} was used for another change; use a new key for each")
+                return known[0]
+            _require(connection, record)
+            if field not in _content(connection, record)["fields"]:
+                raise NotInStore(f"record {record} has no field {field!r}")
+            values = {"record": record, "field": field, "text": text, "by": by, "key": key, "at": _now()}
+            id_ = connection.execute(insert(form_changes).values(**values).returning(form_changes.c.id)).scalar_one()
+            return _changes(connection, form_changes.c.id == id_)[0]
+
+    def revisions(self, record: int) -> tuple[tuple[datetime, str, Mapping[str, Any]], ...]:
+        """Time, author and content of every revision of a record, oldest first.
+
+        Raises:
+            NotInStore: no such record.
+        """
+        query = select(form_revisions).where(form_revisions.c.record == record).order_by(form_revisions.c.id)
+        with self._database.reading() as connection:
+            _require(connection, record)
+            return tuple((row.at, row.by, row.content) for row in connection.execute(query))
+
+    def delete(self, records: Sequence[int]) -> Deleted:
+        """Delete records permanently with their history, and pictures that nothing else uses.
+
+        Unknown ids are ignored.
+        """
+        deleted = pictures = 0
+        for start in range(0, len(records), BATCH):
+            batch = records[start : start + BATCH]
+            with self._database.writing() as connection:
+                query = select(form_pages.c.input).where(form_pages.c.record.in_(batch)).distinct()
+                digests = connection.scalars(query).all()
+                for table in (form_pages, form_revisions, form_changes):
+                    connection.execute(delete(table).where(table.c.record.in_(batch)))
+                deleted += connection.execute(delete(form_records).where(form_records.c.id.in_(batch))).rowcount
+                pictures += delete_unused_inputs(connection, digests)
+            with self._database.writing() as connection:
+                remove_unused_files(connection, self._pictures, digests)
+        self._database.checkpoint()
+        return Deleted(deleted, pictures)
+
+    def forget(self, *, before: datetime) -> Deleted:
+        """Delete permanently every record older than `before`."""
+        with self._database.reading() as connection:
+            old = connection.scalars(select(form_records.c.id).where(form_records.c.at < before)).all()
+        return self.delete(old)
+
+
+def _load(connection: Connection, ids: Sequence[int]) -> tuple[FormRecord, ...]:
+    """The records with these ids, newest first."""
+    rows = connection.execute(select(form_records).where(form_records.c.id.in_(ids)).order_by(form_records.c.id.desc()))
+    pages: dict[int, dict[int, str]] = {}
+    for row in connection.execute(select(form_pages).where(form_pages.c.record.in_(ids))):
+        pages.setdefault(row.record, {})[row.number] = row.input
+    changes: dict[int, list[FieldChange]] = {}
+    for change in _changes(connection, form_changes.c.record.in_(ids)):
+        changes.setdefault(change.record, []).append(change)
+    return tuple(
+        FormRecord(
+            id=row.id,
+            content=_content(connection, row.id),
+            pictures=pages.get(row.id, {}),
+            changes=tuple(changes.get(row.id, ())),
+            at=row.at,
+            request_id=row.request_id,
+        )
+        for row in rows
+    )
+
+
+def _content(connection: Connection, record: int) -> Mapping[str, Any]:
+    """The last content of a record."""
+    query = select(form_revisions.c.content).where(form_revisions.c.record == record)
+    content: Mapping[str, Any] = connection.execute(query.order_by(form_revisions.c.id.desc()).limit(1)).scalar_one()
+    return content
+
+
+def _changes(connection: Connection, condition: Any) -> tuple[FieldChange, ...]:
+    rows = connection.execute(select(form_changes).where(condition).order_by(form_changes.c.id))
+    return tuple(FieldChange(r.id, r.record, r.field, r.text, r.by, r.at, r.key) for r in rows)
+
+
+def _add_revision(connection: Connection, record: int, content: Mapping[str, Any], *, by: str, at: datetime) -> None:
+    connection.execute(insert(form_revisions).values(record=record, content=dict(content), by=by, at=at))
+
+
+def _require(connection: Connection, record: int) -> None:
+    if not connection.scalar(select(exists().where(form_records.c.id == record))):
+        raise _no_record(record)
+
+
+def _no_record(record: int) -> NotInStore:
+    return NotInStore(f"no form record {record}; it never existed, or was deleted")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,125 @@
+"""Records of forms in the store: stored once, corrected by field, checked again, and deleted with their pages."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handigit.forms import Record
+from handigit.forms.record import RecordOutcome
+from handigit.store import BadTruth, KeyReused, NotInStore, Store
+from handigit.store.backup import backup, restore
+from handigit.store.integrity import check
+from store_cases import PROVENANCE, number, page
+
+pytest_plugins = ("store_server",)
+
+
+def content(outcome: str = "doubt", **fields: str) -> dict[str, Any]:
+    """A record's JSON with number fields of these texts."""
+    record = Record(RecordOutcome(outcome), template="votes", version=3, copy="c1", source="pile.pdf").to_json()
+    return record | {"fields": {name: {"kind": "number", "text": text} for name, text in fields.items()}}
+
+
+def add(store: Store, key: str = "k", seed: int = 1) -> int:
+    return store.forms.add(content(a="12", b="13"), key=key, pages={1: page(seed), 2: page(seed + 1)}, request_id="r")
+
+
+def test_a_record_comes_back_with_its_pages(store: Store) -> None:
+    record = store.forms.get(add(store))
+    assert record.content == content(a="12", b="13")
+    assert sorted(record.pictures) == [1, 2]
+    assert all(store.picture(digest) for digest in record.pictures.values())
+    assert (record.changes, record.corrected, record.request_id) == ((), {}, "r")
+
+
+def test_the_same_pages_template_and_model_give_one_record(store: Store) -> None:
+    assert add(store) == add(store)
+    assert len(store.forms.list()) == 1
+    assert add(store, key="other") != add(store)
+
+
+def test_every_change_of_a_field_is_kept_and_the_last_one_counts(store: Store) -> None:
+    record = add(store)
+    store.forms.change(record, "a", "12.50", by="ann", key="1")
+    store.forms.change(record, "a", "13", by="bob", key="1")
+    store.forms.change(record, "b", "7", by="ann", key="2")
+    assert store.forms.get(record).corrected == {"a": "13", "b": "7"}
+    store.forms.change(record, "b", None, by="ann", key="3")
+    stored = store.forms.get(record)
+    assert stored.corrected == {"a": "13"}
+    assert [(change.field, change.text, change.by) for change in stored.changes] == [
+        ("a", "12.50", "ann"),
+        ("a", "13", "bob"),
+        ("b", "7", "ann"),
+        ("b", None, "ann"),
+    ]
+    assert stored.content == content(a="12", b="13")  # what was read stays
+
+
+def test_a_retry_is_recorded_once(store: Store) -> None:
+    record = add(store)
+    first = store.forms.change(record, "a", "5", by="ann", key="1")
+    assert store.forms.change(record, "a", "5", by="ann", key="1") == first
+    with pytest.raises(KeyReused):
+        store.forms.change(record, "a", "6", by="ann", key="1")
+
+
+def test_checks_applied_again_add_a_revision(store: Store) -> None:
+    record = add(store)
+    store.forms.revise(record, content("read", a="12", b="14"), by="checks")
+    assert store.forms.get(record).content["outcome"] == "read"
+    assert [(by, revision["fields"]["b"]["text"]) for _, by, revision in store.forms.revisions(record)] == [
+        ("reader", "13"),
+        ("checks", "14"),
+    ]
+    assert len(store.forms.list(outcome="read", template="votes")) == 1
+    assert store.forms.list(outcome="doubt") == ()
+
+
+def test_lists_continue_after_an_id(store: Store) -> None:
+    ids = [add(store, key=str(i)) for i in range(3)]
+    first = store.forms.list(limit=2)
+    assert [record.id for record in first] == ids[:0:-1]
+    assert [record.id for record in store.forms.list(after=first[-1].id)] == ids[:1]
+    assert [record.id for record in store.forms.all(template="votes")] == ids[::-1]
+    assert store.forms.list(template="other") == ()
+
+
+@pytest.mark.parametrize("text", ["1" * 65, "1\n2"])
+def test_a_change_is_a_short_printable_text(store: Store, text: str) -> None:
+    with pytest.raises(BadTruth):
+        store.forms.change(add(store), "a", text, by="ann", key="1")
+
+
+def test_a_missing_record_or_field_is_named(store: Store) -> None:
+    for ask in (store.forms.get, store.forms.revisions):
+        with pytest.raises(NotInStore, match="no form record 99"):
+            ask(99)
+    with pytest.raises(NotInStore, match="no field 'c'"):
+        store.forms.change(add(store), "c", "1", by="ann", key="1")
+
+
+def test_a_picture_is_deleted_with_its_last_user(store: Store) -> None:
+    (reading,) = store.add([number("1")], PROVENANCE, page=page(1))
+    record = add(store, seed=1)  # its first page is the reading's
+    store.forms.change(record, "a", "1", by="ann", key="1")
+    assert store.delete([reading]).pictures == 0
+    assert store.forms.delete([record, 99]).pictures == 2
+    assert list(store.pictures.all()) == []
+    assert check(store) == ()
+    assert store.forms.forget(before=datetime.now(UTC)).readings == 0
+
+
+def test_a_backup_has_records(store: Store, tmp_path: Path) -> None:
+    record = add(store)
+    store.forms.change(record, "a", "1", by="ann", key="1")
+    before: Mapping[str, Any] = store.forms.get(record).content
+    backup(store, tmp_path / "backup")
+    store.forms.delete([record])
+    restore(store, tmp_path / "backup")
+    assert store.forms.get(record).content == before
+    assert store.forms.get(record).corrected == {"a": "1"}
+    assert add(store, key="new") > record
