@@ -62,6 +62,12 @@ class Strip:
         """Strength of the ink, 0..1."""
         return np.maximum(-self.pixels, 0)
 
+    def widened(self, factor: float) -> "Strip":
+        """The same strip, stretched horizontally as far as the maximum width allows."""
+        width = min(round(self.width * factor), MAX_WIDTH_PX)
+        pixels = cv2.resize(self.pixels, (width, STRIP_PX), interpolation=cv2.INTER_LINEAR)
+        return Strip(np.asarray(pixels, np.float32), (self.scale[0] * self.width / width, self.scale[1]), self.top)
+
     def box_of(self, part: tuple[float, float, float, float], *, size: tuple[int, int]) -> Box:
         """A part of the strip (left, top, right, bottom) in a crop of that height and width."""
         left, top, right, bottom = part

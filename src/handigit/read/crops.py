@@ -14,8 +14,12 @@ from handigit.read.engine import NumberEngine
 from handigit.read.hypotheses import Picture, Reading, read_pictures
 
 _SURE: Final = 0.7
-"""Probability of the best text below which a high crop is read again, closer to its writing. Of 107 such drawn crops 89
-instead of 88 are right; reading all of them closer spoils 10."""
+"""Probability of the best text below which a crop is read again: wider, because frames of 8 pixels are too long for
+cramped digits, and a high crop closer to its writing. The most probable of the readings counts.
+
+Of 1,177 held-out crops 1,011 are right with one look, 1,025 with a wider one. Of 107 drawn crops much higher than
+their writing 88 are right with one look, 89 with a closer one; reading all of them closer spoils 10."""
+_WIDER: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,15 +67,27 @@ def read_crops(
     inked = [index for index, crop in enumerate(crops) if crop.picture is not None]
     pictures = [picture for index in inked if (picture := crops[index].picture)]
     firsts = dict(zip(inked, read_pictures(engine, pictures, constraint=constraint), strict=True))
-    again = [index for index in inked if crops[index].closer and _best_probability(firsts[index]) < _SURE]
-    strips = [strip for index in again if (strip := crops[index].closer)]
-    for index, reading in zip(again, read_pictures(engine, strips, constraint=constraint), strict=True):
+    again = [
+        (index, strip)
+        for index, reading in firsts.items()
+        if _best_probability(reading) < _SURE
+        for strip in _further_strips(crops[index])
+    ]
+    more = read_pictures(engine, [strip for _, strip in again], constraint=constraint)
+    for (index, _), reading in zip(again, more, strict=True):
         if _best_probability(reading) > _best_probability(firsts[index]):
             firsts[index] = reading
     lined = [index for index in inked if crops[index].line] if second else []
     lines = [line for index in lined if (line := crops[index].line)]
     seconds = dict(zip(lined, read_pictures(second, lines, constraint=constraint), strict=True)) if second else {}
     return [PairReading(firsts[index], seconds.get(index)) if index in firsts else None for index in range(len(crops))]
+
+
+def _further_strips(crop: CropPictures) -> list[Strip]:
+    if not isinstance(crop.picture, Strip):
+        return []
+    wider = crop.picture.widened(_WIDER)
+    return [wider, crop.closer] if crop.closer else [wider]
 
 
 def _best_probability(reading: Reading) -> float:

@@ -130,7 +130,8 @@ def rank_candidates(
     ours = _by_text(first)
     if second is None or combination is None:
         return _sorted([_candidate(text, mass.raw, ours, mass.total) for text, mass in ours.items() if text != _OTHER])
-    theirs = _by_text(second)
+    # An empty line is no opinion: the line finder may have taken the writing for print.
+    theirs = _by_text([hypothesis for hypothesis in second if hypothesis.raw])
     raws = {text: mass.raw for text, mass in theirs.items() if mass.total >= _MIN_SECOND or text == _OTHER}
     raws |= {text: mass.raw for text, mass in ours.items()}
     scores = {

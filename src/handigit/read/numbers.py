@@ -15,7 +15,7 @@ from handigit.read.ctc import DIGITS, Constraint, align
 from handigit.read.hypotheses import Candidate, Picture, Reading, rank_candidates
 from handigit.records import Box, Digit, Number, Outcome, parse_value
 
-_MAX_ALTERNATIVES: Final = 4
+_MAX_ALTERNATIVES: Final = 12
 _MIN_ALTERNATIVE: Final = 1e-4
 """Minimum confidence of an alternative."""
 _MAX_DIGIT_WIDTH: Final = 0.8
