@@ -201,7 +201,7 @@ def test_network_has_a_frame_per_8_columns_and_keeps_its_stem() -> None:
 
 @pytest.fixture(scope="module")
 def published() -> bytes:
-    folder = Settings().data / "published"
+    folder = Settings().runs / "published"
     if not (folder / backbone.WHEEL).is_file():
         pytest.skip(f"{backbone.WHEEL} is not in {folder}")
     return backbone.load_backbone(folder)

@@ -70,7 +70,7 @@ def train(
         current = Run.resume(path, fields) if resume else None
         task = load_task(fields, folder=Settings().data, device=processor)
         source = Run.open(Path(from_)) if from_ else None
-        start = load_start(fields, folder=Settings().data / "published", from_run=source)
+        start = load_start(fields, folder=Settings().runs / "published", from_run=source)
         if current is None and group.is_main:
             current = Run.create(path, fields, task.metadata | ({"from": from_} if from_ else {}))
         group.share(None)  # the folder exists

@@ -16,6 +16,8 @@ from handigit.card import Combination, Threshold
 
 TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 NUMBER_TARGET_ERRORS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, 0.0005)
+_MIN_PREDICTED = 0.005
+"""Target error from which the fitted curve has a say in a number's threshold."""
 _RIDGE = 1e-3
 """Penalty on the squares of a logistic curve's coefficients, which are for standardised features."""
 _FLOOR_QUANTILE = 0.001
@@ -117,17 +119,18 @@ def choose_cautious_thresholds(
 ) -> tuple[Threshold, ...]:
     """For each target, the lowest confidence above which the counted and the predicted error rate both meet it.
 
-    Both, because few held-out errors say little about rates below 1 %, and a fitted curve may be too sure of itself.
-    The threshold is 1 where not even the most confident readings meet the target.
+    Both, because either may be too low by chance or a bad fit. Below `_MIN_PREDICTED` the curve is flat, so that only
+    errors are counted: such a threshold is the best that is known, not a guarantee. The threshold is 1 where not even
+    the most confident readings meet the target.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked, count = confidence[order], np.arange(1, len(order) + 1)
     counted = (~correct[order]).cumsum() / count
     predicted = (1 - ranked).cumsum() / count
-    rates = np.maximum(counted, predicted)
+    both = np.maximum(counted, predicted)
     thresholds = []
     for target in targets:
-        met = np.flatnonzero(rates <= target)
+        met = np.flatnonzero((both if target >= _MIN_PREDICTED else counted) <= target)
         thresholds.append(Threshold(target_error=target, confidence=float(ranked[met[-1]]) if len(met) else 1.0))
     return tuple(thresholds)
 

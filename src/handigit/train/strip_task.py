@@ -22,6 +22,8 @@ from handigit.train.trainer import BatchLoss, epoch_seed
 
 _HELD_OUT_STRIPS: Final = 1200
 _SCORING_BATCH: Final = 32
+_OWN_SHARE: Final = 0.5
+"""Share of the real strings that come from the recipe's own tables, if it names any."""
 
 
 class StripTask:
@@ -71,13 +73,20 @@ class StripTask:
     def batches(self, epoch: int) -> Iterator[StripBatch]:
         """One epoch's varied batches."""
         assert self._prefetched is not None, "open() starts drawing strips"
-        share = self.recipe.string_share
-        roots = [len(strips) ** 0.5 for strips in self.strings]  # small sets count
-        sets = [(strips, share * root / sum(roots)) for strips, root in zip(self.strings, roots, strict=True)]
-        sets.append((self._prefetched.set_for(epoch), 1 - share))
+        sets = [(strips, weight) for strips, weight in zip(self.strings, self._string_weights(), strict=True)]
+        sets.append((self._prefetched.set_for(epoch), 1 - self.recipe.string_share))
         rng = np.random.default_rng(epoch_seed(self.recipe, epoch))
         for batch in mix_batches(sets, size=self.recipe.batch_size, steps=self.steps(epoch), rng=rng):
             yield replace(batch, inputs=batch.inputs.to(self.device))
+
+    def _string_weights(self) -> list[float]:
+        """Each real set's share of a batch, by the square root of its size; half of all for the recipe's own tables."""
+        own = [index >= len(self.strings) - len(self.recipe.strings) for index in range(len(self.strings))]
+        halves = [self.recipe.string_share * (_OWN_SHARE if any(own) else 0.0)]
+        halves.insert(0, self.recipe.string_share - halves[0])
+        roots = [len(strips) ** 0.5 for strips in self.strings]
+        sums = [sum(root for root, mine in zip(roots, own, strict=True) if mine is kind) for kind in (False, True)]
+        return [halves[mine] * root / sums[mine] for root, mine in zip(roots, own, strict=True)]
 
     def loss(self, logits: Float[Tensor, "n frames classes"], batch: StripBatch) -> BatchLoss:
         """The loss of one batch."""
