@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import Limits, decoder_process, open_pages
@@ -278,3 +278,42 @@ def test_circular_tiff_directories_end():
     data[second + 2 + 12 * entries : second + 6 + 12 * entries] = first.to_bytes(4, "little")
     with contextlib.suppress(ImageError):
         assert len(list(open_pages(bytes(data)))) == 2
+
+
+# ---- thumbnails, form fields, resolution
+
+
+def test_reduced_copies_in_a_tiff_are_not_pages():
+    large, small = Image.fromarray(page_with(0)), Image.fromarray(page_with(0)[::4, ::4].copy())
+    file = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file) as writer:
+        for picture, subfile in ((large, 0), (small, 1), (large, 0)):
+            picture.save(writer, "TIFF", tiffinfo={254: subfile})
+            writer.newFrame()
+    assert [page.shape for page in open_pages(file.getvalue())] == [page_with(0).shape] * 2
+
+
+FORM = b"""%PDF-1.4
+1 0 obj <</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/DR<</Font<</F 6 0 R>>>>/DA(/F 24 Tf 0 g)>>>> endobj
+2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj
+3 0 obj <</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Annots[4 0 R]>> endobj
+4 0 obj <</Type/Annot/Subtype/Widget/FT/Tx/T(a)/V(4711)/Rect[20 30 180 70]/P 3 0 R/F 4/DA(/F 24 Tf 0 g)/AP<</N 5 0 R>>>>
+endobj
+5 0 obj <</Type/XObject/Subtype/Form/BBox[0 0 160 40]/Resources<</Font<</F 6 0 R>>>>/Length 53>> stream
+/Tx BMC q BT /F 24 Tf 0 g 4 10 Td (4711) Tj ET Q EMC
+endstream endobj
+6 0 obj <</Type/Font/Subtype/Type1/BaseFont/Helvetica>> endobj
+trailer <</Root 1 0 R>>
+"""
+
+
+def test_form_fields_of_a_pdf_are_rendered():
+    (page,) = open_pages(FORM)
+    assert (page < 128).any()
+
+
+def test_page_covered_by_a_scan_is_rendered_at_its_resolution():
+    file = io.BytesIO()
+    Image.new("L", (300, 200), 255).save(file, "PDF", resolution=72)  # a point per pixel
+    (page,) = open_pages(file.getvalue())
+    assert page.shape == (200, 300)

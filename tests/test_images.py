@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -146,7 +147,8 @@ def test_animation_yields_its_first_frame():
 @pytest.mark.parametrize(
     "pixels",
     [
-        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4), np.complex64),
+        np.full((4, 4), "7"),
         np.zeros((4, 4, 2), np.uint8),
         np.zeros((2, 4, 4, 3), np.uint8),
         np.zeros((0, 4), np.uint8),
@@ -154,8 +156,60 @@ def test_animation_yields_its_first_frame():
     ],
 )
 def test_error_for_other_arrays_names_accepted_ones(pixels):
-    with pytest.raises(ImageError, match=r"uint8 of shape \(H, W\), \(H, W, 3\) RGB or \(H, W, 4\)"):
+    with pytest.raises(ImageError, match=r"give numbers of shape \(H, W\), \(H, W, 3\) RGB or \(H, W, 4\) RGBA"):
         page_of(pixels)
+
+
+GREY = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        GREY / 255,
+        (GREY / 255).astype(np.float16),
+        (GREY / 255 - 0.13) / 0.31,
+        GREY.astype(np.int64),
+        GREY.astype(np.uint16) * 257,
+        GREY[..., None],
+        GREY[None],
+        GREY[None, ..., None],
+        GREY.reshape(-1),
+        GREY[None].repeat(3, 0),
+        GREY.tolist(),
+        torch.tensor(GREY / 255.0, requires_grad=True),
+    ],
+    ids=["float", "half", "standardised", "int64", "16 bit", "hw1", "1hw", "1hw1", "row", "3hw", "list", "tensor"],
+)
+def test_arrays_as_students_hold_them(source):
+    ours, expected = page_of(source).astype(int), page_of(GREY).astype(int)
+    assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.999
+
+
+def test_booleans_are_black_and_white():
+    assert np.array_equal(page_of(drawn() > 128), np.where(drawn() > 128, 255, 0))
+
+
+@pytest.mark.parametrize("form", ["TIFF", "JPEG"])
+def test_pillow_images_are_not_altered(tmp_path, form):
+    path = tmp_path / "picture"
+    Image.fromarray(drawn()).convert("RGB").save(path, form)
+    picture = Image.open(path)
+    picture.load()
+    before = np.array(picture)
+    assert np.array_equal(page_of(picture), page_of(picture))
+    assert picture.mode == "RGB"
+    assert np.array_equal(before, np.array(picture))
+
+
+def test_alpha_of_zero_everywhere_means_opaque():
+    pixels = np.dstack([drawn()] * 3 + [np.zeros_like(drawn())])
+    assert np.array_equal(page_of(pixels), page_of(drawn()))
+
+
+def test_large_jpeg_in_colour_is_decoded_as_grey():
+    data = encoded(Image.new("RGB", (900, 700), "white"), "JPEG")
+    assert page_of(data, limits=Limits(max_colour_mpx=0.5)).shape == (700, 900)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -4,7 +4,8 @@ The format is detected from the first bytes, never from a file's name, and a pic
 its header. PDFs and multi-page TIFFs are decoded by `documents`.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, BufferedReader, BytesIO
@@ -23,6 +24,9 @@ from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
 from handigit.images.limits import Limits as Limits
 from handigit.images.sheet import normalise_polarity
 
+_ARRAYS: Final = "give numbers of shape (H, W), (H, W, 3) RGB or (H, W, 4) RGBA"
+_MIN_ROW: Final = 64
+"""Number of values from which a row is a square picture."""
 _DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -64,18 +68,55 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
 
 
-def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """A uint8 array, (H, W), (H, W, 3) or (H, W, 4), as grey.
+def as_array(source: Any) -> np.ndarray:
+    """An array of a list, a tensor (also on another device), or a row of a table.
 
     Raises:
-        ImageError: another type or shape, or no pixels.
+        ImageError: not numbers, or rows of different lengths.
     """
+    if hasattr(source, "detach"):  # a PyTorch tensor, which may be part of a graph or on a GPU
+        source = source.detach().cpu()
+    try:
+        array = np.asarray(source)
+        return array.astype(np.float64) if array.dtype == object else array
+    except (TypeError, ValueError) as problem:
+        raise ImageError(f"cannot read a picture from this {type(source).__name__}: {problem}; {_ARRAYS}") from None
+
+
+def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """An array as grey: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, any number type.
+
+    Axes of length 1 are dropped, channels may come first, and a square picture may be one row of H * W values. Booleans
+    and values in 0..1 are scaled to 0..255; arrays with values below 0, such as standardised
+    tensors, are stretched from their minimum to their maximum.
+
+    Raises:
+        ImageError: another shape, not numbers, or no pixels.
+    """
+    original = pixels
+    pixels = pixels.squeeze() if pixels.size > 1 else pixels
+    side = math.isqrt(pixels.size)
+    if pixels.ndim == 1 and side * side == pixels.size >= _MIN_ROW:
+        pixels = pixels.reshape(side, side)
+    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and min(pixels.shape[1:]) > 4:
+        pixels = np.moveaxis(pixels, 0, 2)
     colours = pixels.shape[2:]
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or colours not in ((), (3,), (4,)) or not pixels.size:
+    if (
+        pixels.dtype.kind not in "buif"
+        or pixels.ndim not in (2, 3)
+        or colours not in ((), (3,), (4,))
+        or not pixels.size
+    ):
         raise ImageError(
-            f"cannot read a picture from an array of {pixels.dtype} with shape {pixels.shape}; give uint8 of shape "
-            "(H, W), (H, W, 3) RGB or (H, W, 4) RGBA, values 0..255"
+            f"cannot read a picture from an array of {original.dtype} with shape {original.shape}; {_ARRAYS}"
         )
+    if pixels.dtype == bool:
+        pixels = pixels.view(np.uint8) * np.uint8(255)
+    elif pixels.dtype != np.uint8:
+        values = _finite(pixels.reshape(len(pixels), -1))
+        if values.min() < 0:
+            values = (values - values.min()) / max(float(np.ptp(values)), 1e-9)
+        pixels = _eight_bits(values).reshape(pixels.shape)
     if pixels.ndim == 2:
         return np.ascontiguousarray(pixels)
     rgb = np.ascontiguousarray(pixels[..., :3])
@@ -87,7 +128,7 @@ def _without_alpha(
     grey: UInt8[np.ndarray, "height width"], alpha: UInt8[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width"]:
     """Compose a transparent picture on white, or on black where white would hide the drawing."""
-    if alpha.min() == 255:
+    if alpha.min() == 255 or alpha.max() == 0:  # several Windows programs write 0 everywhere, and mean opaque
         return np.ascontiguousarray(grey)
     on_black = cv2.multiply(grey, alpha, scale=1 / 255)
     on_white = cv2.add(on_black, 255 - alpha)
@@ -104,7 +145,16 @@ class Stream(Protocol):
         ...
 
 
-Source = str | Path | bytes | bytearray | memoryview | Stream | Image.Image | np.ndarray
+@runtime_checkable
+class ArrayLike(Protocol):
+    """A tensor, or a row of a table."""
+
+    def __array__(self) -> np.ndarray:
+        """The values as an array."""
+        ...
+
+
+Source = str | Path | bytes | bytearray | memoryview | Stream | Image.Image | np.ndarray | Sequence[Any] | ArrayLike
 """The types that a picture may be given as."""
 
 # Called directly: `Image.open` would apply Pillow's process-wide bomb limit before ours.
@@ -142,20 +192,21 @@ def open_pages(
 ) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """Yield the pages of a picture or document, grey with dark ink, one at a time.
 
-    A Pillow image yields its current frame, an animation its first. Arrays are uint8, (H, W) grey, (H, W, 3) RGB or
-    (H, W, 4) RGBA. PDFs and multi-page TIFFs are decoded in a separate process, which ends with the iterator.
+    A Pillow image yields its current frame, an animation its first. Arrays, and objects that convert to one (lists,
+    tensors, rows of a table), may be of any number type and shape that `grey_of_array` accepts. PDFs and multi-page
+    TIFFs are decoded in a separate process, which ends with the iterator.
 
     Raises:
         UnreadableImage: empty, truncated, locked with a password, or not a picture in one of the supported formats.
         ImageTooLarge: more pixels, or more pages, than `limits` allow; detected before decoding.
-        ImageError: an array of another type or shape.
+        ImageError: an array of another shape.
     """
-    if isinstance(source, np.ndarray):
-        yield normalise_polarity(grey_of_array(source))
-    elif isinstance(source, Image.Image):
-        yield _page(source, "the Pillow image", limits)
+    if isinstance(source, Image.Image):
+        yield _page_of_image(source, limits)
+    elif isinstance(source, np.ndarray | list | tuple) or hasattr(source, "__array__"):
+        yield normalise_polarity(grey_of_array(as_array(source)))
     else:
-        with _opened(source) as (file, name):
+        with _opened(cast("Any", source)) as (file, name):
             yield from _pages_of_file(file, name, limits, cancellation)
 
 
@@ -174,7 +225,7 @@ def _pages_of_file(
         file.seek(start)
         yield from _decode_apart(file, "tiff", name, limits, cancellation)
     elif limits.isolate and not _is_small(picture, _size_from(file, start)):
-        limits.check_size(picture.size, mode=picture.mode, name=name)
+        limits.check_size(picture.size, mode=_decoded_mode(picture), name=name)
         if (
             picture.format == "JPEG"
             and _size_from(file, start) * _MAX_JPEG_PX_PER_BYTE < picture.width * picture.height
@@ -184,6 +235,11 @@ def _pages_of_file(
         yield from _decode_apart(file, "picture", name, limits, cancellation, picture=str(picture.format))
     else:
         yield _page(picture, name, limits)
+
+
+def _decoded_mode(picture: Image.Image) -> str:
+    """The mode in which a picture is decoded: of a JPEG only the luma."""
+    return "L" if picture.format == "JPEG" and picture.mode == "RGB" else picture.mode
 
 
 def _size_from(file: Any, start: int) -> int:
@@ -300,9 +356,20 @@ def _named_errors(name: str) -> Iterator[None]:
         raise UnreadableImage(f"{name}: is truncated or damaged ({problem}); get or save the picture again") from None
 
 
-def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
-    """Decode one frame."""
+def _page_of_image(picture: Image.Image, limits: Limits) -> UInt8[np.ndarray, "height width"]:
+    """The current frame of a Pillow image, which is only loaded, never changed."""
+    name = "the Pillow image"
     limits.check_size(picture.size, mode=picture.mode, name=name)
+    with _named_errors(name):
+        picture.load()
+        rotate = _TURNS.get(1 if picture.format == "TIFF" else _orientation(picture))
+        grey = grey_of_picture(picture)
+    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
+
+
+def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
+    """Decode the picture of a file."""
+    limits.check_size(picture.size, mode=_decoded_mode(picture), name=name)
     with _named_errors(name):
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
             # Allocated here: Pillow's plugin would check the size against its own limit, not ours.

@@ -25,6 +25,10 @@ from typing import IO, Any
 OPEN_FILES = 64
 """PDFs without embedded fonts use the system's, which are opened as files."""
 
+MAX_OBJECTS = 50
+"""Objects of a PDF page among which its scan is searched."""
+SCAN_AREA = 0.8
+"""Minimum fraction of a page that its scan covers."""
 PAGES_PER_OPENING = 16
 """A PDF is reopened after this many pages: PDFium keeps everything it has read of an open one."""
 
@@ -153,22 +157,28 @@ def open_pdf(file: IO[bytes]) -> Any:
     import pypdfium2  # type: ignore[import-untyped]
 
     try:
-        return pypdfium2.PdfDocument(file)
+        document = pypdfium2.PdfDocument(file)
+        document.init_forms()  # before its pages are loaded, or they are rendered without their form fields
+        return document
     except pypdfium2.PdfiumError as problem:
         locked = problem.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD
         raise Rejected("password" if locked else "damaged", str(problem)) from None
 
 
 def pixels_per_point(page: Any, dpi: float) -> float:
-    """The scale of rendering; a page that consists of one scan is rendered at most at the scan's resolution."""
+    """The scale of rendering; a page covered by a scan is rendered at most at the scan's resolution.
+
+    Scanners add a layer of invisible text to the scan, and some count a point per pixel.
+    """
     import pypdfium2
 
     scale = dpi / 72
-    objects = list(islice(page.get_objects(max_depth=2), 2))
-    alone = len(objects) == 1 and not pypdfium2.raw.FPDFPage_GetAnnotCount(page)
-    if alone and isinstance(objects[0], pypdfium2.PdfImage):
-        left, bottom, right, top = objects[0].get_bounds()
-        scale = min(scale, max(objects[0].get_px_size()) / max(right - left, top - bottom))
+    area = page.get_width() * page.get_height()
+    for item in islice(page.get_objects(max_depth=2), MAX_OBJECTS):
+        if isinstance(item, pypdfium2.PdfImage):
+            left, bottom, right, top = item.get_bounds()
+            if (right - left) * (top - bottom) >= SCAN_AREA * area:
+                return float(min(scale, max(item.get_px_size()) / max(right - left, top - bottom)))
     return scale
 
 
@@ -193,9 +203,21 @@ def tiff_frames(file: IO[bytes], request: dict[str, Any]) -> Iterator[Frame]:
         for count in range(1, request["max_pages"] + 2):
             picture.seek(count)
     reject_too_many(count, request["max_pages"])
+    reduced = [is_reduced(picture, number) for number in range(count)]
     for number in range(count):
+        if reduced[number] and not all(reduced):
+            continue
         picture.seek(number)
         yield Frame(picture.mode, picture.size, partial(grey_pixels, picture))
+
+
+def is_reduced(picture: Any, number: int) -> bool:
+    """Whether a frame is a reduced copy of another: a thumbnail, or a level of a pyramid (NewSubfileType, bit 0)."""
+    picture.seek(number)
+    try:
+        return bool(int(picture.tag_v2.get(254, 0)) & 1)
+    except (TypeError, ValueError):
+        return False
 
 
 def reject_too_many(count: int, limit: int) -> None:
@@ -214,6 +236,8 @@ def picture_frames(file: IO[bytes], request: dict[str, Any]) -> Iterator[Frame]:
 
         pillow_heif.register_heif_opener()
     picture = Image.open(file, formats=[request["picture"]])
+    if picture.format == "JPEG" and picture.mode == "RGB":
+        picture.draft("L", picture.size)  # before its size is checked: it is decoded as grey
     yield Frame(picture.mode, picture.size, partial(grey_pixels, picture))
 
 
