@@ -6,16 +6,22 @@ which `Store.sweep` removes.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, union_all
 
+from handigit.store.database import Database
+from handigit.store.errors import RetentionRefused, StoreError, StoreFull
 from handigit.store.pictures import Pictures
+from handigit.store.reserve import Reserve
 from handigit.store.tables import corrections, form_pages, form_records, inputs, leases, queue, readings, undos
 from handigit.store.types import Deleted
 
 BATCH: Final = 500
 """Readings per statement; SQLite takes at most 32,766 parameters."""
+_SMALL_STORE: Final = 10
+"""Retention may empty a store of fewer entries: there is little to lose to a wrong clock."""
 
 
 def delete_readings(connection: Connection, ids: Sequence[int]) -> Deleted:
@@ -62,3 +68,85 @@ def count_entries(connection: Connection) -> int:
     """The number of readings and form records."""
     counts = (connection.scalar(select(func.count()).select_from(table)) or 0 for table in (readings, form_records))
     return sum(counts)
+
+
+class Deletions:
+    """Deleting readings and files of one store, each batch in transactions of its own."""
+
+    def __init__(self, database: Database, pictures: Pictures) -> None:
+        self._database = database
+        self._pictures = pictures
+        home = database.path.parent if database.path else pictures.folder.parent
+        self._reserve = Reserve(home / "handigit-reserve")
+        self._reserve.fill()
+
+    def delete(self, ids: Sequence[int]) -> Deleted:
+        """As `Store.delete`."""
+        batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+        return _sum([self._delete(readings.c.id.in_(batch)) for batch in batches])
+
+    def delete_older(self, before: datetime) -> Deleted:
+        """Delete every reading older than `before`."""
+        parts = []
+        while (part := self._delete(readings.c.at < before)).readings:
+            parts.append(part)
+        return _sum(parts)
+
+    def check_retention(self, before: datetime) -> None:
+        """Check that a deletion by age does not look like the result of a wrong clock.
+
+        Raises:
+            RetentionRefused: as `Store.forget`.
+        """
+        both = union_all(select(readings.c.at), select(form_records.c.at)).subquery()
+        with self._database.reading() as connection:
+            total, newest = connection.execute(select(func.count(), func.max(both.c.at)).select_from(both)).one()
+            old = connection.scalar(select(func.count()).select_from(both).where(both.c.at < before)) or 0
+        if old == 0 or total < _SMALL_STORE:
+            return
+        now = datetime.now(UTC)
+        if now - newest > 2 * max(now - before, timedelta(0)) or old > total / 2:
+            raise RetentionRefused(
+                f"{old:,} of {total:,} readings and forms are older than {before:%Y-%m-%d}, the newest is of "
+                f"{newest:%Y-%m-%d}; check the clock, then delete them with `handigit store retain --yes`"
+            )
+
+    def sweep(self, *, force: bool) -> int:
+        """As `Store.sweep`."""
+        strays = list(self._pictures.all())
+        with self._database.writing() as connection:
+            unused = find_unused(connection, strays)
+            count = count_entries(connection)
+            if len(unused) > count and not force:
+                raise StoreError(
+                    f"{len(unused)} pictures belong to no reading, but the database has only {count} entries; it may "
+                    "have been lost: restore the last backup first, or add --yes to delete the pictures"
+                )
+            removed = remove_unused_files(connection, self._pictures, unused)
+        return removed + self._pictures.drop_parts()
+
+    def _delete(self, condition: ColumnElement[bool]) -> Deleted:
+        """Delete one batch; with the disk full, once more in the space of the reserve."""
+        try:
+            return self._delete_batch(condition)
+        except StoreFull:
+            if not self._reserve.release():
+                raise
+            return self._delete_batch(condition)
+        finally:
+            self._reserve.fill()
+
+    def _delete_batch(self, condition: ColumnElement[bool]) -> Deleted:
+        with self._database.writing() as connection:
+            query = select(readings.c.id, readings.c.input).where(condition).limit(BATCH)
+            rows = connection.execute(query).all()
+            deleted = delete_readings(connection, [row.id for row in rows])
+        digests = sorted({row.input for row in rows if row.input})
+        with self._database.writing() as connection:
+            remove_unused_files(connection, self._pictures, digests)
+        self._database.checkpoint()
+        return deleted
+
+
+def _sum(parts: Sequence[Deleted]) -> Deleted:
+    return Deleted(sum(part.readings for part in parts), sum(part.pictures for part in parts))

@@ -5,7 +5,7 @@ Each method is one transaction unless it says otherwise. Many threads may share 
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +13,14 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import ColumnElement, func, select, union_all
+from sqlalchemy import select
 
 from handigit.records import Number
-from handigit.store import deletion, review
+from handigit.store import review
 from handigit.store.accounts import Accounts, drop_expired
 from handigit.store.database import Database
-from handigit.store.errors import RetentionRefused, StoreError, StoreFull
+from handigit.store.deletion import Deletions
+from handigit.store.errors import StoreError
 from handigit.store.export import Format, export_lines
 from handigit.store.forms import Forms
 from handigit.store.pictures import Picture, Pictures, encode
@@ -34,17 +35,14 @@ from handigit.store.readings import (
     list_readings,
     require_reading,
 )
-from handigit.store.reserve import Reserve
 from handigit.store.schema import upgrade
 from handigit.store.statistics import Insights, Statistics, compute_statistics
-from handigit.store.tables import corrections, form_records, readings
+from handigit.store.tables import corrections, readings
 from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
 
 log = logging.getLogger(__name__)
 EVERYTHING: Final = Filter()
 DEFAULT_POLICY: Final = Policy()
-_SMALL_STORE: Final = 10
-"""Retention may empty a store of fewer readings: there is little to lose to a wrong clock."""
 
 
 class Store:
@@ -62,9 +60,7 @@ class Store:
         self.accounts = Accounts(database)
         self.insights = Insights(database)
         self.forms = Forms(database, pictures)
-        home = database.path.parent if database.path else pictures.folder.parent
-        self._reserve = Reserve(home / "handigit-reserve")
-        self._reserve.fill()
+        self._deletions = Deletions(database, pictures)
 
     @classmethod
     def open(cls, url: str, *, files: Path, policy: Policy = DEFAULT_POLICY) -> "Store":
@@ -304,88 +300,35 @@ class Store:
             return compute_statistics(connection, filter)
 
     def delete(self, ids: Sequence[int]) -> Deleted:
-        """Delete readings permanently with their corrections, and pictures that no other reading uses.
+        """Delete readings permanently with their corrections, and pictures that nothing else uses.
 
         Unknown ids are ignored. Works on a full disk, too. Each 500 readings are one transaction.
         """
-        batches = (ids[start : start + deletion.BATCH] for start in range(0, len(ids), deletion.BATCH))
-        return _sum([self._delete(readings.c.id.in_(batch)) for batch in batches])
+        return self._deletions.delete(ids)
 
     def forget(self, *, before: datetime, force: bool = False) -> Deleted:
         """Delete permanently every reading and form record older than `before`; also ended sessions.
 
         Raises:
-            RetentionRefused: more than half of the readings would be deleted, or the newest reading is far older than
-                `before`, as when the clock is wrong; `force` deletes them in any case.
+            RetentionRefused: more than half of all would be deleted, or the newest is far older than `before`, as when
+                the clock is wrong; `force` deletes them in any case.
         """
         if not force:
-            self._check_retention(before)
-        deleted = []
-        while (last := self._delete(readings.c.at < before)).readings:
-            deleted.append(last)
+            self._deletions.check_retention(before)
+        deleted = self._deletions.delete_older(before)
         self.forms.forget(before=before)
         with self.database.writing() as connection:
             drop_expired(connection)
         self.database.checkpoint()
-        return _sum(deleted)
-
-    def _check_retention(self, before: datetime) -> None:
-        both = union_all(select(readings.c.at), select(form_records.c.at)).subquery()
-        with self.database.reading() as connection:
-            total, newest = connection.execute(select(func.count(), func.max(both.c.at)).select_from(both)).one()
-            old = connection.scalar(select(func.count()).select_from(both).where(both.c.at < before)) or 0
-        if old == 0 or total < _SMALL_STORE:
-            return
-        age, retention = _now() - newest, _now() - before
-        if age > 2 * max(retention, timedelta(0)) or old > total / 2:
-            raise RetentionRefused(
-                f"{old:,} of {total:,} readings and forms are older than {before:%Y-%m-%d}, the newest is of "
-                f"{newest:%Y-%m-%d}; check the clock, then delete them with `handigit store retain --yes`"
-            )
+        return deleted
 
     def sweep(self, *, force: bool = False) -> int:
-        """Delete picture files that no reading uses, as a crash can leave them; returns their number.
+        """Delete picture files that nothing uses, as a crash can leave them; returns their number.
 
         Raises:
             StoreError: more unused pictures than readings, as after a lost database; `force` deletes them in any case.
         """
-        strays = list(self.pictures.all())
-        with self.database.writing() as connection:
-            unused = deletion.find_unused(connection, strays)
-            count = deletion.count_entries(connection)
-            if len(unused) > count and not force:
-                raise StoreError(
-                    f"{len(unused)} pictures belong to no reading, but the database has only {count} entries; it may "
-                    "have been lost: restore the last backup first, or add --yes to delete the pictures"
-                )
-            removed = deletion.remove_unused_files(connection, self.pictures, unused)
-        return removed + self.pictures.drop_parts()
-
-    def _delete(self, condition: ColumnElement[bool]) -> Deleted:
-        """Delete one batch; with the disk full, once more in the space of the reserve."""
-        try:
-            return self._delete_batch(condition)
-        except StoreFull:
-            if not self._reserve.release():
-                raise
-            return self._delete_batch(condition)
-        finally:
-            self._reserve.fill()
-
-    def _delete_batch(self, condition: ColumnElement[bool]) -> Deleted:
-        with self.database.writing() as connection:
-            query = select(readings.c.id, readings.c.input).where(condition).limit(deletion.BATCH)
-            rows = connection.execute(query).all()
-            deleted = deletion.delete_readings(connection, [row.id for row in rows])
-        digests = sorted({row.input for row in rows if row.input})
-        with self.database.writing() as connection:
-            deletion.remove_unused_files(connection, self.pictures, digests)
-        self.database.checkpoint()
-        return deleted
-
-
-def _sum(parts: Sequence[Deleted]) -> Deleted:
-    return Deleted(sum(part.readings for part in parts), sum(part.pictures for part in parts))
+        return self._deletions.sweep(force=force)
 
 
 def _now() -> datetime:

@@ -1,5 +1,7 @@
 """Records of forms: their pages, their content as it was read and checked, and what people changed in their fields."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -46,7 +48,7 @@ def upgrade() -> None:
     )
 
 
-def _history(name: str, *columns: sa.Column | sa.Constraint) -> None:
+def _history(name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
     """A table of what was said about records, by whom and when."""
     op.create_table(
         name,
