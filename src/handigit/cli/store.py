@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter, validators
 
 from handigit.cli.shared import count_shared, find_model, labels_of, load_data
-from handigit.cli.terminal import complain, say
+from handigit.cli.terminal import complain, say, say_status
 from handigit.errors import ModelError
 from handigit.settings import Settings
 
@@ -335,9 +335,7 @@ def _right_of(dataset: "Dataset") -> "RightOf":
     def right_of(model: Path) -> "Bool[np.ndarray, ' n']":
         engine = Engine(model, threads=Settings().threads)
         if engine.card.task != "digit":
-            raise ModelError(
-                f"{model}: reads a {engine.card.task}; only digit models can be promoted"
-            )
+            raise ModelError(f"{model}: reads a {engine.card.task}; only digit models can be promoted")
         right: Bool[np.ndarray, " n"] = np.argmax(engine.logits(glyphs), axis=1) == labels
         return right
 
@@ -354,18 +352,45 @@ def _warn_if_seen(candidate: Path, dataset: "Dataset") -> None:
 Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
 
 
-def serve(*, host: str | None = None, port: Port | None = None) -> None:
-    """Serve the API on this machine; everything else is set by HANDIGIT_* (docs/deploy.md).
+def serve(*, host: str | None = None, port: Port | None = None, open: bool = False) -> None:  # noqa: A002
+    """Start the web app and API.
+
+    Everything else is set by HANDIGIT_* variables (docs/deploy.md). Where standard error is not a terminal, the log is
+    JSON, one event per line.
 
     Examples:
         handigit serve
+        handigit serve --open
         handigit serve --port 8123
 
     Args:
-        host: Address to listen on; none: HANDIGIT_HOST, or this machine only.
-        port: Port to listen on, 0 for any that is free; none: HANDIGIT_PORT, or 8000.
+        host: Address to listen on [default: HANDIGIT_HOST or this computer only].
+        port: Port to listen on, 0 for any free one [default: HANDIGIT_PORT or 8000].
+        open: Open the app in a browser.
     """
+    import webbrowser
+
     from handigit.web.server import serve as run_server
 
-    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    run_server(Settings().model_copy(update=chosen))
+    options = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = Settings().model_copy(update=options)
+
+    in_terminal = sys.stderr.isatty()
+
+    def announce(url: str) -> None:
+        if in_terminal:
+            _show_banner(url, settings)
+        if open:
+            webbrowser.open(url)
+
+    run_server(settings, on_listening=announce, plain_log=in_terminal)
+
+
+def _show_banner(url: str, settings: Settings) -> None:
+    from handigit import __version__
+
+    stored = settings.state if settings.keep_readings else "nothing is stored"
+    say_status(f"Handigit {__version__} reads handwritten numbers.\n")
+    for name, value in (("App", url), ("API", f"{url}/docs"), ("Data", stored)):
+        say_status(f"  {name:<5}{value}")
+    say_status("\nPress Ctrl+C to stop.")

@@ -23,7 +23,7 @@ from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web import pages
-from handigit.web.api import accounts, health, models, open_inference, read, readings, review
+from handigit.web.api import accounts, docs, health, models, open_inference, read, readings, review
 from handigit.web.api.read import CLIENT_CLOSED_REQUEST, ClientDisconnected, ReadFastPath
 from handigit.web.auth import Access, allowed_hosts
 from handigit.web.metrics import Metrics
@@ -81,8 +81,9 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         is_open=lambda: access.is_open,
     )
     app.add_middleware(GuardMiddleware, policy=policy, metrics=metrics)
-    for module in (read, readings, review, models, accounts, health, open_inference, pages):
+    for module in (read, readings, review, models, accounts, health, open_inference, docs, pages):
         app.include_router(module.router)
+    app.mount("/docs/static", Static(directory=docs.FOLDER))
     app.mount("/static", Static(directory=STATIC))
     _add_error_handlers(app)
     return app

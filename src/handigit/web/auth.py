@@ -113,7 +113,7 @@ class Access:
             self._refreshed_at = time.monotonic()  # one request asks, the others go on
             try:
                 await asyncio.to_thread(self.refresh)
-            except StoreError as problem:  # whoever needs the store gets this error from it
+            except StoreError as problem:  # a route that needs the store raises it again
                 log.warning("accounts not refreshed", extra={"problem": type(problem).__name__})
 
     async def require(self, request: Request, role: Role) -> User:

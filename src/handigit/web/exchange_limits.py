@@ -1,6 +1,6 @@
 """Limits on one request while its body arrives, and the headers of every response.
 
-A body that is larger than allowed, or arrives too slowly, ends in a problem at that moment; nothing of it is held here.
+A body that is larger than allowed, or arrives too slowly, ends in a problem at that moment.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ class EventFormatter(JsonFormatter):
         log_data["time"] = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         log_data["level"] = record.levelname.lower()
         log_data["event"] = record.getMessage()
-        super().add_fields(log_data, record, {})  # without message_dict: a traceback may quote what was read
+        super().add_fields(log_data, record, {})  # without message_dict: a traceback may quote a reading
         if record.exc_info and record.exc_info[0]:
             log_data["error"] = record.exc_info[0].__name__
 

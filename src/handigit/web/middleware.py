@@ -141,7 +141,7 @@ async def _answer_error(error: Exception, scope: Scope, guard: RequestGuard) -> 
 
 
 def log_failure(error: Exception, request_id: str) -> None:
-    """Log where an error was raised, without its message, which may quote what was read."""
+    """Log where an error was raised, without its message, which may quote a reading."""
     frames: list[str] = []
     trace = error.__traceback__
     while trace:

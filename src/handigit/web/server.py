@@ -5,15 +5,21 @@ connections, finishes what was accepted, and ends. A second signal ends it at on
 """
 
 import asyncio
+import errno
 import logging
+import os
 import signal
+import socket
 import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from types import FrameType
 from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
+from handigit.errors import HandigitError
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web.app import create_app
@@ -55,18 +61,61 @@ class Server(uvicorn.Server):
             end.start()
 
 
-def serve(settings: Settings) -> None:
+class PortInUse(HandigitError):
+    """Another program listens on the port."""
+
+
+def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = None, plain_log: bool = False) -> None:
     """Serve until a signal arrives.
 
+    `on_listening` is called with the base URL once the server accepts connections. `plain_log`: log only warnings, as
+    text for a terminal; otherwise every event, as JSON.
+
     Raises:
+        PortInUse: the port is taken.
         UnprotectedServer: others can reach the server, and it requires no sign-in.
         StoreError: the store cannot be opened.
     """
-    configure_logging()
-    app = create_app(settings, store=open_store(settings))
-    config = _config(app, settings)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop's, where it is installed
-        runner.run(_serve(app, config, settings))
+    if plain_log:
+        logging.basicConfig(format="%(levelname)s: %(message)s", force=True)
+    else:
+        configure_logging()
+    with closing(listen(settings.host, settings.port)) as listener:
+        app = create_app(settings, store=open_store(settings))
+        config = _config(app, settings)
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop's, where it is installed
+            runner.run(_serve(app, config, settings, listener, on_listening))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound to an address; it listens once the server runs.
+
+    Raises:
+        PortInUse: naming the next free port.
+        HandigitError: the address cannot be used.
+    """
+    try:
+        return _bind(host, port)
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            raise HandigitError(f"cannot listen on {host}, port {port}: {problem.strerror}; choose another") from None
+    for other in range(port + 1, min(port + 100, 65536)):
+        with suppress(OSError), closing(_bind(host, other)):
+            raise PortInUse(f"port {port} is in use by another program; port {other} is free: add --port {other}")
+    raise PortInUse(f"port {port} is in use by another program; choose another with --port")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere the option would share the port with another program
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def open_store(settings: Settings) -> Store:
@@ -75,7 +124,7 @@ def open_store(settings: Settings) -> Store:
     Raises:
         StoreError: it cannot be opened.
     """
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Store.open(settings.store_url, files=settings.state / "pictures")
 
 
@@ -95,23 +144,34 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def _serve(app: FastAPI, config: uvicorn.Config, settings: Settings) -> None:
+async def _serve(
+    app: FastAPI,
+    config: uvicorn.Config,
+    settings: Settings,
+    listener: socket.socket,
+    on_listening: Callable[[str], None] | None,
+) -> None:
     service: Service = app.state.handigit.service
     server = Server(config, service, drain_s=settings.drain_s)
-    background = [asyncio.create_task(_log_address(server)), asyncio.create_task(_freeze_gc_once_loaded(service))]
-    listening = config.bind_socket()
-    await server.serve(sockets=[listening, *(listening.dup() for _ in range(_LISTENERS - 1))])
+    background = [
+        asyncio.create_task(_announce(server, on_listening)),
+        asyncio.create_task(_freeze_gc_once_loaded(service)),
+    ]
+    await server.serve(sockets=[listener, *(listener.dup() for _ in range(_LISTENERS - 1))])
     for task in background:
         task.cancel()
     log.info("ended")
 
 
-async def _log_address(server: Server) -> None:
-    """Log where the server listens, once it does: port 0 means any free port."""
+async def _announce(server: Server, on_listening: Callable[[str], None] | None) -> None:
+    """Report where the server listens, once it does: port 0 means any free port."""
     while not server.started:
         await asyncio.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port})
+    if on_listening:
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+        on_listening(f"http://{shown}:{port}")
 
 
 async def _freeze_gc_once_loaded(service: Service) -> None:

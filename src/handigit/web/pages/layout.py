@@ -39,6 +39,7 @@ NUMBER_FIELD: Final = Markup(  # noqa: S704 - a constant
 STATIC: Final = Path(__file__).parents[1] / "static"
 NAVIGATION: Final = (
     ("/", "Read", Role.READER),
+    ("/forms", "Forms", Role.READER),
     ("/review", "Review", Role.REVIEWER),
     ("/readings", "Readings", Role.READER),
     ("/insights", "Insights", Role.READER),

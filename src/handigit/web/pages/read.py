@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 import handigit
 from handigit.images import find_digit
 from handigit.images.line import find_line
-from handigit.pipeline import PageReading
+from handigit.read import PageReading
 from handigit.records import Digit, Kind, Outcome
 from handigit.store import Role
 from handigit.web.pages.layout import STATIC, AsReader, render
