@@ -101,7 +101,7 @@ class Tally:
 
     def as_dict(self) -> dict[str, float]:
         """Counts and fractions."""
-        return vars(self) | {
+        return {name: int(value) for name, value in vars(self).items()} | {
             "fraction_right": round(self.right / self.fields, 4),
             "fraction_read": round(self.read / self.fields, 4),
             "wrong_among_read": round(self.wrong / max(self.read, 1), 5),
@@ -141,13 +141,7 @@ def main() -> None:
     reader = NumberReader(Reader())
     numbers, threshold = read_numbers(options.numbers, rng, reader), reader.threshold
     table: dict[str, object] = {}
-    for name, factors in {
-        "length alone": lambda _: [],
-        **{key: lambda one, check=check, chance=chance: [
-            TextFactor("0", frozenset(t for t, _ in one.texts if check(t) == check(one.truth)), chance)]
-           for key, (check, chance) in CHECKS.items()},
-        "roster of 300": lambda one: [_roster(one, rng)],
-    }.items():  # fmt: skip
+    for name, factors in _factories(rng).items():
         tally = Tally()
         for one in numbers:
             if name != "roster of 300" or len(one.truth) >= 5:
@@ -155,12 +149,27 @@ def main() -> None:
         table[name] = tally.as_dict()
     table["a + b = c"] = sums(numbers, threshold, rng, slips=0.0)
     table["a + b = c, 2 % add wrongly"] = sums(numbers, threshold, rng, slips=SLIPS)
+    for name, row in table.items():
+        print(name, row)
     results = load_results(FILE)
     results["checks"] = {"command": f"python -m bench.forms.checks --numbers {options.numbers} --seed {options.seed}",
                          "numbers": len(numbers), "table": table}  # fmt: skip
     save_results(FILE, results)
-    for name, row in table.items():
-        print(name, row)
+
+
+def _factories(rng: np.random.Generator) -> dict[str, Callable[[Read], list[Factor]]]:
+    """What checks each number, by name."""
+
+    def of_remainder(check: Callable[[str], int], chance: float) -> Callable[[Read], list[Factor]]:
+        def factor(one: Read) -> list[Factor]:
+            passing = frozenset(text for text, _ in one.texts if check(text) == check(one.truth))
+            return [TextFactor("0", passing, chance)]
+
+        return factor
+
+    found: dict[str, Callable[[Read], list[Factor]]] = {"length alone": lambda _: []}
+    found |= {name: of_remainder(check, chance) for name, (check, chance) in CHECKS.items()}
+    return found | {"roster of 300": lambda one: [_roster(one, rng)]}
 
 
 def _roster(one: Read, rng: np.random.Generator) -> TextFactor:

@@ -60,18 +60,23 @@ class Counts:
 
     def as_dict(self) -> dict[str, object]:
         """The counts and their fractions."""
-        share = lambda part, whole: round(part / whole, 4) if whole else None  # noqa: E731
-        return vars(self) | {
-            "fraction_right": share(self.right, self.fields),
-            "fraction_read": share(self.read, self.fields),
-            "wrong_among_read": share(self.wrong, self.read),
-            "fraction_forms_read": share(self.forms_read, self.forms),
+        return {
+            **{name: int(value) for name, value in vars(self).items()},
+            "fraction_right": _fraction(self.right, self.fields),
+            "fraction_read": _fraction(self.read, self.fields),
+            "wrong_among_read": _fraction(self.wrong, self.read),
+            "fraction_forms_read": _fraction(self.forms_read, self.forms),
         }
+
+
+def _fraction(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
 
 
 def drawn(count: int, seed: int) -> dict[str, object]:
     """Drawn forms; two in a hundred have a wrong sum."""
     test = load_mnist(Settings().data / "mnist", part="test")
+    assert test.labels is not None
     hands = Hands.of(test.glyphs, test.labels)
     rng = np.random.default_rng(seed)
     readers = {name: FormReader(name) for name in FORMS}

@@ -142,7 +142,7 @@ def _picture_of_print(template: Template, page: int) -> Grey:
 
 def render_print(template: Template, page: int, *, longest_px: int, copy: str = "1") -> Grey:
     """The page of the form as `print_form` makes it, as pixels."""
-    import pypdfium2
+    import pypdfium2  # type: ignore[import-untyped]
 
     from handigit.forms.printing import print_form
 

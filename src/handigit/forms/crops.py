@@ -38,7 +38,7 @@ def cut(
         )
     corners = placement.corners(field, wide).astype(np.float32)
     high = np.linalg.norm(corners[3] - corners[0]) / 2 + np.linalg.norm(corners[2] - corners[1]) / 2
-    scale = min(1.0, tallest_px / max(high, 1)) * high / wide.height
+    scale = min(1.0, tallest_px / max(float(high), 1.0)) * high / wide.height
     width, height = max(2, round(wide.width * scale)), max(2, round(wide.height * scale))
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners, target)

@@ -168,7 +168,8 @@ def see(filled: FilledPage, view: View, rng: np.random.Generator) -> Scan:
     source = cv2.perspectiveTransform(np.stack([x, y], axis=2), np.linalg.inv(matrix))
     if view.bend:
         source[..., 1] += view.bend * height * np.sin(source[..., 0] * (np.pi / width)) - view.bend * height / 2
-    seen = cv2.remap(sheet, source.astype(np.float32), None, cv2.INTER_LINEAR, borderValue=table)
+    across, down = np.ascontiguousarray(source[..., 0], np.float32), np.ascontiguousarray(source[..., 1], np.float32)
+    seen = cv2.remap(sheet, across, down, cv2.INTER_LINEAR, borderValue=table)
     pixels = _exposed(np.asarray(seen, np.float32), view, rng)
     return Scan(pixels, matrix @ scaling(per_mm), filled.values, filled.template, filled.page)
 
@@ -203,8 +204,8 @@ def _exposed(seen: np.ndarray, view: View, rng: np.random.Generator) -> UInt8[np
     pixels = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
     if view.jpeg:
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, view.jpeg])
-        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return pixels
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return np.asarray(pixels, np.uint8)
 
 
 def _ringed(sheet: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -124,7 +124,7 @@ def _write(sheet: "Worksheet", row: int, column: int, value: Value, styles: _Sty
     elif isinstance(value, Decimal):
         sheet.write_number(row, column, float(value), style)
     elif isinstance(value, date | time):
-        sheet.write_datetime(row, column, value, style)  # type: ignore[arg-type]
+        sheet.write_datetime(row, column, value, style)
     else:
         sheet.write_string(row, column, str(value), style)
 

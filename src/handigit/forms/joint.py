@@ -104,7 +104,7 @@ class RuleFactor:
         """How often random values satisfy the rule: one in the range of its largest term, half for an inequality."""
         if self.rule.comparison != "==":
             return 0.5
-        return 1 / max(10**self._digits, 10)
+        return float(0.1**self._digits)
 
     @property
     def _digits(self) -> int:

@@ -23,7 +23,7 @@ class Lookup:
     def chance(self, length: int) -> float:
         """How often a random number of this many digits is in the list."""
         same = sum(len(key) == length for key in self.rows)
-        return min(max(same, 1) / 10 ** max(length, 1), 0.5)
+        return min(max(same, 1) * float(0.1 ** max(length, 1)), 0.5)
 
     def nearest(self, text: str, count: int = 3) -> list[str]:
         """The keys with the fewest edits from a text."""

@@ -40,7 +40,7 @@ def find_markers(page: Grey) -> dict[int, Corners]:
     parameters.minMarkerPerimeterRate = 0.02
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
     corners, identities, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(small)
-    found = [] if identities is None else identities.ravel().tolist()
+    found = [] if identities is None else [int(one) for one in identities.ravel()]
     # Sub-pixel corners of OpenCV count from pixel centres, as warping does.
     return {
         identity: np.asarray(one.reshape(4, 2) / scale, np.float32)

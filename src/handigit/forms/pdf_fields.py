@@ -28,7 +28,7 @@ def read_pdf(path: Path) -> list[PdfPage]:
     Raises:
         UnreadableImage: not a PDF, or one with a password.
     """
-    import pypdfium2
+    import pypdfium2  # type: ignore[import-untyped]
 
     try:
         with pypdfium2.PdfDocument(path) as document:
@@ -68,7 +68,7 @@ def _texts(page: Any, height: float) -> list[tuple[Area, str]]:
 
 def _widgets(page: Any, height: float) -> list[FieldSpec]:
     """The form fields of a page."""
-    import pypdfium2.raw as pdfium
+    import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
     kinds = {
         pdfium.FPDF_FORMFIELD_TEXTFIELD: Kind.NUMBER,

@@ -116,7 +116,7 @@ def _draw(canvas: "Canvas", shapes: Iterable[Shape], *, height: float) -> None:
 def marker_modules(identity: int) -> np.ndarray:
     """The dark modules of an ArUco marker, its border included."""
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
-    return np.asarray(cv2.aruco.generateImageMarker(dictionary, identity, 6)) == 0
+    return np.equal(cv2.aruco.generateImageMarker(dictionary, identity, 6), 0)
 
 
 def code_modules(text: str) -> np.ndarray:

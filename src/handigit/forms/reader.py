@@ -88,9 +88,13 @@ class FormReader:
         A form ends when its pages are complete, when one of them comes a second time, or with the pile. Each page is
         in exactly one record.
         """
+        yield from self.group(self.pages(sources))
+
+    def group(self, pages: Iterable[ReadPage]) -> Iterator[Record]:
+        """Group pages that were read into records, as `records` does."""
         pile: dict[tuple[str, str], list[ReadPage]] = {}
         seen: dict[str, list[ReadPage]] = {}
-        for one in self.pages(sources):
+        for one in pages:
             if one.placement is None:
                 yield self.record_of([one])
                 continue

@@ -188,9 +188,9 @@ def _checks(
     says = raw.get("says", "")
     if kinds[0] == "rule":
         return _rule_checks(raw["rule"], says, path, fields, faults)
-    name = raw.get("unique" if kinds[0] == "unique" else "field")
+    name = str(raw.get("unique" if kinds[0] == "unique" else "field"))
     if name not in fields:
-        faults.add(path, f"a check on field {name!r}, which is not there{faults.nearest(str(name), fields)}")
+        faults.add(path, f"a check on field {name!r}, which is not there{faults.nearest(name, fields)}")
         return []
     if kinds[0] == "unique":
         return [CheckSpec(says or f"{name} may occur once in a batch", UniqueCheck(name))]
@@ -198,7 +198,7 @@ def _checks(
         table = folder / raw["list"]
         if not table.is_file():
             faults.add((*path, "list"), f"no file {table}; lists are looked up beside the template")
-        column = raw.get("column", name)
+        column = str(raw.get("column", name))
         return [CheckSpec(says or f"{name} must be in the column {column} of {raw['list']}",
                           ListCheck(table, column, name, tuple(raw.get("copy", ()))))]  # fmt: skip
     if raw["digits"] not in SCHEMES:

@@ -72,7 +72,7 @@ def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True, 
             agreements.append(_agreement(ours, grow(mask, near), seen))
         if np.count_nonzero(theirs) >= _FEW_PX and not marked:
             agreements.append(_agreement(theirs, grow(_print_and_rules(blank), near), seen))
-    visible = np.count_nonzero(blank.mask & seen) / max(np.count_nonzero(blank.mask), 1)
+    visible = np.count_nonzero(blank.mask & seen) / max(int(np.count_nonzero(blank.mask)), 1)
     lead = (
         _lead(_pairs(blank, mask, page_rules), seen, near, round(blank.field_px / 2)) if shifts and not marked else 1.0
     )
@@ -89,8 +89,8 @@ def _agreement(wanted: Grey, found: Grey, seen: Grey) -> float:
     total = np.count_nonzero(wanted & seen)
     if not total:
         return 0.0
-    chance = np.count_nonzero(found & seen) / max(np.count_nonzero(seen), 1)
-    return (np.count_nonzero(wanted & found & seen) / total - chance) / max(1 - chance, 1e-6)
+    chance = np.count_nonzero(found & seen) / max(int(np.count_nonzero(seen)), 1)
+    return float((np.count_nonzero(wanted & found & seen) / total - chance) / max(1 - chance, 1e-6))
 
 
 def _pairs(blank: Blank, mask: Grey, page_rules: tuple[Grey, Grey]) -> list[tuple[Grey, Grey]]:
