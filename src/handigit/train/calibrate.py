@@ -128,10 +128,11 @@ def choose_cautious_thresholds(
     counted = (~correct[order]).cumsum() / count
     predicted = (1 - ranked).cumsum() / count
     both = np.maximum(counted, predicted)
-    thresholds = []
-    for target in targets:
+    thresholds, strictest = [], 0.0
+    for target in sorted(targets, reverse=True):
         met = np.flatnonzero((both if target >= _MIN_PREDICTED else counted) <= target)
-        thresholds.append(Threshold(target_error=target, confidence=float(ranked[met[-1]]) if len(met) else 1.0))
+        strictest = max(strictest, float(ranked[met[-1]]) if len(met) else 1.0)
+        thresholds.append(Threshold(target_error=target, confidence=strictest))
     return tuple(thresholds)
 
 
