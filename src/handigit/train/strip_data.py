@@ -21,7 +21,7 @@ from handigit.images.strip import MAX_WIDTH_PX, MIN_PADDED_PX, STRIP_PX, scale_t
 from handigit.recipe import Recipe
 from handigit.synth.crops import Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET, STRIP_ALPHABET
-from handigit.synth.people import load_marks, load_people
+from handigit.train.people import load_marks, load_people
 
 MIX: Final = Mix(nothing=0.03, no_number=0.1, real=0.75, plain=0.35, plain_in_cells=0.1)
 """What is drawn: more paper, print and non-numbers than for lines, which are cleaned before they are read."""
