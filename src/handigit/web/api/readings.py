@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any, Literal
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from handigit.store import Correction
+from handigit.store.spreadsheet import export_xlsx
 from handigit.web.auth import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import (
@@ -25,7 +27,12 @@ from handigit.web.params import (
 
 router = APIRouter(prefix="/v1", tags=["readings"], route_class=AuthenticatedRoute)
 _MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")
-_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_CHUNK_BYTES = 64 * 1024
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -44,12 +51,28 @@ def export(
     _user: AsReader,
     store: TheStore,
     query: FilterQuery,
-    format: Literal["csv", "jsonl"] = "csv",  # noqa: A002
+    format: Literal["csv", "full", "jsonl", "xlsx"] = "csv",  # noqa: A002
+    bom: Annotated[bool, Query(description="Begin CSV with a byte order mark, for Excel")] = False,
+    crops: Annotated[bool, Query(description="Add a picture of each number to XLSX")] = False,
 ) -> Response:
-    """Export every selected reading as CSV (safe to open in a spreadsheet) or JSON lines."""
-    lines: Iterator[str] = store.export(query.as_filter(), format=format)
-    headers = {"Content-Disposition": f'attachment; filename="readings.{format}"'}
-    return StreamingResponse(lines, media_type=_MEDIA_TYPES[format], headers=headers)
+    """Export every selected reading as CSV (`full`: with every column), JSON lines or XLSX, safe in spreadsheets."""
+    selection = query.as_filter()
+    if format == "xlsx":
+        file = TemporaryFile()  # noqa: SIM115 - `_chunks` closes it
+        export_xlsx(store, file, selection, crops=crops)
+        content: Iterator[str] | Iterator[bytes] = _chunks(file)
+    else:
+        content = store.export(selection, format=format, bom=bom)
+    extension = "csv" if format == "full" else format
+    headers = {"Content-Disposition": f'attachment; filename="readings.{extension}"'}
+    return StreamingResponse(content, media_type=_MEDIA_TYPES[extension], headers=headers)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
 
 
 @router.get("/readings/{number}", responses=_MISSING)
