@@ -10,17 +10,19 @@ from handigit.evaluate.metrics import (
     Averages,
     ClassScores,
     ConfusionPair,
-    ReadRate,
     ReliabilityBin,
-    RiskCoverage,
     Scores,
     calibration_error,
+    score,
+)
+from handigit.evaluate.read_rates import (
+    ReadRate,
+    RiskCoverage,
     floor_at_loss,
     read_rate,
     read_rate_at,
     read_rate_of,
     risk_coverage,
-    score,
 )
 
 __all__ = [

@@ -103,7 +103,7 @@ def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
     """
     # Only the page needs Matplotlib and Jinja.
     from handigit.evaluate import plots
-    from handigit.evaluate.report import draw, make_folders, render, write_page
+    from handigit.evaluate.page import draw, make_folders, render, write_page
 
     make_folders(folder)
     curves = draw(

@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
 from handigit.evaluate.intervals import wilson
-from handigit.evaluate.metrics import ReadRate, ReliabilityBin, RiskCoverage
+from handigit.evaluate.metrics import ReliabilityBin
+from handigit.evaluate.read_rates import ReadRate, RiskCoverage
 
 
 @dataclass(frozen=True, slots=True)
