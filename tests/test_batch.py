@@ -186,6 +186,26 @@ def test_every_page_of_a_document_is_read(tmp_path: Path) -> None:
     assert [row["page"] for row in result.rows] == [0, 1]
 
 
+def test_forms_give_one_row_per_record() -> None:
+    samples = Path(__file__).parents[1] / "samples" / "forms"
+    inputs = list(list_inputs([str(samples / "score-sheets" / "score-sheet-001.jpg"), str(samples / "cheques")]))[:2]
+    form, other = BatchWorker(ReadOptions(templates=("score-sheet",))).read(inputs)
+    (row,) = form.rows
+    assert (row["kind"], row["template"], row["page"], row["error"]) == ("form", "score-sheet", 0, None)
+    assert json.loads(row["record"])["fields"]["candidate"]["text"]
+    assert other.error == "Unplaced"
+    assert other.rows[0]["outcome"] == "unplaced"
+
+
+def test_auto_reads_numbers_and_pages() -> None:
+    samples = Path(__file__).parents[1] / "samples"
+    inputs = list_inputs([str(samples / "numbers/touching-digits.png"), str(samples / "pages/form-with-cells.jpg")])
+    number, page = BatchWorker(ReadOptions()).read(list(inputs))
+    assert [row["text"] for row in number.rows] == ["35802"]
+    assert len(page.rows) > 2
+    assert {row["kind"] for row in page.rows} == {"page"}
+
+
 # The output folder
 
 
@@ -497,3 +517,10 @@ def test_a_watch_that_crashed_before_filing_neither_loses_nor_doubles_rows(scans
 def test_numpy_types_do_not_reach_json(scans: Path) -> None:
     (result,) = BatchWorker(DIGITS).read(list(list_inputs([str(scans / "1.png")])))
     assert not [value for value in result.rows[0].values() if isinstance(value, np.generic)]
+
+
+def test_the_page_about_scale_shows_the_measured_figures() -> None:
+    from bench.batch.cost import PAGE, page_with_figures
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert page_with_figures(text) == text, "run: python -m bench.batch.cost"

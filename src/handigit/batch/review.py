@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import Final
 
 from handigit.batch.worker import InputResult
-from handigit.records import Kind
 from handigit.store import NewPage, Provenance, Store
 
 _PAGES_PER_TRANSACTION: Final = 200
@@ -22,10 +21,9 @@ class ReviewQueue:
         StoreError: the store cannot be opened.
     """
 
-    def __init__(self, url: str, *, files: Path, batch_id: str, kind: Kind) -> None:
+    def __init__(self, url: str, *, files: Path, batch_id: str) -> None:
         self._store = Store.open(url, files=files)
         self._prefix = f"batch-{batch_id}"
-        self._kind: Literal["digit", "number"] = "digit" if kind == "digit" else "number"
         self._added = self._store.request_ids(self._prefix)
 
     def __enter__(self) -> "ReviewQueue":
@@ -51,13 +49,18 @@ class ReviewQueue:
         return len(pages)
 
     def _pages(self, result: InputResult) -> list[NewPage]:
-        model = next((row for row in result.rows if row["model"]), None)
         pages = []
         for doubt in result.doubts:
             request_id = f"{self._prefix}/{result.digest}/{doubt.number.page}/{doubt.index}/{result.input.name}"[:200]
-            if request_id not in self._added and model is not None:
-                provenance = Provenance(
-                    result.input.name, model["model"], model["model_digest"], request_id, self._kind
-                )
-                pages.append(NewPage((doubt.number,), provenance, doubt.page))
+            if request_id in self._added:
+                continue
+            reading = doubt.reading
+            provenance = Provenance(
+                result.input.name,
+                reading.model,
+                reading.digest,
+                request_id,
+                "digit" if reading.kind == "digit" else "number",
+            )
+            pages.append(NewPage((doubt.number,), provenance, reading.page))
         return pages

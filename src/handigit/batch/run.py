@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from handigit.batch.inputs import Input, count_inputs, list_inputs
 from handigit.batch.parts import Format, OutputFolder
 from handigit.batch.pool import DEFAULT_TIMEOUT_S, WorkerPool
-from handigit.batch.worker import InputResult, ReadOptions
+from handigit.batch.worker import BatchWorker, InputResult, ReadOptions
 
 if TYPE_CHECKING:
     from handigit.batch.review import ReviewQueue
@@ -144,18 +144,18 @@ def run_batch(options: BatchOptions, *, on_progress: Callable[[Progress], None] 
 
 
 def _identity(options: ReadOptions) -> dict[str, Any]:
-    """What must be equal for rows to belong to one batch; loads the model, so bad options fail here."""
-    reader = options.reader()
+    """What must be equal for rows to belong to one batch; loads models and templates, so bad options fail here."""
+    worker = BatchWorker(options)
     expected = options.expected
     if expected.pattern is not None or expected.alphabet is not None:
-        reader.numbers_on([], pattern=expected.pattern, alphabet=expected.alphabet)
+        worker.reader.numbers_on([], pattern=expected.pattern, alphabet=expected.alphabet)
     return {
-        "kind": options.kind,
-        "model": reader.model_name(options.kind),
-        "model_digest": reader.engine_for(options.kind).digest,
+        "kind": "form" if options.templates else options.kind,
+        "models": [f"{engine.card.name}-{engine.digest}" for engine in worker.reader.engines],
         "target_error": options.target_error,
         "pattern": expected.pattern,
         "alphabet": expected.alphabet,
+        "templates": worker.template_versions(),
     }
 
 
@@ -165,7 +165,7 @@ def _open_queue(options: BatchOptions, batch_id: str, stack: ExitStack) -> "Revi
     from handigit.batch.review import ReviewQueue
 
     files = options.store_files or Path("pictures")
-    return stack.enter_context(ReviewQueue(options.into, files=files, batch_id=batch_id, kind=options.read.kind))
+    return stack.enter_context(ReviewQueue(options.into, files=files, batch_id=batch_id))
 
 
 def _unfinished(inputs: Iterable[Input], finished: set[bytes], progress: Progress) -> Iterator[Input]:

@@ -163,4 +163,4 @@ def _open_queue(options: WatchOptions) -> "ReviewQueue | None":
     from handigit.batch.review import ReviewQueue
 
     files = options.store_files or Path("pictures")
-    return ReviewQueue(options.into, files=files, batch_id=f"watch-{options.folder.name}", kind=options.read.kind)
+    return ReviewQueue(options.into, files=files, batch_id=f"watch-{options.folder.name}")

@@ -1,21 +1,23 @@
 """The worker of a batch: it loads the model once and turns inputs into rows. Every driver uses this class."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from handigit.batch.inputs import Input
 from handigit.errors import HandigitError
-from handigit.images import Limits
+from handigit.images import Limits, open_pages
 from handigit.read import PageReading, Reader, read_batch, read_document
-from handigit.records import ANYTHING, Expected, Kind, Number, Outcome, value_to_json
+from handigit.records import ANYTHING, Expected, Number, Outcome, ReadAs, value_to_json
+
+if TYPE_CHECKING:
+    from handigit.forms import FormReader, Record
 
 Row = dict[str, Any]
-"""One number, or the error of one input; its keys are the columns of `handigit.batch.parts.SCHEMA`."""
+"""One number, one record of a form, or the error of one input; its keys are `COLUMNS`."""
 _PAGED: Final = frozenset({".pdf", ".tif", ".tiff", ".gif"})
 """Formats that may have several pages."""
 
@@ -26,14 +28,18 @@ class BatchError(HandigitError):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What to read and how. `keep_doubts`: return the pages of uncertain numbers, for the review queue."""
+    """What to read and how. `keep_doubts`: return the pages of uncertain numbers, for the review queue.
 
-    kind: Kind = "page"
+    `templates`: paths or names of form templates; then records are read instead of numbers.
+    """
+
+    kind: ReadAs = "auto"
     model: str | None = None
     target_error: float = 0.01
     expected: Expected = ANYTHING
     limits: Limits = Limits()
     keep_doubts: bool = False
+    templates: tuple[str, ...] = ()
 
     def reader(self, *, threads: int = 1) -> Reader:
         """A reader with these options."""
@@ -42,11 +48,11 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Doubt:
-    """An uncertain number with its page (grey) and its index among the page's numbers, from 1."""
+    """An uncertain number: its page (grey), its index among the page's numbers from 1, and how the page was read."""
 
     number: Number
     index: int
-    page: np.ndarray
+    reading: PageReading
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +75,8 @@ class InputResult:
 
 
 COLUMNS: Final = (
-    *("source", "digest", "page", "index", "outcome", "raw", "text", "value", "confidence"),
-    *("left", "top", "right", "bottom", "alternatives", "model", "model_digest", "error"),
+    *("source", "digest", "page", "index", "kind", "outcome", "raw", "text", "value", "confidence"),
+    *("left", "top", "right", "bottom", "alternatives", "model", "model_digest", "template", "record", "error"),
 )
 
 
@@ -84,10 +90,15 @@ class BatchWorker:
     def __init__(self, options: ReadOptions) -> None:
         self.options = options
         self.reader = options.reader()
+        self._forms = _form_reader(options, self.reader) if options.templates else None
+
+    def template_versions(self) -> list[str]:
+        """Name and version of each form template."""
+        return [f"{template.name} {template.version}" for template in self._forms.templates] if self._forms else []
 
     def load(self) -> None:
-        """Load the model now."""
-        self.reader.engine_for(self.options.kind)
+        """Load the models now."""
+        _ = self.reader.engines
 
     def read(self, inputs: Sequence[Input]) -> list[InputResult]:
         """One result per input, in order; an input that fails has its error and the others are read."""
@@ -113,14 +124,15 @@ class BatchWorker:
     def _is_single(self, item: Input) -> bool:
         # Digits alone: a run of the number model on several crops gives each slightly other confidences than alone, so
         # the rows of a resumed batch, whose chunks are other ones, would differ (3 of 120 crops did).
-        return self.options.kind == "digit" and PurePosixPath(item.entry or item.source).suffix.lower() not in _PAGED
+        is_digit = self.options.kind == "digit" and not self.options.templates
+        return is_digit and PurePosixPath(item.entry or item.source).suffix.lower() not in _PAGED
 
     def _read_together(self, inputs: Sequence[tuple[InputResult, bytes]]) -> None:
         """Read pictures of one digit each in one run of the model."""
         if not inputs:
             return
         try:
-            readings = read_batch(self.reader, [content for _, content in inputs], self.options.kind)
+            readings = read_batch(self.reader, [content for _, content in inputs], "digit")
         except Exception:  # one picture must not fail the others: each is read alone
             for result, content in inputs:
                 self._read_pages(result, content)
@@ -134,6 +146,9 @@ class BatchWorker:
     def _read_pages(self, result: InputResult, content: bytes) -> None:
         """Read a document page by page."""
         try:
+            if self._forms is not None:
+                self._read_forms(self._forms, result, content)
+                return
             for reading in read_document(self.reader, content, self.options.kind, expected=self.options.expected):
                 self._add_page(result, reading)
         except HandigitError as error:
@@ -145,8 +160,25 @@ class BatchWorker:
         for index, number in enumerate(reading.numbers, start=1):
             result.rows.append(to_row(result, number, index, reading))
             if self.options.keep_doubts and number.outcome is Outcome.DOUBT:
-                result.doubts.append(Doubt(number, index, reading.page))
+                result.doubts.append(Doubt(number, index, reading))
         result.pages += 1
+
+    def _read_forms(self, forms: "FormReader", result: InputResult, content: bytes) -> None:
+        """Read a document as forms; the pages of one form must be in one document."""
+        pages = enumerate(open_pages(content, limits=self.options.limits))
+        read = [forms.read_page(page, source=result.input.name, number=number) for number, page in pages]
+        result.pages = len(read)
+        for index, record in enumerate(forms.group(read), start=1):
+            row = _record_row(result, record, index)
+            if row["error"]:
+                result.error = "Unplaced"
+            result.rows.append(row)
+
+
+def _form_reader(options: ReadOptions, reader: Reader) -> "FormReader":
+    from handigit.forms import FormReader
+
+    return FormReader(options.templates, reader=reader)
 
 
 def to_row(result: InputResult, number: Number, index: int, reading: PageReading) -> Row:
@@ -158,6 +190,7 @@ def to_row(result: InputResult, number: Number, index: int, reading: PageReading
         "digest": result.digest,
         "page": number.page,
         "index": index,
+        "kind": reading.kind,
         "outcome": number.outcome.value,
         "raw": number.raw,
         "text": number.text,
@@ -167,5 +200,24 @@ def to_row(result: InputResult, number: Number, index: int, reading: PageReading
         "alternatives": [{"text": text, "confidence": round(p, 6)} for text, p in number.alternatives],
         "model": reading.model,
         "model_digest": reading.digest,
+        "template": None,
+        "record": None,
         "error": None,
+    }
+
+
+def _record_row(result: InputResult, record: "Record", index: int) -> Row:
+    """A record of a form as a row, the whole of it as JSON; a page that matches no template has its reason as error."""
+    fields = record.to_json()
+    reasons = "; ".join(page.reason for page in record.pages if page.reason)
+    return dict.fromkeys(COLUMNS) | {
+        "source": result.input.name,
+        "digest": result.digest,
+        "page": min((page.page for page in record.pages), default=0),
+        "index": index,
+        "kind": "form",
+        "outcome": record.outcome.value,
+        "template": record.template,
+        "record": json.dumps(fields, ensure_ascii=False),
+        "error": (reasons or "matches no template") if record.outcome.value == "unplaced" else None,
     }

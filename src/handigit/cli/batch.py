@@ -14,7 +14,7 @@ from cyclopts import Parameter, validators
 from handigit.cli.read import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, ErrorRate
 from handigit.cli.shared import limits_of
 from handigit.cli.terminal import complain, err, say, say_status
-from handigit.records import ANYTHING, Expected, Kind, Outcome
+from handigit.records import ANYTHING, Expected, Outcome, ReadAs
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ Seconds = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 def batch(
     *sources: str,
     out: Annotated[str, Parameter(name=["--out", "-o"])],
-    as_: Annotated[Kind, Parameter(name="--as")] = "page",
+    as_: Annotated[ReadAs, Parameter(name="--as")] = "auto",
+    template: Annotated[list[str] | None, Parameter(name=["--template", "-t"], negative="")] = None,
     format: Annotated[Literal["parquet", "jsonl", "both"], Parameter(name="--format")] = "both",  # noqa: A002
     jobs: Jobs = None,
     on: str | None = None,
@@ -58,7 +59,9 @@ def batch(
         sources: Files, folders, patterns in quotes, .zip or .tar archives, or lists (.txt; .csv or .parquet with a
             column `path`); local or as URLs such as s3://bucket/scans/.
         out: Folder for the results, local or as a URL.
-        as_: What each picture contains: one digit, one number, or a page of numbers.
+        as_: What each picture contains: one digit, one number, a page of numbers, or auto to decide for each page.
+        template: Read forms: .toml files, or names of the gallery; one row per record. A form of several pages must be
+            in one document.
         format: Format of the parts.
         jobs: Processes that read [default: one per processor core].
         on: `ray` for Ray on this machine, or a cluster's address such as ray://head:10001 [default: processes].
@@ -83,11 +86,16 @@ def batch(
             else f"--shard {shard}: not I/N, such as 3/100"
         )
         return WRONG_USAGE
+    if template and into:
+        complain("--into is for numbers; read forms without it")
+        return WRONG_USAGE
     settings = Settings()
     options = BatchOptions(
         sources=sources,
         out=out,
-        read=_read_options(settings, as_, model, target_error, expected, keep_doubts=into is not None),
+        read=_read_options(
+            settings, as_, model, target_error, expected, keep_doubts=into is not None, templates=tuple(template or ())
+        ),
         jobs=jobs or settings.threads or os.cpu_count() or 1,
         on=on,
         resume=resume,
@@ -115,7 +123,7 @@ def watch(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    as_: Annotated[Kind, Parameter(name="--as")] = "page",
+    as_: Annotated[ReadAs, Parameter(name="--as")] = "auto",
     jobs: Jobs = 1,
     into: str | None = None,
     target_error: ErrorRate = 0.01,
@@ -134,7 +142,7 @@ def watch(
     Args:
         folder: The folder to watch, with its sub-folders.
         output: JSON Lines file to append the results to [default: FOLDER/numbers.jsonl, unless --into is given].
-        as_: What each picture contains: one digit, one number, or a page of numbers.
+        as_: What each picture contains: one digit, one number, a page of numbers, or auto to decide for each page.
         jobs: Processes that read.
         into: URL of the web app's database, whose review queue gets the uncertain numbers.
         target_error: Accept about this share of errors (0.01 = 1 in 100).
@@ -172,13 +180,20 @@ def watch(
 
 
 def _read_options(
-    settings: Settings, kind: Kind, model: str | None, target_error: float, expected: Expected, *, keep_doubts: bool
+    settings: Settings,
+    kind: ReadAs,
+    model: str | None,
+    target_error: float,
+    expected: Expected,
+    *,
+    keep_doubts: bool,
+    templates: tuple[str, ...] = (),
 ) -> "ReadOptions":
     from handigit.batch.worker import ReadOptions
 
     chosen = model or (str(settings.model_dir) if settings.model_dir else None)
     limits = limits_of(settings)
-    return ReadOptions(kind, chosen, target_error, expected, limits, keep_doubts)
+    return ReadOptions(kind, chosen, target_error, expected, limits, keep_doubts, templates)
 
 
 def _missing(error: ModuleNotFoundError, extra: str) -> int:
@@ -216,7 +231,8 @@ def _note(progress: "Progress") -> str:
 
 def _print_summary(summary: "Summary", out: str) -> None:
     outcomes = summary.group("outcome")
-    parts = [f"{outcomes[o.value]:,} {o.label}" for o in Outcome if o.value in outcomes]
+    parts = [f"{outcomes.pop(o.value):,} {o.label}" for o in Outcome if o.value in outcomes]
+    parts += [f"{count:,} {outcome}" for outcome, count in outcomes.items()]
     parts += [f"{summary.failed:,} failed"] if summary.failed else []
     parts += [f"{summary.queued:,} queued for review"] if summary.queued else []
     say(f"{out}: {summary.totals.get('inputs', 0):,} inputs: {', '.join(parts) or 'no numbers found'}")

@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 
 from handigit import HandigitError, ImageError, Reader, open_pages
-from handigit.forms.align import Aligner, PageState, Placement, Refusal
+from handigit.forms.align import Aligner, Placement, Refusal
 from handigit.forms.checks import Checker
 from handigit.forms.fields import Hypotheses, read_fields
 from handigit.forms.number_reader import NumberReader
 from handigit.forms.page_ink import Grey
+from handigit.forms.page_state import PageState
 from handigit.forms.record import Check, CheckState, Field, FieldOutcome, Page, Record, RecordOutcome
 from handigit.forms.template import Template
 from handigit.read.files import find_pictures
