@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from bench.store import upkeep
 from handigit.store import Store, StoreBusy, write_lock
 from handigit.store.database import Database
 from handigit.store.schema import upgrade
@@ -109,6 +110,12 @@ def test_a_write_reports_a_busy_store(url: str) -> None:
         pass
     database.close()
     other.close()
+
+
+@pytest.mark.parametrize("part", ["kill_backups", "kill_restores", "kill_upgrades"])
+def test_upkeep_killed_half_way_leaves_the_old_or_the_new(part: str, tmp_path: Path) -> None:
+    counts = getattr(upkeep, part)(tmp_path, kills=3)
+    assert sum(counts.get(bad, 0) for bad in ("broken", "mixed", "unsound", "lost", "wrong")) == 0, counts
 
 
 @pytest.mark.slow
