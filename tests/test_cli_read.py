@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclopts import App
 from PIL import Image
 from rich.console import Console
 
@@ -268,17 +269,18 @@ def test_deep_pictures_are_annotated_in_grey(tmp_path: Path) -> None:
     assert (drawn[:, : drawn.shape[1] // 2] < 80).any()
 
 
-def test_every_command_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [["read"], ["train"], ["tune"], ["export"], ["evaluate"], ["compare"], ["submit"], ["serve"]]
-    for group in ("data", "store"):
-        commands += [[group, name] for name in app[group] if not name.startswith("-")]
-    missing = []
-    for command in commands:
-        run([*command, "--help"])
-        text = capsys.readouterr().out
-        if f"handigit {command[0]}" not in text.partition("Examples:")[2]:
-            missing.append(" ".join(command))
-    assert not missing
+def commands(group: App, *path: str) -> Iterator[tuple[str, ...]]:
+    """All commands of an app, with those of its groups."""
+    for name in group:
+        if not name.startswith("-"):
+            yield from [(*path, name)] if group[name].default_command else ()
+            yield from commands(group[name], *path, name)
+
+
+@pytest.mark.parametrize("command", list(commands(app)), ids=" ".join)
+def test_every_command_has_examples(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    run([*command, "--help"])
+    assert f"handigit {command[0]}" in capsys.readouterr().out.partition("Examples:")[2]
 
 
 def test_completion_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
