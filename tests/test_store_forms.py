@@ -56,7 +56,7 @@ def test_every_change_of_a_field_is_kept_and_the_last_one_counts(store: Store) -
         ("b", "7", "ann"),
         ("b", None, "ann"),
     ]
-    assert stored.content == content(a="12", b="13")  # what was read stays
+    assert stored.content == content(a="12", b="13")  # the result itself stays
 
 
 def test_a_retry_is_recorded_once(store: Store) -> None:

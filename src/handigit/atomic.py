@@ -18,7 +18,7 @@ def write_file(
 ) -> Iterator[BufferedWriter]:
     """A binary stream whose content replaces `path` in one step when the block ends without an error.
 
-    The folder is made if it is missing. After an error nothing of the attempt remains.
+    The folder is made if it is missing. After an error the part file is removed.
 
     Args:
         path: The file to write.
