@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from handigit.forms.align import Aligner, PageState, Placement, Refusal
+from handigit.forms.align import Aligner, Placement, Refusal
 from handigit.forms.blank import load_blanks, render_print
 from handigit.forms.drawn import View, fill, see
 from handigit.forms.markers import find_markers, parse_page_code, place_by_markers
 from handigit.forms.page_ink import transform
+from handigit.forms.page_state import PageState
 from handigit.forms.square import square_up
 from handigit.forms.template import Template
 

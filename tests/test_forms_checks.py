@@ -14,7 +14,8 @@ from handigit.forms.joint import REST, RuleFactor, TextFactor, decode_jointly, d
 from handigit.forms.lookup import load_lookup
 from handigit.forms.record import Alone, CheckState, Field, FieldOutcome
 from handigit.forms.rules import parse_rule
-from handigit.forms.template import Kind, Template
+from handigit.forms.specs import Kind
+from handigit.forms.template import Template
 
 
 @pytest.mark.parametrize(

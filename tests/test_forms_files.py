@@ -30,11 +30,11 @@ from handigit.forms import (
     print_form,
     propose,
 )
-from handigit.forms.align import PageState
 from handigit.forms.drawn import save_samples
 from handigit.forms.markers import read_page_code
+from handigit.forms.page_state import PageState
 from handigit.forms.record import Page
-from handigit.forms.template import Kind
+from handigit.forms.specs import Kind
 
 
 def picture_of(data, page=0):

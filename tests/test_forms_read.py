@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from handigit.forms import FormReader, RecordOutcome, Template
-from handigit.forms.align import Aligner, PageState
+from handigit.forms.align import Aligner
 from handigit.forms.cells import cell_of, together
 from handigit.forms.drawn import View, fill, save_samples, see
 from handigit.forms.drawn_values import break_sum, draw_values
 from handigit.forms.marks import read_choice, read_mark, read_present
+from handigit.forms.page_state import PageState
 from handigit.forms.record import CheckState, FieldOutcome
-from handigit.forms.template import RuleCheck
+from handigit.forms.specs import RuleCheck
 
 TALLY = Template.load("tally-sheet")
 

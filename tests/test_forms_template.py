@@ -7,7 +7,7 @@ import pytest
 from handigit.forms import Template, TemplateError, gallery
 from handigit.forms.rules import RuleError, parse_rule
 from handigit.forms.save import update_template
-from handigit.forms.template import Kind
+from handigit.forms.specs import Kind
 from handigit.forms.toml_lines import key_lines
 
 GOOD = """\

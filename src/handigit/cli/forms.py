@@ -210,8 +210,8 @@ def _watched(forms: "FormReader", scans: tuple[Path, ...], advance: object) -> I
 def _annotate(record: "Record", folder: Path) -> None:
     """Write each page of a record that was placed, with its fields drawn on it."""
     from handigit import open_pages
-    from handigit.forms.align import PageState
     from handigit.forms.annotate import annotate_record, save_picture
+    from handigit.forms.page_state import PageState
 
     for page in record.pages:
         if page.state is PageState.PLACED:
@@ -245,7 +245,7 @@ def _conclude(records: list["Record"]) -> int:
     """A line of counts on stderr, and the exit status: 1 if a page was not placed."""
     from collections import Counter
 
-    from handigit.forms.align import PageState
+    from handigit.forms.page_state import PageState
 
     counts = Counter(record.outcome.value for record in records)
     say_status(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no pages")

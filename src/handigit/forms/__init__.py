@@ -16,7 +16,7 @@ _HOMES = {
     "FieldOutcome": "record",
     "FormError": "errors",
     "FormReader": "reader",
-    "PageState": "align",
+    "PageState": "page_state",
     "Record": "record",
     "RecordOutcome": "record",
     "RosterError": "errors",
@@ -31,12 +31,12 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from handigit.forms.align import PageState as PageState
     from handigit.forms.errors import ExportError as ExportError
     from handigit.forms.errors import FormError as FormError
     from handigit.forms.errors import RosterError as RosterError
     from handigit.forms.errors import TemplateError as TemplateError
     from handigit.forms.export_files import export as export
+    from handigit.forms.page_state import PageState as PageState
     from handigit.forms.printing import print_form as print_form
     from handigit.forms.proposals import propose as propose
     from handigit.forms.reader import FormReader as FormReader

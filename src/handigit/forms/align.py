@@ -6,7 +6,6 @@ Markers first, then print, then rules; each placement must pass the verdict. A p
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
@@ -17,8 +16,10 @@ from handigit.forms.align_rules import place_by_rules
 from handigit.forms.blank import Blank, load_blanks
 from handigit.forms.markers import Corners, PageCode, find_markers, place_by_markers, read_code_at, read_page_code
 from handigit.forms.page_ink import Grey, Matrix, ink_mask, ink_of, scaling, shrink, transform
+from handigit.forms.page_state import PageState
 from handigit.forms.snap import snap
-from handigit.forms.template import Area, FieldSpec, Template
+from handigit.forms.specs import Area, FieldSpec
+from handigit.forms.template import Template
 from handigit.forms.verdict import ACCEPT_FROM, Verdict, judge
 
 _JUDGE_PX: Final = 1600
@@ -33,16 +34,6 @@ _EMPTIEST: Final = 2e-4
 """Fraction of a page covered with ink below which it is blank."""
 _TEMPLATE_LEAD: Final = 0.02
 """By how much a template must agree better than another for the page to be its own."""
-
-
-class PageState(StrEnum):
-    """What became of a page."""
-
-    PLACED = "placed"
-    UNPLACED = "unplaced"
-    BLANK = "blank"
-    DUPLICATE = "duplicate"
-    OTHER_FORM = "other form"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ import numpy as np
 from handigit import open_pages
 from handigit.forms.errors import FormError
 from handigit.forms.page_ink import Grey, ink_mask, ink_of, long_rules
-from handigit.forms.template import Area, FieldSpec, Template
+from handigit.forms.specs import Area, FieldSpec
+from handigit.forms.template import Template
 
 FIELD_PX: Final = 24
 """Height of the typical field in the reference frame."""

@@ -13,7 +13,7 @@ import numpy as np
 from handigit.forms.align import Placement
 from handigit.forms.crops import cut
 from handigit.forms.page_ink import Grey, ink_mask, ink_of
-from handigit.forms.template import Area, FieldSpec
+from handigit.forms.specs import Area, FieldSpec
 
 INSET: Final = 0.04
 """How much of a cell's rim is left out, in heights: its printed edges."""

@@ -11,16 +11,8 @@ from handigit.forms.fields import Hypotheses
 from handigit.forms.joint import REST, Distribution, Factor, RuleFactor, TextFactor, decode_jointly, distribution
 from handigit.forms.lookup import Lookup, load_lookup
 from handigit.forms.record import Check, CheckState, Field, FieldOutcome
-from handigit.forms.template import (
-    CheckSpec,
-    DigitsCheck,
-    FieldSpec,
-    ListCheck,
-    RangeCheck,
-    RuleCheck,
-    Template,
-    UniqueCheck,
-)
+from handigit.forms.specs import CheckSpec, DigitsCheck, FieldSpec, ListCheck, RangeCheck, RuleCheck, UniqueCheck
+from handigit.forms.template import Template
 from handigit.forms.values import decimal_of, value_of
 
 _LEAST_LIKELY: Final = 1e-3

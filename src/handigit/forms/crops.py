@@ -7,7 +7,7 @@ import numpy as np
 
 from handigit.forms.align import Placement
 from handigit.forms.page_ink import Grey, transform
-from handigit.forms.template import Area, FieldSpec
+from handigit.forms.specs import Area, FieldSpec
 
 MARGINS: Final = (0.1, 0.2, 0.3)
 """Margins of the crops of a field, in its heights."""

@@ -17,7 +17,8 @@ from handigit.atomic import write_file
 from handigit.forms.blank import render_print
 from handigit.forms.drawn_values import draw_values
 from handigit.forms.page_ink import Matrix, scaling
-from handigit.forms.template import Area, FieldSpec, Kind, Template
+from handigit.forms.specs import Area, FieldSpec, Kind
+from handigit.forms.template import Template
 from handigit.synth.real_digits import Hand, Hands
 from handigit.synth.write_number import LineStyle, write_number
 from handigit.synth.writer import Pen, Writer

@@ -9,7 +9,8 @@ import numpy as np
 
 from handigit.forms.check_digits import complete
 from handigit.forms.lookup import load_lookup
-from handigit.forms.template import DigitsCheck, FieldSpec, Kind, ListCheck, RuleCheck, Template
+from handigit.forms.specs import DigitsCheck, FieldSpec, Kind, ListCheck, RuleCheck
+from handigit.forms.template import Template
 from handigit.forms.values import decimal_of
 
 _TRIES: Final = 400

@@ -3,21 +3,16 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from handigit.atomic import write_file
 from handigit.forms.errors import ExportError
-from handigit.forms.record import Record, Value
-from handigit.forms.template import Kind
+from handigit.forms.record import Record
+from handigit.forms.record_cells import cell_of, columns_of, facts_of, text_of
 
 FORMATS: Final = ("xlsx", "csv", "jsonl", "parquet")
 _FACTS: Final = ("outcome", "form", "version", "copy", "source", "pages", "problems")
-_ROUND_TRIP_DIGITS: Final = 9
-"""Digits from which a number without decimals is an identifier, as account numbers are; fewer with a leading zero."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(
@@ -52,50 +47,6 @@ def export(
     with write_file(target, error=ExportError) as stream:
         stream.write(data)
     return len(rows)
-
-
-def columns_of(records: Sequence[Record]) -> list[str]:
-    """The names of all fields and copied columns, in order of appearance."""
-    names: dict[str, None] = {}
-    for record in records:
-        for field in record.fields.values():
-            names[field.name] = None
-            names |= dict.fromkeys(f"{field.name}.{key}" for key in field.copied)
-    return list(names)
-
-
-def facts_of(record: Record) -> list[str]:
-    """What a row says about a record before its fields."""
-    pages = ", ".join(f"{Path(page.source).name} {page.page + 1}" for page in record.pages)
-    return [record.outcome, record.template, str(record.version or ""), record.copy, record.source, pages,
-            "; ".join(record.problems)]  # fmt: skip
-
-
-def cell_of(record: Record, column: str) -> Value:
-    """The value of a column: a decimal, date, time or bool, or text for identifiers and doubts without a value."""
-    field = record.fields.get(column)
-    if field is None:
-        name, _, key = column.rpartition(".")
-        field = record.fields.get(name)
-        return field.copied.get(key, "") if field else ""
-    if field.kind is Kind.NUMBER and is_identifier(field.text):
-        return field.text
-    return field.value if field.value is not None else field.text
-
-
-def is_identifier(text: str) -> bool:
-    """Whether digits are a name rather than an amount: a leading zero, or more digits than an amount has."""
-    return text.isdecimal() and (len(text) >= _ROUND_TRIP_DIGITS or (len(text) > 1 and text[0] == "0"))
-
-
-def text_of(value: Value) -> str:
-    """A value as text in a CSV file: dates in ISO 8601; what a spreadsheet would take for a formula is quoted."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Decimal | date | time):
-        return str(value)
-    text = value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def as_csv(records: Sequence[Record]) -> bytes:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 
-from handigit.forms.export_files import cell_of, columns_of, facts_of
 from handigit.forms.record import FieldOutcome, Record, RecordOutcome, Value
+from handigit.forms.record_cells import cell_of, columns_of, facts_of
 
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet

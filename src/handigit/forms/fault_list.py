@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from handigit.forms.errors import Fault
-from handigit.forms.template import Area
+from handigit.forms.specs import Area
 from handigit.forms.toml_lines import Path
 
 Keys = Mapping[str, type]

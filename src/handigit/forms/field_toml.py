@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from handigit.forms.fault_list import FaultList, Keys
-from handigit.forms.template import Area, FieldSpec, Grid, Kind
+from handigit.forms.specs import Area, FieldSpec, Grid, Kind
 
 Path = tuple[str | int, ...]
 

@@ -16,7 +16,7 @@ from handigit.forms.marks import MarkReading, read_choice, read_mark, read_prese
 from handigit.forms.number_reader import NumberReader, Reading
 from handigit.forms.page_ink import Grey
 from handigit.forms.record import Alone, Field, FieldOutcome, Value
-from handigit.forms.template import FieldSpec, Kind
+from handigit.forms.specs import FieldSpec, Kind
 from handigit.forms.values import digits_pattern, value_of
 
 _AGREE: Final = 2

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from handigit.forms.page_ink import Grey, ink_mask, ink_of, long_rules
-from handigit.forms.template import Area, FieldSpec, Kind
+from handigit.forms.specs import Area, FieldSpec, Kind
 
 _PAGE_MM: Final = 297.0
 """Length of the longer side that a page is taken to have: boxes are judged by their size on A4."""
@@ -128,7 +128,7 @@ def _lines(mask: Grey, cells: Sequence[_Cell], per_mm: float) -> list[FieldSpec]
         inside_box = any(cell.left - 3 <= middle <= cell.right + 3 and cell.top - reach <= top <= cell.bottom + reach
                          for cell in cells)  # fmt: skip
         above = mask[max(top - high, 0) : max(top - 2, 0), left : left + width]
-        if thick <= max(6, 1.2 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:
+        if thick <= max(4, 0.75 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:
             box = Area(left, top - high, left + width, top + thick)
             found[top].append(FieldSpec("", Kind.NUMBER, box))
     return [one for row in found.values() for one in row]

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from handigit.forms.template import MARKER_MARGIN_MM, MARKER_MM, Area, FieldSpec, Grid, Kind, Template
+from handigit.forms.specs import MARKER_MARGIN_MM, MARKER_MM, Area, FieldSpec, Grid, Kind
+from handigit.forms.template import Template
 
 GREY: Final = 0.6
 """Lightness of boxes and combs, 0 black to 1 white: visible to the writer, weaker than ink."""

@@ -9,7 +9,7 @@ import numpy as np
 from handigit.forms.align import Placement
 from handigit.forms.crops import cut
 from handigit.forms.page_ink import Grey, ink_mask, ink_of
-from handigit.forms.template import Area, FieldSpec
+from handigit.forms.specs import Area, FieldSpec
 
 _SIDE_PX: Final = 48
 """Shorter side of a box when its ink is counted."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from handigit.errors import UnreadableImage
-from handigit.forms.template import Area, FieldSpec, Kind
+from handigit.forms.specs import Area, FieldSpec, Kind
 
 _MM: Final = 25.4 / 72
 _GAP_MM: Final = 2.5

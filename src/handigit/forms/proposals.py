@@ -17,7 +17,7 @@ from handigit.forms.find_boxes import find_boxes
 from handigit.forms.page_ink import Grey
 from handigit.forms.pdf_fields import PdfPage, read_pdf
 from handigit.forms.save import new_template
-from handigit.forms.template import Area, FieldSpec, Kind, PageSpec
+from handigit.forms.specs import Area, FieldSpec, Kind, PageSpec
 
 _NAME_REACH: Final = 60.0
 """Distance in millimetres within which text names a field to its right."""

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handigit import Box
-from handigit.forms.align import PageState
-from handigit.forms.template import Kind
+from handigit.forms.page_state import PageState
+from handigit.forms.specs import Kind
 
 Value = Decimal | date | time | bool | str | None
 

@@ -6,7 +6,8 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT
 
-from handigit.forms.template import FORMAT, FieldSpec, PageSpec, Template
+from handigit.forms.specs import FORMAT, FieldSpec, PageSpec
+from handigit.forms.template import Template
 
 
 def new_template(name: str, title: str, pages: Sequence[PageSpec], fields: Sequence[FieldSpec]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from handigit.forms.blank import Blank
 from handigit.forms.page_ink import Grey, Matrix, ink_mask, long_rules
-from handigit.forms.template import FieldSpec
+from handigit.forms.specs import FieldSpec
 
 REACH: Final = 0.35
 """Farthest that a field moves, in its heights."""

@@ -1,6 +1,5 @@
 """Templates from TOML text, with every fault reported at once and by line."""
 
-import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,20 +9,19 @@ from handigit.forms.check_digits import SCHEMES
 from handigit.forms.errors import Fault, TemplateError
 from handigit.forms.fault_list import FaultList, Keys
 from handigit.forms.field_toml import parse_field, parse_table
-from handigit.forms.ready_made import gallery_path
 from handigit.forms.rules import RuleError, parse_rule
-from handigit.forms.template import (
+from handigit.forms.specs import (
     FORMAT,
     CheckSpec,
     DigitsCheck,
     FieldSpec,
+    FormSpec,
     Grid,
     Kind,
     ListCheck,
     PageSpec,
     RangeCheck,
     RuleCheck,
-    Template,
     Text,
     UniqueCheck,
 )
@@ -41,26 +39,7 @@ _CHECK_KEYS: Final[Keys] = {
 }  # fmt: skip
 
 
-def load_template(path: str | Path) -> Template:
-    """Read a template file; a name without a file is looked up in the gallery.
-
-    Raises:
-        TemplateError: no such file, or a template with faults.
-    """
-    place = Path(path)
-    if not place.is_file():
-        place = gallery_path(str(path)) or place
-    try:
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or "not UTF-8 text"
-        raise TemplateError(
-            str(path), [Fault(0, f"cannot be read ({reason}); give the path of a .toml file")]
-        ) from None
-    return parse_template(text, source=str(path), folder=place.parent)
-
-
-def parse_template(text: str, *, source: str, folder: Path) -> Template:
+def parse_form(text: str, *, source: str, folder: Path) -> FormSpec:
     """Read a template from TOML.
 
     Raises:
@@ -87,7 +66,7 @@ def parse_template(text: str, *, source: str, folder: Path) -> Template:
                          RangeCheck(one.name, one.range)) for one, _ in fields if one.range]  # fmt: skip
     if faults:
         raise TemplateError(source, faults)
-    return Template(
+    return FormSpec(
         name=document["name"],
         title=document.get("title", document["name"]),
         version=document.get("version", 1),
@@ -95,8 +74,6 @@ def parse_template(text: str, *, source: str, folder: Path) -> Template:
         fields=tuple(one for one, _ in fields),
         checks=tuple(checks),
         grids=tuple(grids),
-        folder=folder,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
     )
 
 

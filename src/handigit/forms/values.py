@@ -4,7 +4,7 @@ from datetime import date, time
 from decimal import Decimal, InvalidOperation
 
 from handigit.forms.record import Value
-from handigit.forms.template import FieldSpec, Kind
+from handigit.forms.specs import FieldSpec, Kind
 
 _CENTURY_TURN = 70
 """A year of two digits from this on is of the last century."""
