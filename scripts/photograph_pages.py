@@ -36,7 +36,7 @@ DAYS = 21
 MIX = Mix(nothing=0.02, no_number=0.05, real=0, plain=0.5)
 COLOURS = 128
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-PAGES = ("review", "readings", "insights", "models", "learn")
+PAGES = ("forms", "review", "readings", "insights", "models", "learn")
 
 
 def fill(server: Running) -> None:

@@ -109,7 +109,8 @@ def _matching(pattern: Path) -> list[Path | ImageError]:
         files = [path for path in base.glob(str(Path(*parts))) if path.is_file() and _is_visible(path.name)]
     except (ValueError, NotImplementedError) as problem:
         return [UnreadableImage(f"{pattern}: not a valid pattern ({problem}); use * and ? as in scans/*.png")]
-    return sorted(files, key=natural_key)
+    files.sort(key=natural_key)
+    return [*files]
 
 
 def names(skipped: Counter[str]) -> str:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from handigit.web.pages import insights, learn, models, read, readings, review, sign_in, users
+from handigit.web.pages import forms, insights, learn, models, read, readings, review, sign_in, users
 
 router = APIRouter(include_in_schema=False)
-for _page in (read, review, readings, insights, models, learn, users, sign_in):
+for _page in (read, forms, review, readings, insights, models, learn, users, sign_in):
     router.include_router(_page.router)
