@@ -294,6 +294,7 @@ class Failing(Input):
         raise MemoryError
 
 
+@pytest.mark.slow
 def test_inputs_that_kill_or_hang_their_reader_are_quarantined_and_the_rest_is_read(scans: Path) -> None:
     good = list(list_inputs([str(scans / "[0-9].png")]))
     bad = [Deadly("deadly.png"), Hanging("hanging.png")]
@@ -340,6 +341,7 @@ def wait_for_commits(out: Path, count: int, process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_batch_killed_again_and_again_ends_with_the_same_rows(scans: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     run_batch(BatchOptions((str(scans),), str(whole), DIGITS, jobs=1))
@@ -501,6 +503,7 @@ def test_a_watched_folder_files_what_it_reads(scans: Path, tmp_path: Path) -> No
     assert sorted(Path(row["source"]).name for row in written) == ["1.png", "2.png", "broken.png"]
 
 
+@pytest.mark.slow
 def test_a_watch_that_crashed_before_filing_neither_loses_nor_doubles_rows(scans: Path, tmp_path: Path) -> None:
     inbox, table = tmp_path / "inbox", tmp_path / "numbers.jsonl"
     inbox.mkdir()
