@@ -57,24 +57,31 @@ def test_model_is_the_published_run(reader: Reader) -> None:
     np.testing.assert_allclose(reader.number_engine.probabilities([strip])[0], trained, atol=2e-3)
 
 
-@pytest.mark.parametrize("text", ["1", "11", "111", "1111", "171", "1417"])
-def test_uprights_are_never_blank(reader: Reader, text: str) -> None:
+@pytest.mark.parametrize(("text", "right"), [("1", 6), ("11", 6), ("111", 6), ("1111", 4), ("171", 6), ("1417", 6)])
+def test_uprights_are_never_blank_and_rarely_misread(reader: Reader, text: str, right: int) -> None:
     numbers = reader.numbers_on([handwriting(text, seed=seed) for seed in range(8)])
     assert all(number.outcome is not Outcome.BLANK for number in numbers)
-    assert sum(number.text == text for number in numbers) >= 6
+    assert all(number.text == text for number in numbers if number.outcome is Outcome.READ)
+    assert sum(number.text == text for number in numbers) >= right
 
 
 @pytest.mark.parametrize("text", ["7", "208", "96", "5301", "15728", "1990"])
 def test_margins_do_not_change_the_number(reader: Reader, text: str) -> None:
-    crops = [handwriting(text, seed=3, margin=margin) for margin in (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.8, 1.2)]
+    margins = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.8, 1.2)
+    crops = [handwriting(text, seed=seed, margin=margin) for margin in margins for seed in (1, 2)]
     assert {number.text for number in reader.numbers_on(crops)} == {text}
 
 
 def test_faint_small_ink_in_a_large_cell_is_read(reader: Reader) -> None:
-    small = handwriting("472", seed=5, height_px=14)
-    page = np.full((64, 150), 232, np.uint8)
-    page[30 : 30 + small.shape[0], 50 : 50 + small.shape[1]] -= ((255 - small) // 3).astype(np.uint8)
-    assert reader.numbers_on([page])[0].text == "472"
+    pages = []
+    for seed in range(3, 9):
+        small = handwriting("472", seed=seed, height_px=14)
+        page = np.full((64, 150), 232, np.uint8)
+        page[30 : 30 + small.shape[0], 50 : 50 + small.shape[1]] -= ((255 - small) // 3).astype(np.uint8)
+        pages.append(page)
+    numbers = reader.numbers_on(pages)
+    assert sum(number.text == "472" for number in numbers) >= 5
+    assert all(number.text == "472" for number in numbers if number.outcome is Outcome.READ)
 
 
 @pytest.mark.parametrize("pattern", [r"\d{4}", "YYYY", "[0-4]+"])

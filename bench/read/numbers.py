@@ -1,6 +1,6 @@
 """Accuracy of number reading, zero-shot, beside general OCR on the same crops in the same run.
 
-    python -m bench.read.numbers [--model number.onnx] [--peers] [--limit N]
+    python -m bench.read.numbers [--model number.onnx] [--peers] [--limit N] [--memory-calls N]
 
 Sets: MNIST test digits composed into strings with a fixed seed, cheque amounts (orand_car_a), tablet numbers of two or
 more digits (unipen), fields of vote-count forms (c1), whole pages of these, and lines that are not numbers. A string
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--memory-calls", type=int, default=20_000)
     arguments = parser.parse_args()
     folder, result = Settings().data, load_results(RESULTS / "numbers.json")
     for name, crops in sets(folder).items():
@@ -92,7 +93,7 @@ def main() -> None:
         if name in DIGITS_ONLY:
             found["right_told_digits"] = right_told(some, arguments.model, alphabet=DIGITS)
         earlier = result.get(name, {}).get("peers", {})
-        found["peers"] = earlier | (peers(some) if arguments.peers else {}) | ppocr(some, folder, arguments.model)
+        found["peers"] = earlier | (peers(some) if arguments.peers else {}) | ppocr(some, arguments.model)
         found["wrong_labels"] = without_wrong_labels(some, arguments.model) if name == "orand_car_a" else None
         result[name] = found
         print(name, json.dumps(found), flush=True)
@@ -101,7 +102,8 @@ def main() -> None:
     }
     result["c1_pages"] = pages(folder, arguments.model)
     result["speed"] = speed(list(labelled(folder, "orand_car_a")), arguments.model)
-    result["memory"] = memory(list(labelled(folder, "orand_car_a")), arguments.model)
+    amounts = list(labelled(folder, "orand_car_a"))
+    result["memory"] = memory(amounts, arguments.model, calls=arguments.memory_calls)
     print(json.dumps({name: result[name] for name in ("strangers", "c1_pages", "speed", "memory")}))
     if not arguments.limit and not arguments.model:
         save_results(RESULTS / "numbers.json", result)
@@ -138,9 +140,9 @@ def without_wrong_labels(crops: list[Crop], model: Path | None) -> float:
     return sum(numbers[row].text == WRONG_LABELS.get(row, crops[row].text) for row in rows) / len(rows)
 
 
-def ppocr(crops: list[Crop], folder: Path, model: Path | None) -> dict[str, dict[str, float]]:
+def ppocr(crops: list[Crop], model: Path | None) -> dict[str, dict[str, float]]:
     """PP-OCRv6 small on every crop, free and limited to numbers, beside ours crop by crop on one thread."""
-    peer, reader = PPOCR(folder / "published"), Reader(model, threads=1)
+    peer, reader = PPOCR(Settings().runs / "published"), Reader(model, threads=1)
     texts: dict[str, list[str]] = {"ppocr": [], "ppocr_numbers": []}
     ours_ms, theirs_ms = [], []
     for crop in crops:
@@ -267,7 +269,7 @@ def speed(crops: list[Crop], model: Path | None) -> dict[str, float]:
     return {"ms_200x60": 1000 * float(np.median(single)), "a_second_two_threads": 3 * len(resized) / batch}
 
 
-def memory(crops: list[Crop], model: Path | None, *, calls: int = 20_000) -> dict[str, float]:
+def memory(crops: list[Crop], model: Path | None, *, calls: int) -> dict[str, float]:
     """Megabytes by which the process grows over this many single calls, after a warm-up."""
     reader = Reader(model, threads=1)
     for crop in crops[:200]:

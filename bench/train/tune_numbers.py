@@ -23,9 +23,9 @@ from handigit.cli.training import export_run
 from handigit.read import Reader
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
-from handigit.train.number_task import NumberTask
 from handigit.train.run import Run
-from handigit.train.trainer import fit, start_model
+from handigit.train.tasks import load_start, load_task
+from handigit.train.trainer import fit
 
 
 def main() -> None:
@@ -65,14 +65,14 @@ def tune(strings: list[Crop], start: Path, place: Path) -> Path:
             table.writerow([f"{number}.png", crop.text])
     recipe = load_recipe("number-tune", strings=(str(place / "labels.csv"),))
     run = Run.create(place / "run", recipe, {"from": str(start)})
-    task = NumberTask.of(recipe, folder=Settings().data, device=torch.device("cpu"))
-    fit(run, task, start_model(recipe, from_run=Run.open(start)))
+    task = load_task(recipe, folder=Settings().data, device=torch.device("cpu"))
+    fit(run, task, load_start(recipe, folder=Settings().runs / "published", from_run=Run.open(start)))
     return exported(run, place / "tuned.onnx")
 
 
 def exported(run: Run, path: Path) -> Path:
     """The run's file."""
-    task = NumberTask.of(run.recipe, folder=Settings().data, device=torch.device("cpu"))
+    task = load_task(run.recipe, folder=Settings().data, device=torch.device("cpu"))
     export_run(run, path, task)
     return path
 

@@ -138,7 +138,7 @@ class NumberEngine:
     processor threads per call, None for all. Calls from several threads at once are safe.
 
     Raises:
-        ModelError: no such file, or not a number model of ours.
+        ModelError: no such file, or not a number model with a card.
     """
 
     def __init__(self, path_or_bytes: str | Path | bytes, *, threads: int | None = None) -> None:

