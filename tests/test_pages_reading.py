@@ -82,3 +82,20 @@ def test_page_read_as_one_number_gets_a_note(reader, kind) -> None:
         assert result.note == "several numbers here: read it as a page"
     (plain,) = read_document(reader, SAMPLES / "digits" / "plain-3.png", kind)
     assert plain.note == ""
+
+
+@pytest.mark.parametrize("degrees", [-5, 8])
+def test_squared_page_askew(reader, scores, degrees) -> None:
+    height, width = scores.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    matrix[:, 2] += 90
+    size = (width + 180, height + 180)
+    askew = cv2.warpAffine(scores, matrix, size, borderValue=int(np.median(scores)))
+    texts = [number.text for number in reader.page(askew) if number.text]
+    assert len(set(SCORES) & set(texts)) >= 6  # one number may be split where its digits are a square apart
+
+
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_page_that_does_not_show_its_rotation_is_read_the_most_legible_way(reader, scores, quarters) -> None:
+    numbers = reader.page(np.rot90(scores, quarters).copy())
+    assert [number.text for number in numbers if number.text] == SCORES

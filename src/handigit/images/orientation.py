@@ -21,7 +21,7 @@ Turned = UInt8[np.ndarray, "high wide"]
 
 _LOOK_PX: Final = 1200
 """Longer side of the copy on which the orientation is judged."""
-_MAX_DEGREES: Final = 10.0
+_MAX_DEGREES: Final = 16.0
 _MIN_DEGREES: Final = 0.3
 """Less skew does no harm, and rotating blurs."""
 _COARSE, _FINE = 0.5, 0.1
@@ -38,6 +38,10 @@ _STANDS_OUT: Final = 0.18
 """A part is an ascender (descender) if its top (bottom) is this many heights off that of its line."""
 _MIN_BALANCE: Final = 0.2
 """Minimum difference between ascenders and descenders, as a fraction of their sum."""
+_MIN_RULE: Final = 0.18
+"""Minimum length of a printed rule that shows the skew, as a fraction of the page's longer side."""
+_MIN_RULES: Final = 1.5
+"""Minimum length of all rules in one direction or across it, in longer sides of the page."""
 _MAX_PARTS: Final = 2000
 
 
@@ -65,15 +69,45 @@ class Oriented:
         return Box(left, top, right, bottom)
 
 
-def straighten(page: Page) -> Oriented:
-    """The page, ink dark on light, upright and with level lines as far as it shows its orientation."""
-    rotation = _quarter_turn(page)
+def straighten(page: Page, *, rotation: int | None = None) -> Oriented:
+    """The page, ink dark on light, upright and with level lines as far as it shows its orientation.
+
+    `rotation`: a known clockwise rotation in degrees, a multiple of 90.
+    """
+    rotation = _quarter_turn(page) if rotation is None else rotation
     turned, matrix = _turn(page, rotation or 0)
-    skew = _skew(_parts_of(downscale(turned, _LOOK_PX)))
+    small = downscale(turned, _LOOK_PX)
+    by_rules = _skew_by_rules(small)
+    skew = _skew(_parts_of(small)) if by_rules is None else by_rules
     if skew:
         turned, straight = _rotate(turned, skew)
         matrix = (np.vstack([matrix, [0, 0, 1]]) @ np.vstack([straight, [0, 0, 1]]))[:2]
     return Oriented(turned, rotation or 0, skew, rotation is not None, matrix)
+
+
+def _skew_by_rules(page: Page) -> float | None:
+    """Clockwise rotation in degrees that levels the printed rules of a reduced page; None if it has few."""
+    longest = max(page.shape)
+    closed = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8))
+    darkness = cv2.subtract(closed, page)
+    level = max(8, 0.35 * float(np.quantile(darkness[::3, ::3], 0.97)))
+    mask = (darkness > level).astype(np.uint8)
+    found = cv2.HoughLinesP(
+        mask, 1, math.radians(0.25), round(0.1 * longest), minLineLength=_MIN_RULE * longest, maxLineGap=longest // 80
+    )
+    if found is None:
+        return None
+    x0, y0, x1, y1 = found.reshape(-1, 4).T.astype(np.float64)
+    length = np.hypot(x1 - x0, y1 - y0)
+    angle = (np.degrees(np.arctan2(y1 - y0, x1 - x0)) + 45) % 90 - 45
+    bins = np.bincount(np.rint((angle + 45) * 4).astype(int), length, 361)
+    smooth = np.convolve(np.concatenate([bins[-4:], bins, bins[:4]]), [1, 1, 1, 1, 1], "same")[4:-4]
+    best = smooth.argmax() / 4 - 45
+    near = np.abs(angle - best) <= 0.75
+    if length[near].sum() < max(_MIN_RULES * longest, 0.5 * length.sum()) or abs(best) > _MAX_DEGREES:
+        return None
+    skew = -float(np.average(angle[near], weights=length[near]))
+    return round(skew, 2) if abs(skew) >= _MIN_DEGREES else 0.0
 
 
 def _turn(page: Page, rotation: int) -> tuple[Turned, Float64[np.ndarray, "2 3"]]:

@@ -14,6 +14,8 @@ from handigit.segment import Region, are_several, find_regions
 
 _MIN_HEIGHT: Final = 0.75
 """Minimum height of an unreadable region, relative to the numbers on the page, for it to be handwriting."""
+_MIN_READ: Final = 0.6
+"""Minimum fraction of the regions that is read on a page that is upright."""
 _MIN_CONFIDENCE: Final = 0.05
 """Minimum confidence of a number outside of form fields; anything below is print."""
 
@@ -28,10 +30,10 @@ class PageRegions:
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, page: UInt8[np.ndarray, "height width"]) -> "PageRegions":
-        """Find the sheet, level it and segment it."""
+    def of(cls, page: UInt8[np.ndarray, "height width"], *, rotation: int | None = None) -> "PageRegions":
+        """Find the sheet, level it and segment it; `rotation`: degrees clockwise, if not by the page itself."""
         sheet = flatten_sheet(page)
-        oriented = straighten(sheet.page)
+        oriented = straighten(sheet.page, rotation=rotation)
         return cls(sheet, oriented, find_regions(oriented.page), (page.shape[0], page.shape[1]))
 
     @property
@@ -44,6 +46,11 @@ class PageRegions:
         pairs = list(zip(self.regions, numbers, strict=True))
         read = [region.box for region, number in pairs if number.outcome is Outcome.READ]
         return are_several(read) or are_several([region.box for region, number in pairs if number.text])
+
+    def is_doubtful(self, numbers: Sequence[Number]) -> bool:
+        """Whether the page may be rotated, given the result for each region: it does not show how, and few are read."""
+        read = sum(number.outcome is Outcome.READ for number in numbers)
+        return not self.oriented.sure and len(self.regions) > 1 and read < _MIN_READ * len(self.regions)
 
     def on_page(self, numbers: Sequence[Number]) -> list[Number]:
         """The numbers read from the regions, in pixels of the page as given.
@@ -62,6 +69,11 @@ class PageRegions:
     def _to_original(self, box: Box) -> Box:
         height, width = self.sheet.page.shape
         return self.sheet.to_original(self.oriented.to_original(box, size=(height, width)), size=self.size)
+
+
+def legibility(numbers: Sequence[Number]) -> float:
+    """How well a page is read: the digits of its `read` numbers."""
+    return float(sum(len(number.text) for number in numbers if number.outcome is Outcome.READ))
 
 
 def prefers_digit(digit: Number, number: Number) -> bool:

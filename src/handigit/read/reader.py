@@ -21,7 +21,7 @@ from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
 from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
 from handigit.read.numbers import BLANK, ReadOptions, combine
-from handigit.read.pages import PageRegions, prefers_digit
+from handigit.read.pages import PageRegions, legibility, prefers_digit
 from handigit.records import Digit, Kind, Number, Outcome
 
 Item = TypeVar("Item")
@@ -31,6 +31,8 @@ EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 SECOND_MODEL: Final = "number-second.onnx"
 LINE_BATCH: Final = 64
 """Crops that are prepared together."""
+_MUCH_BETTER: Final = 1.5
+"""Minimum legibility of a rotated page relative to the page as it is."""
 _BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
 
 
@@ -227,7 +229,7 @@ class Reader:
             ModelError: a model that cannot be used.
         """
         regions = PageRegions.of(page)
-        return regions.on_page(self._numbers_in(regions))
+        return self._read_regions(page, regions, self._numbers_in(regions))
 
     def read(self, image: Source) -> list[Number]:
         """Read a picture or document of any kind: one digit, one number or a page of numbers, found out per page.
@@ -257,13 +259,27 @@ class Reader:
             is_sure = read > 1 or Outcome.READ not in (digit.outcome, number.outcome)
             is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
             if is_sure and is_complete and regions.contain_several(numbers):
-                return "page", regions.on_page(numbers)
+                return "page", self._read_regions(page, regions, numbers)
         if pattern is None and alphabet is None and prefers_digit(digit, number):
             return "digit", [digit]
         return "number", [number]
 
+    def _read_regions(
+        self, page: UInt8[np.ndarray, "height width"], regions: PageRegions, numbers: list[Number]
+    ) -> list[Number]:
+        """The numbers in regions of the page; if they are hardly legible, those of the most legible quarter turn."""
+        best, best_numbers = regions, numbers
+        if regions.is_doubtful(numbers):
+            for rotation in (90, 180, 270):
+                turned = PageRegions.of(page, rotation=rotation)
+                turned_numbers = self._numbers_in(turned)
+                if legibility(turned_numbers) > max(_MUCH_BETTER * legibility(numbers), legibility(best_numbers)):
+                    best, best_numbers = turned, turned_numbers
+        return best.on_page(best_numbers)
+
     def _numbers_in(self, regions: PageRegions) -> list[Number]:
-        return self.numbers_on([region.pixels for region in regions.regions])
+        crops = [CropPictures.of(region.pixels, self.number_engine) for region in regions.regions]
+        return self._to_numbers(crops, self._options(None, None))
 
     def _prefetch(
         self, images: Iterable[Source], prepare: Callable[[Source], Item], *, batch: int
