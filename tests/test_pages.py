@@ -68,3 +68,11 @@ def test_templates_have_no_inline_script_or_style() -> None:
         assert "<style" not in text
         assert " onclick" not in text
         assert "|safe" not in text
+
+
+def test_an_unknown_address_is_a_page(site: Running) -> None:
+    with site.client(headers={"Accept": "text/html"}) as client:
+        answer = client.get("/nowhere")
+    assert answer.status_code == 404
+    assert "Page not found" in answer.text
+    assert "openapi" not in answer.text

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 import handigit
 from handigit.records import Outcome
 from handigit.store import Role, User
-from handigit.web.problems import Problem
+from handigit.web.problems import NOT_FOUND, Problem
 from handigit.web.state import state_of
 
 _POLICY: Final = (
@@ -110,7 +110,8 @@ def to_sign_in(_request: Request, error: Exception) -> Response:
 async def problem_page(request: Request, problem: Problem) -> Response:
     """An error as a page."""
     user = await state_of(request).access.identify(request)
-    return render(request, "problem.html", user, status=problem.kind.status, problem=problem)
+    is_missing = problem.kind.status == NOT_FOUND.status and "endpoint" not in request.scope
+    return render(request, "problem.html", user, status=problem.kind.status, problem=problem, is_missing=is_missing)
 
 
 def wants_page(request: Request) -> bool:

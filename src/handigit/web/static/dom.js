@@ -54,9 +54,9 @@ export async function attempt(work) {
   }
 }
 
-/** Show an error in an element; hide the element without one. */
+/** Show an error in an element, beginning with a capital; hide the element without one. */
 export function showError(element, error) {
-  element.textContent = error?.message ?? "";
+  element.textContent = (error?.message ?? "").replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
   element.hidden = !error;
 }
 
