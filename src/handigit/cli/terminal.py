@@ -79,10 +79,11 @@ def watch_training(epochs: int) -> Iterator["Callbacks"]:
 
         def on_epoch(row: "Row") -> None:
             parts = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
-            known = [part for part in ("train", "validation") if f"{part}_loss" in row]
-            parts += [
-                f"{part} loss {row[f'{part}_loss']:.4f}, accuracy {row[f'{part}_accuracy']:.2%}" for part in known
-            ]
+            for part in ("train", "validation"):
+                if f"{part}_loss" in row:
+                    parts.append(f"{part} loss {row[f'{part}_loss']:.4f}")
+                if f"{part}_accuracy" in row:  # number models do not count it while training
+                    parts.append(f"accuracy {row[f'{part}_accuracy']:.2%}")
             say("  ".join(parts))
 
         yield Callbacks(step=lambda done, total: bar.update(task, completed=done, total=total), epoch=on_epoch)
