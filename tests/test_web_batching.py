@@ -192,3 +192,20 @@ def test_a_page_that_takes_too_long_exceeds_the_deadline() -> None:
         await streamer.close()
 
     asyncio.run(run())
+
+
+def test_a_document_that_no_one_waits_for_is_cancelled_at_once() -> None:
+    cancelled = threading.Event()
+
+    def pages():
+        assert cancelled.wait(30)
+        yield 1
+
+    async def run():
+        streamer = PageStreamer(threads=1, capacity=1)
+        with pytest.raises(DeadlineExceeded):
+            _ = [page async for page in streamer.pages(pages, within_s=0.02, cancel=cancelled.set)]
+        await streamer.close()
+
+    asyncio.run(run())
+    assert cancelled.is_set()
