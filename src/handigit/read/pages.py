@@ -14,6 +14,8 @@ from handigit.segment import Region, are_several, find_regions
 
 _MIN_HEIGHT: Final = 0.75
 """Minimum height of an unreadable region, relative to the numbers on the page, for it to be handwriting."""
+_SPECK: Final = 0.5
+"""Height of a region, relative to the numbers on the page, below which it is a speck."""
 _MIN_READ: Final = 0.6
 """Minimum fraction of the regions that is read on a page that is upright."""
 _MIN_CONFIDENCE: Final = 0.05
@@ -55,20 +57,28 @@ class PageRegions:
     def on_page(self, numbers: Sequence[Number]) -> list[Number]:
         """The numbers read from the regions, in pixels of the page as given.
 
-        Regions without a number are left out, unless they look like handwriting.
+        Specks and regions without a number are left out, but not unreadable fields and handwriting.
         """
         heights = [region.box.height for region, n in zip(self.regions, numbers, strict=True) if n.text]
-        lowest = _MIN_HEIGHT * float(np.median(heights)) if heights else 0.0
+        usual = float(np.median(heights)) if heights else 0.0
         return [
             number.map_boxes(lambda box, region=region: self._to_original(region.on_page(box)))  # type: ignore[misc]
             for region, number in zip(self.regions, numbers, strict=True)
-            if (number.text and (region.cells or number.confidence >= _MIN_CONFIDENCE))
-            or (number.outcome is Outcome.NOT_A_NUMBER and (region.cells or region.box.height >= lowest))
+            if _is_answer(region, number, usual)
         ]
 
     def _to_original(self, box: Box) -> Box:
         height, width = self.sheet.page.shape
         return self.sheet.to_original(self.oriented.to_original(box, size=(height, width)), size=self.size)
+
+
+def _is_answer(region: Region, number: Number, usual_height: float) -> bool:
+    """Whether a region is a number, an unreadable field, or unreadable handwriting."""
+    if number.text:
+        is_likely = number.confidence >= _MIN_CONFIDENCE and region.box.height >= _SPECK * usual_height
+        return bool(region.cells) or is_likely
+    is_written = bool(region.cells) or region.box.height >= _MIN_HEIGHT * usual_height
+    return number.outcome is Outcome.NOT_A_NUMBER and is_written
 
 
 def legibility(numbers: Sequence[Number]) -> float:
