@@ -230,7 +230,7 @@ def test_hostile_text_is_shown_as_text(visit: Visit, store: Store) -> None:
     store.undo(correction.id, by=HOSTILE)
     tab = visit(f"/readings/{reading}")
     tab.click("summary")
-    assert tab.locator("main").inner_text().count(HOSTILE) == 8
+    assert tab.locator("main").inner_text().count(HOSTILE) == 10
     assert tab.locator("main :is(img, script)").count() == 0
     check_accessible(tab)
     check_narrow(tab)

@@ -38,7 +38,8 @@ router = APIRouter()
 api = APIRouter(prefix="/forms", route_class=AuthenticatedRoute)
 _MAX_SHOWN_PX: Final = 1600
 _MAX_TEMPLATE: Final = 200_000  # characters
-_FIELD_KINDS: Final = (Kind.NUMBER, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.MARK, Kind.IGNORE)
+_PATTERNS: Final = {Kind.DATE: "DDMMYYYY", Kind.TIME: "HHMM"}  # until the user writes another into the template
+_FIELD_KINDS: Final = (Kind.NUMBER, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.MARK, Kind.PRESENT, Kind.IGNORE)
 
 
 @router.get("/forms")
@@ -161,7 +162,10 @@ def _field(entry: dict[str, Any], known: FieldSpec | None) -> FieldSpec:
         name = str(entry["name"])
     except (KeyError, TypeError, ValueError) as problem:
         raise Problem(INVALID, f"field {str(entry)[:80]}: {problem}; give name, kind and box") from None
-    return replace(known, kind=kind, box=box) if known else FieldSpec(name, kind, box)
+    if known and known.kind is kind:
+        return replace(known, box=box)
+    spec = replace(known, kind=kind, box=box) if known else FieldSpec(name, kind, box)
+    return replace(spec, pattern=_PATTERNS.get(kind))
 
 
 def _read(uploads: Sequence[Upload], name: str, reader: Reader) -> dict[str, Any]:
