@@ -577,3 +577,13 @@ def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
         page_of(path)
+
+
+@pytest.mark.parametrize("lean", [-0.6, 0.6])
+def test_leaning_digit_is_also_seen_upright(lean):
+    page = np.full((200, 260), 255, np.uint8)
+    cv2.line(page, (round(130 + lean * 60), 40), (round(130 - lean * 60), 160), 0, 12)
+    (upright,) = views_of(page).others()
+    columns = np.flatnonzero((upright > 0.5).any(axis=0))
+    assert np.ptp(columns) <= 8
+    assert views_of(cv2.line(np.full((200, 260), 255, np.uint8), (130, 40), (130, 160), 0, 12)).others() == ()

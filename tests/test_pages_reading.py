@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handigit import Box, Outcome, Reader, open_pages
+from handigit import Box, Number, Outcome, Reader, open_pages
 from handigit.images.sheet import find_sheet, flatten_sheet
 from handigit.read import read_document
+from handigit.read.pages import prefers_digit, reconcile
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SCORES = ["87", "92", "45", "100", "73", "68", "9"]
@@ -99,3 +100,28 @@ def test_squared_page_askew(reader, scores, degrees) -> None:
 def test_page_that_does_not_show_its_rotation_is_read_the_most_legible_way(reader, scores, quarters) -> None:
     numbers = reader.page(np.rot90(scores, quarters).copy())
     assert [number.text for number in numbers if number.text] == SCORES
+
+
+def reading(text: str, outcome: Outcome, confidence: float) -> Number:
+    return Number(outcome, text, confidence, raw=text)
+
+
+@pytest.mark.parametrize(
+    ("digit", "number", "expected"),
+    [
+        (("3", Outcome.READ, 0.99), ("31", Outcome.READ, 0.99), False),  # a pair that the digit model reads as one
+        (("7", Outcome.READ, 0.99), ("17", Outcome.DOUBT, 0.3), True),  # a crossed 7 that looks like two strokes
+        (("7", Outcome.DOUBT, 0.6), ("7", Outcome.READ, 0.99), False),
+        (("", Outcome.NOT_A_NUMBER, 0.9), ("", Outcome.NOT_A_NUMBER, 0.9), False),
+    ],
+)
+def test_digit_or_number(digit, number, expected) -> None:
+    assert prefers_digit(reading(*digit), reading(*number)) is expected
+
+
+def test_two_models_that_contradict_each_other_give_a_doubt() -> None:
+    digit, number = reading("2", Outcome.READ, 0.99), reading("9", Outcome.READ, 0.98)
+    doubt = reconcile(digit, number)
+    assert (doubt.outcome, doubt.text, doubt.alternatives) == (Outcome.DOUBT, "2", (("9", 0.98),))
+    assert reconcile(digit, reading("2", Outcome.READ, 0.9)) is digit
+    assert reconcile(digit, reading("9", Outcome.DOUBT, 0.5)) is digit

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from handigit.read import PageReading
-from handigit.read import read_batch as read_batch
-from handigit.read import read_document as read_document
 from handigit.records import Kind
 from handigit.store import NewPage, Provenance, Store, StoreError
 
@@ -24,7 +22,3 @@ def store_pages(store: Store, pages: Sequence[NewPage]) -> list[tuple[int, ...] 
         StoreError: the store cannot be written; nothing is stored.
     """
     return store.add_many(pages)
-
-
-# The former names, for callers that have not been changed yet.
-Read, read_together, entry_of, keep = PageReading, read_batch, to_new_page, store_pages

@@ -1,7 +1,7 @@
 """Numbers on whole pages: the regions to read, their place on the page as given, and whether a picture is a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -94,3 +94,12 @@ def prefers_digit(digit: Number, number: Number) -> bool:
         # A digit model that sees one digit in a pair is wrong; strokes that stand apart look like two to the other.
         return digit.outcome is Outcome.READ and number.outcome is not Outcome.READ and number.confidence < 0.5
     return digit.outcome is Outcome.READ or number.outcome is not Outcome.READ
+
+
+def reconcile(digit: Number, number: Number) -> Number:
+    """The digit, as a doubt if the number model is just as sure of another one."""
+    contradicts = len(number.text) == 1 and number.text != digit.text
+    if not (contradicts and digit.outcome is number.outcome is Outcome.READ):
+        return digit
+    others = tuple(pair for pair in digit.alternatives if pair[0] != number.text)
+    return replace(digit, outcome=Outcome.DOUBT, alternatives=((number.text, number.confidence), *others))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,7 +21,7 @@ from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
 from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
 from handigit.read.numbers import BLANK, ReadOptions, combine
-from handigit.read.pages import PageRegions, legibility, prefers_digit
+from handigit.read.pages import PageRegions, legibility, prefers_digit, reconcile
 from handigit.records import Digit, Kind, Number, Outcome
 
 Item = TypeVar("Item")
@@ -69,7 +69,7 @@ class Reader:
 
     def __reduce__(self) -> tuple[Callable[[], "Reader"], tuple[()]]:
         """Pickle the settings; the copy loads its own models, in any process."""
-        settings = {"target_error": self.target_error, "threads": self.threads, "limits": self.limits}
+        settings: dict[str, Any] = {"target_error": self.target_error, "threads": self.threads, "limits": self.limits}
         return partial(Reader, self.model_path, **settings), ()
 
     @cached_property
@@ -261,7 +261,7 @@ class Reader:
             if is_sure and is_complete and regions.contain_several(numbers):
                 return "page", self._read_regions(page, regions, numbers)
         if pattern is None and alphabet is None and prefers_digit(digit, number):
-            return "digit", [digit]
+            return "digit", [reconcile(digit, number)]
         return "number", [number]
 
     def _read_regions(
