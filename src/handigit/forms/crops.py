@@ -13,8 +13,10 @@ MARGINS: Final = (0.1, 0.2, 0.3)
 """Margins of the crops of a field, in its heights."""
 COMB_MARGINS: Final = (0.1, 0.25)
 """Margins of the crops of a comb, whose cells are read too."""
-_TALLEST_PX: Final = 72
-"""Height of the largest crop: the number model sees 32 pixels, and larger crops are read no better."""
+_TALLEST_PX: Final = 160
+"""Height of the largest crop of a field."""
+COMB_PX: Final = 72
+"""The same for our own combs, whose cells are read too: larger crops cost time and are read no better."""
 
 
 def cut(

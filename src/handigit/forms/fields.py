@@ -11,7 +11,7 @@ import numpy as np
 from handigit import Box, Outcome
 from handigit.forms.align import Placement
 from handigit.forms.cells import Cell, cell_crops, cell_of, together
-from handigit.forms.crops import COMB_MARGINS, MARGINS, cut, fraction_on_page
+from handigit.forms.crops import COMB_MARGINS, COMB_PX, MARGINS, cut, fraction_on_page
 from handigit.forms.marks import MarkReading, read_choice, read_mark, read_present
 from handigit.forms.number_reader import NumberReader, Reading
 from handigit.forms.page_ink import Grey
@@ -65,11 +65,11 @@ def read_fields(
         else:
             fields[spec.name] = _other_field(page, placement, spec)
     for pattern, specs in groups.items():
-        crops = [cut(page, placement, spec, margin=margin) for spec in specs for margin in _margins(spec, placement)]
+        crops = [crop for spec in specs for crop in _crops(page, placement, spec)]
         readings = iter(reader.read(crops, pattern=pattern))
         combs = _read_combs(page, placement, [spec for spec in specs if _has_cells(spec, placement)], reader)
         for spec in specs:
-            votes = [next(readings) for _ in _margins(spec, placement)]
+            votes = [next(readings) for _ in (COMB_MARGINS if _has_cells(spec, placement) else MARGINS)]
             fields[spec.name], hypotheses[spec.name] = _vote(spec, votes, combs.get(spec.name), reader.threshold)
     order = [spec for spec in placement.template.fields_on(placement.page) if spec.name in fields]
     placed = {
@@ -92,8 +92,11 @@ def _has_cells(spec: FieldSpec, placement: Placement) -> bool:
     return bool(spec.cells) and placement.template.pages[placement.page - 1].markers
 
 
-def _margins(spec: FieldSpec, placement: Placement) -> tuple[float, ...]:
-    return COMB_MARGINS if _has_cells(spec, placement) else MARGINS
+def _crops(page: Grey, placement: Placement, spec: FieldSpec) -> list[Grey]:
+    """A field at several margins."""
+    if _has_cells(spec, placement):
+        return [cut(page, placement, spec, margin=margin, tallest_px=COMB_PX) for margin in COMB_MARGINS]
+    return [cut(page, placement, spec, margin=margin) for margin in MARGINS]
 
 
 def _read_combs(

@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 from handigit.forms.record import Value
 from handigit.forms.specs import FieldSpec, Kind
 
+_YEARS = range(1800, 2100)
+"""Years that a form is filled in with: 2826 is a misread 2026."""
 _CENTURY_TURN = 70
 """A year of two digits from this on is of the last century."""
 
@@ -87,7 +89,7 @@ def _date(pattern: str, text: str) -> date | None:
     if pattern.count("Y") == 2:
         year += 1900 if year >= _CENTURY_TURN else 2000
     try:
-        return date(year, parts["M"], parts["D"])
+        return date(year, parts["M"], parts["D"]) if year in _YEARS else None
     except ValueError:
         return None
 
