@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from handigit.images import find_digit, open_pages
+from handigit.images.strip import STRIP_PX, make_strip
 from handigit.web import create_app
 from serving import HOST, picture, running, settings
 
@@ -78,26 +79,28 @@ def test_invalid_requests_are_refused_in_the_protocols_format(client, changes) -
 
 def test_the_number_model_gives_probabilities_per_frame(client) -> None:
     described = client.get("/v2/models/number").json()
-    alphabet, (_, _, classes) = described["parameters"]["alphabet"], described["outputs"][0]["shape"]
-    line = np.zeros((32, 61), np.float32)
-    line[2:30, 4:32] = glyphs()[0]
-    tensor = {"name": "lines", "shape": [2, 32, 61], "datatype": "FP32", "data": np.stack([line, line * 0]).tolist()}
+    (model_input,), (output_shape,) = described["inputs"], [output["shape"] for output in described["outputs"]]
+    assert (model_input["name"], model_input["shape"]) == ("strips", [-1, STRIP_PX, -1])
+    written = make_strip(next(open_pages(picture(size=112)))).pixels
+    strips = np.stack([written, np.ones_like(written)])
+    tensor = {"name": "strips", "shape": list(strips.shape), "datatype": "FP32", "data": strips.tolist()}
     (output,) = client.post("/v2/models/number/infer", json={"inputs": [tensor]}).json()["outputs"]
     probs = np.reshape(output["data"], output["shape"])
+    alphabet = described["parameters"]["alphabet"]
     assert probs.shape[0] == 2
-    assert probs.shape[2] == classes == len(alphabet) + 1
+    assert probs.shape[2] == output_shape[2] == len(alphabet) + 1
     assert np.allclose(probs.sum(axis=2), 1, atol=1e-6)
     best = probs.argmax(axis=2)
     assert {alphabet[n - 1] for n in best[0] if n} == {"7"}
     assert not best[1].any()
 
 
-@pytest.mark.parametrize("shape", [[1, 28, 28], [1, 32, 0], [1, 32], [5000, 32, 1], [1, 32, 10**9]])
-def test_lines_of_another_height_or_too_many_are_refused(client, shape) -> None:
-    tensor = {"name": "lines", "shape": shape, "datatype": "FP32", "data": [0.0]}
+@pytest.mark.parametrize("shape", [[1, 28, 28], [1, 48, 0], [1, 48], [5000, 48, 1], [1, 48, 10**9]])
+def test_strips_of_another_height_or_too_many_are_refused(client, shape) -> None:
+    tensor = {"name": "strips", "shape": shape, "datatype": "FP32", "data": [0.0]}
     answer = client.post("/v2/models/number/infer", json={"inputs": [tensor]})
     assert answer.status_code == 422
-    assert "[n, 32, width]" in answer.json()["detail"]
+    assert "[n, 48, width]" in answer.json()["detail"]
 
 
 def test_versions_are_digests(client) -> None:

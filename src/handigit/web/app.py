@@ -68,8 +68,19 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         responses=COMMON_PROBLEMS,
     )
     app.state.handigit = AppState(settings, access, service, metrics, Readiness(service, settings.state), WritePool())
-    app.add_middleware(ReadFastPath)
+    _add_middleware(app, settings, access, metrics)
+    for module in (read, readings, review, models, accounts, health, open_inference, docs, pages):
+        app.include_router(module.router)
+    app.mount("/docs/static", Static(directory=docs.FOLDER))
+    app.mount("/static", Static(directory=STATIC))
+    _add_error_handlers(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, access: Access, metrics: Metrics) -> None:
+    """The innermost first."""
     origins = frozenset(origin.strip().lower() for origin in settings.cors_origins.split(",") if origin.strip())
+    app.add_middleware(ReadFastPath)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), **_CORS)
     policy = RequestPolicy(
@@ -81,12 +92,6 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         is_open=lambda: access.is_open,
     )
     app.add_middleware(GuardMiddleware, policy=policy, metrics=metrics)
-    for module in (read, readings, review, models, accounts, health, open_inference, docs, pages):
-        app.include_router(module.router)
-    app.mount("/docs/static", Static(directory=docs.FOLDER))
-    app.mount("/static", Static(directory=STATIC))
-    _add_error_handlers(app)
-    return app
 
 
 @asynccontextmanager
