@@ -6,6 +6,7 @@ Each verb imports the heavy packages that it needs, so that `handigit read` star
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
@@ -87,7 +88,8 @@ def launch(
 def main() -> None:
     """The program: 0 done, 1 some inputs could not be used, 2 wrong usage, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names that the terminal's encoding lacks
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names that the terminal's encoding lacks
     sys.exit(run(sys.argv[1:]))
 
 
