@@ -11,7 +11,6 @@ Every file is written completely or not at all.
 """
 
 import json
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from handigit.atomic import write_file
 from handigit.errors import RunError
-from handigit.recipe import Recipe
+from handigit.recipe import Recipe, read_toml
 
 Row = dict[str, float]
 """Metrics of one epoch, as in `metrics.jsonl`."""
@@ -61,7 +60,7 @@ class Run:
         file = path / "recipe.toml"
         if not file.is_file():
             raise RunError(f"no run in {path}: it has no recipe.toml; check the folder, or train without --resume")
-        return cls(path, Recipe.from_dict(tomllib.loads(file.read_text(encoding="utf-8")), source=str(file)))
+        return cls(path, Recipe.from_dict(read_toml(file), source=str(file)))
 
     @classmethod
     def resume(cls, path: Path, recipe: Recipe) -> "Run":
@@ -86,8 +85,12 @@ class Run:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The content of `run.json`: code version, data fingerprints, machine."""
-        return dict(json.loads((self.path / "run.json").read_text(encoding="utf-8")))
+        """The content of `run.json`: code version, data fingerprints, machine.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        return _read_object(self.path / "run.json")
 
     @property
     def finished(self) -> bool:
@@ -96,14 +99,27 @@ class Run:
 
     @property
     def report(self) -> dict[str, Any]:
-        """The final report; empty before the run is finished."""
+        """The final report; empty before the run is finished.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         file = self.path / "report.json"
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+        return _read_object(file) if file.is_file() else {}
 
     def metrics(self) -> list[Row]:
-        """One row per finished epoch."""
+        """One row per finished epoch.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+        if not file.is_file():
+            return []
+        try:
+            return [dict(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        except (ValueError, TypeError) as problem:
+            raise _damaged(file, problem) from None
 
     def save_checkpoint(self, tensors: dict[str, Tensor], rows: list[Row]) -> None:
         """Save the training state and the metrics so far.
@@ -127,8 +143,8 @@ class Run:
             with safe_open(file, framework="pt") as stored:
                 rows: list[Row] = json.loads(stored.metadata()["rows"])
                 return {name: stored.get_tensor(name) for name in stored.keys()}, rows  # noqa: SIM118
-        except (SafetensorError, KeyError) as problem:
-            raise RunError(f"{file} is damaged ({problem}); delete the folder and train again") from None
+        except (SafetensorError, KeyError, TypeError, ValueError) as problem:
+            raise _damaged(file, problem) from None
 
     def write_metrics(self, rows: list[Row]) -> None:
         """Replace `metrics.jsonl`, so that a repeated epoch is listed once."""
@@ -168,7 +184,18 @@ class Run:
         try:
             return load_file(file)
         except SafetensorError as problem:
-            raise RunError(f"{file} is damaged ({problem}); delete the folder and train again") from None
+            raise _damaged(file, problem) from None
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError) as problem:
+        raise _damaged(file, problem) from None
+
+
+def _damaged(file: Path, problem: Exception) -> RunError:
+    return RunError(f"{file} is damaged ({problem}); delete the folder and train again")
 
 
 def write_text(path: Path, text: str) -> None:

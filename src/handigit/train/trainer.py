@@ -201,7 +201,10 @@ class Trainer(Generic[B]):
         if checkpoint is None:
             return []
         tensors, rows = checkpoint
-        self.load_state(tensors)
+        try:
+            self.load_state(tensors)
+        except (RuntimeError, KeyError, ValueError) as problem:
+            raise _wrong_weights(run, problem) from None
         log.info("resumed %s after epoch %d", run.path, len(rows))
         return rows
 
@@ -320,11 +323,21 @@ def load_model(run: Run) -> nn.Module:
     """A finished run's network in evaluation mode.
 
     Raises:
-        RunError: the run is not finished.
+        RunError: the run is not finished, or its weights are damaged or of another network.
     """
     model = build(run.recipe.model)
-    model.load_state_dict(run.weights())
+    try:
+        model.load_state_dict(run.weights())
+    except RuntimeError as problem:
+        raise _wrong_weights(run, problem) from None
     return to_device(model.eval(), torch.device("cpu"))
+
+
+def _wrong_weights(run: Run, problem: Exception) -> RunError:
+    first = str(problem).splitlines()[1].strip() if "\n" in str(problem) else str(problem)
+    return RunError(
+        f"{run.path}: its weights do not fit its recipe's {run.recipe.model} ({first[:200]}); train it again"
+    )
 
 
 def to_device(model: nn.Module, device: torch.device) -> nn.Module:
