@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,10 @@ def kill_backups(folder: Path, *, kills: int, seed: int = 0) -> dict[str, int]:
     chance, counts = random.Random(seed), Counter(kills=kills, complete=0, broken=0)  # noqa: S311 - not a secret
     with open_store(folder / "store") as store:
         fill(store, readings=40)
-    usual_s = duration_of(lambda: _backup(folder / "store", folder / "first"))
+    usual_s = duration_of(partial(_backup, folder / "store", folder / "first"))
     for number in range(kills):
         target = folder / f"backup-{number}"
-        kill_during(lambda target=target: _backup(folder / "store", target), chance.uniform(0, 1.2 * usual_s))
+        kill_during(partial(_backup, folder / "store", target), chance.uniform(0, 1.2 * usual_s))
         if target.exists():
             counts["complete"] += 1
             with open_store(folder / "other") as other:
@@ -76,11 +77,11 @@ def kill_restores(folder: Path, *, kills: int, seed: int = 0) -> dict[str, int]:
             fill(store, readings=40, seed=len(contents))
             contents.append(content_of(store))
             backups.append(backup(store, folder / f"backup-{name}").folder)
-    usual_s = duration_of(lambda: _restore(folder / "store", backups[1]))
+    usual_s = duration_of(partial(_restore, folder / "store", backups[1]))
     before = contents[1]
     for number in range(kills):
         new = number % 2  # the two take turns, so that a restore that was not killed shows
-        kill_during(lambda new=new: _restore(folder / "store", backups[new]), chance.uniform(0, 1.2 * usual_s))
+        kill_during(partial(_restore, folder / "store", backups[new]), chance.uniform(0, 1.2 * usual_s))
         with open_store(folder / "store") as store:
             content = content_of(store)
             state = "new" if content == contents[new] else "old" if content == before else "mixed"
@@ -106,12 +107,12 @@ def kill_upgrades(folder: Path, *, kills: int, seed: int = 0) -> dict[str, int]:
     database.close()
     (folder / "first").mkdir()
     shutil.copy(folder / "old.db", folder / "first" / "handigit.db")
-    usual_s = duration_of(lambda: open_store(folder / "first").close())
+    usual_s = duration_of(partial(_upgrade, folder / "first"))
     for number in range(kills):
         home = folder / f"home-{number}"
         home.mkdir()
         shutil.copy(folder / "old.db", home / "handigit.db")
-        kill_during(lambda home=home: open_store(home).close(), chance.uniform(0, 1.2 * usual_s))
+        kill_during(partial(_upgrade, home), chance.uniform(0, 1.2 * usual_s))
         with open_store(home) as store:
             readings = list(store.in_order())
             counts["lost"] += len(raws) - len(readings)
@@ -174,6 +175,10 @@ def _backup(home: Path, target: Path) -> None:
 def _restore(home: Path, source: Path) -> None:
     with open_store(home) as store:
         restore(store, source)
+
+
+def _upgrade(home: Path) -> None:
+    open_store(home).close()
 
 
 if __name__ == "__main__":
