@@ -236,7 +236,7 @@ def test_table_without_its_columns_is_named(tmp_path) -> None:
 def test_missing_picture_is_named(tmp_path) -> None:
     table = labelled_pictures(tmp_path)
     (tmp_path / "images" / "1.png").unlink()
-    with pytest.raises(DataError, match=r"1\.png: is not there"):
+    with pytest.raises(DataError, match=r"1\.png: not found"):
         list(load_strings(table))
 
 

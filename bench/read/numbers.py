@@ -130,7 +130,7 @@ def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:
 
 WRONG_LABELS = {131: "89800", 186: "7393", 211: "13817", 514: "32712", 610: "17146"}
 DOUBTFUL_LABELS = {221, 273}
-"""Rows of orand_car_a's labels that are wrong, with the right digits, and that nobody can decide."""
+"""Rows of orand_car_a's labels that are wrong, with the right digits, and that no one can decide."""
 
 
 def without_wrong_labels(crops: list[Crop], model: Path | None) -> float:
