@@ -153,7 +153,7 @@ def test_the_pad_stores_nothing(site: Running) -> None:
 def test_the_pad_refuses_bad_requests(site: Running, address: str, content: bytes, status: int) -> None:
     with site.client() as client:
         assert client.post(address, content=content).status_code == status
-        stranger = {"Provenance": "http://elsewhere.example"}
+        stranger = {"Origin": "http://elsewhere.example"}
         assert client.post(address, content=content, headers=stranger).status_code == 403
 
 
