@@ -17,7 +17,7 @@ from PIL import Image
 
 from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
-from handigit.images import FoundDigit, Limits, Views, find_digit
+from handigit.images import FoundDigit, Limits, Views
 from handigit.read import Engine, Reader, annotate
 from handigit.read.digits import predict_digits
 from handigit.read.engine import decide_outcome, softmax
@@ -117,7 +117,7 @@ def test_card_name_and_digest(tmp_path):
 def test_error_for_other_models_names_input_and_expected_shapes(data, found):
     with pytest.raises(ModelError, match=found) as caught:
         Engine(data)
-    assert "ten outputs" in str(caught.value) or "'digit'" in str(caught.value)
+    assert any(advice in str(caught.value) for advice in ("ten outputs", "'digit'", "export it again"))
 
 
 def test_error_names_a_missing_model(tmp_path):
@@ -311,8 +311,8 @@ def test_error_gives_the_index_of_a_bad_picture(linear):
         Reader(linear).digits([scribble(0), scribble(1), b"no picture", scribble(3)])
     with pytest.raises(ImageTooLarge, match="max_grey_mpx"):
         Reader(linear, limits=Limits(max_grey_mpx=1e-6)).digit(Image.fromarray(scribble(0)))
-    with pytest.raises(ImageError, match="float64"):
-        Reader(linear).digit(np.zeros((28, 28)))
+    with pytest.raises(ImageError, match="complex128"):
+        Reader(linear).digit(np.zeros((28, 28), complex))
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, 7])

@@ -151,7 +151,7 @@ def _is_evenly_lit(
     if usual - darkest < 0.1 * contrast and not _covers_sides(1 - light):
         return True
     small = downscale(1 - light, GLANCE_PX)
-    return float(cv2.distanceTransform(small, cv2.DIST_L2, 3).max()) < _MAX_TABLE * max(small.shape)
+    return bool(cv2.distanceTransform(small, cv2.DIST_L2, 3).max() < _MAX_TABLE * max(small.shape))
 
 
 def _covers_sides(mask: UInt8[np.ndarray, "height width"]) -> bool:

@@ -232,7 +232,7 @@ def picture_frames(file: IO[bytes], request: dict[str, Any]) -> Iterator[Frame]:
 
     Image.MAX_IMAGE_PIXELS = None  # the parent checks sizes
     if request["picture"] == "HEIF":
-        import pillow_heif  # type: ignore[import-untyped]
+        import pillow_heif
 
         pillow_heif.register_heif_opener()
     picture = Image.open(file, formats=[request["picture"]])

@@ -16,7 +16,7 @@ from io import BufferedReader
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Timer
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 
@@ -34,7 +34,7 @@ _BYTES_PER_PIXEL: Final = 6
 """Address space per pixel of the largest picture in colour, or of half a grey page: Pillow takes four and the decoders
 of common files less than two. Enough for a WebP of 13 Mpx, which takes 16."""
 _MAX_MESSAGE_BYTES: Final = 4096
-_DTYPES: Final = {
+_DTYPES: Final[dict[str, Any]] = {
     "L": np.dtype(np.uint8),
     "LA": np.dtype(np.uint8),
     "I;16": np.dtype("<u2"),
@@ -177,9 +177,13 @@ def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page:
         limits.check_size((width, height), mode=str(header["mode"]), name=page)
         decoded = _next_message(child.stdout)
         mode = str(decoded["mode"])
-        pixels = np.empty((height, width, 2) if mode == "LA" else (height, width), _DTYPES[mode])
+        shape: tuple[int, ...] = (height, width, 2) if mode == "LA" else (height, width)
+        pixels: np.ndarray = np.empty(shape, _DTYPES[mode])
         # A decoder under attack may write too little, never more than fits.
-        if int(decoded["bytes"]) != pixels.nbytes or child.stdout.readinto(pixels.data.cast("B")) != pixels.nbytes:
+        if (
+            int(decoded["bytes"]) != pixels.nbytes
+            or cast("BufferedReader", child.stdout).readinto(pixels.data.cast("B")) != pixels.nbytes
+        ):
             raise ValueError("truncated pixels")
         return Frame(mode, pixels, int(decoded["orientation"]))
     except _Problem as problem:

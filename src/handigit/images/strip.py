@@ -60,7 +60,7 @@ class Strip:
     @property
     def ink(self) -> Float32[np.ndarray, "48 width"]:
         """Strength of the ink, 0..1."""
-        return np.maximum(-self.pixels, 0)
+        return np.asarray(np.maximum(-self.pixels, 0))
 
     def widened(self, factor: float) -> "Strip":
         """The same strip, stretched horizontally as far as the maximum width allows."""
