@@ -58,9 +58,7 @@ class Mix:
     plain_in_cells: float = 0.15
 
 
-def draw_crop(
-    rng: np.random.Generator, *, hands: Sequence[AnyHands] = (), marks: Marks = (), mix: Mix = Mix()
-) -> Crop:
+def draw_crop(rng: np.random.Generator, *, hands: Sequence[AnyHands] = (), marks: Marks = (), mix: Mix = Mix()) -> Crop:
     """A random crop; real digits come from the given hands, real non-digits (ink bright) from `marks`."""
     chance = rng.random()
     if chance < mix.nothing:
