@@ -37,7 +37,7 @@ def test_a_ready_made_form_is_printed(site: Running) -> None:
 def test_a_scan_of_a_ready_made_form_becomes_a_record(site: Running) -> None:
     scan = (SAMPLES / "score-sheet-001.jpg").read_bytes()
     with site.client() as client:
-        answer = client.post("/forms/try?template=score-sheet", files={"file": ("scan.jpg", scan)})
+        answer = client.post("/forms/try?template=score-sheet", files={"file": ("scan.jpg", scan)}, timeout=120)
     (record,) = answer.json()["records"]
     assert record["template"] == "score-sheet"
     assert record["fields"]["candidate"]["text"].isdecimal()
@@ -54,7 +54,7 @@ def test_a_blank_becomes_a_template_that_reads_its_scans(site: Running) -> None:
         text = client.post("/forms/template", json={"template": found["template"], "fields": fields}).json()["template"]
         assert 'blank = "my-form.png"' in text
         files = [("file", ("template.toml", text)), ("file", ("my-form.png", blank())), ("file", ("scan.png", blank()))]
-        record = client.post("/forms/try", files=files).json()["records"][0]
+        record = client.post("/forms/try", files=files, timeout=120).json()["records"][0]
     assert record["fields"]["extra"]["kind"] == "date"
     bare = text.replace(', blank = "my-form.png"', "")
     assert len(Template.parse(bare).fields) == len(fields)
@@ -64,7 +64,7 @@ def test_a_blank_becomes_a_template_that_reads_its_scans(site: Running) -> None:
 def test_a_bad_template_is_refused_with_the_reason(site: Running, text: str) -> None:
     with site.client() as client:
         files = [("file", ("template.toml", text or " ")), ("file", ("scan.png", blank()))]
-        answer = client.post("/forms/try", files=files)
+        answer = client.post("/forms/try", files=files, timeout=120)
     assert answer.status_code == 422
     assert answer.json()["detail"]
 
