@@ -235,7 +235,7 @@ def test_hostile_text_is_shown_as_text(visit: Visit, store: Store) -> None:
     check_accessible(tab)
     check_narrow(tab)
     tab = visit()
-    assert tab.locator("main").inner_text().count(HOSTILE) == 2
+    assert tab.locator("main").inner_text().count(HOSTILE) == 3
     follow(tab, ".model a")
     assert listed(tab) == [reading]
     assert tab.input_value("[name=model]") == HOSTILE
