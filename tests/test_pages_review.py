@@ -211,7 +211,7 @@ def test_a_lost_lease_is_reported_and_the_next_item_shown(visit: Visit, store: S
     assert store.lease("bob")
     press(tab, "Enter")
     assert item_on(tab) == second
-    expect(tab.locator("#toast")).to_contain_text("another reviewer has it")
+    expect(tab.locator("#toast")).to_contain_text("another reviewer has the item")
     expect(tab.locator("#done")).to_have_text("0")
     assert said_of(store, first) is None
 
