@@ -505,7 +505,7 @@ def test_is_test_separates_the_parts_and_without_it_both_are_the_whole(tmp_path:
         ({"images": glyphs(2).astype(np.float32)}, r"needs images, uint8 .* it holds images float32\(2, 28, 28\)"),
         ({"images": glyphs(2), "labels": np.array([1, 12])}, "label 12 at index 1"),
         ({"images": glyphs(2), "labels": np.array([1])}, "2 images but 1 labels"),
-        ({"images": glyphs(2), "labels": np.array(["1", "2"])}, "labels must be integers"),
+        ({"images": glyphs(2), "labels": np.array([0.5, 2])}, "labels must be integers"),
         ({"images": glyphs(2), "is_test": np.array([1])}, "is_test has shape"),
         ({"images": np.full((2, 20, 20), 255, np.uint8)}, "none of its 2 images is usable: .*blank"),
         ({"images": glyphs(0)}, "holds no images"),

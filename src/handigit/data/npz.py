@@ -170,7 +170,11 @@ def _as_glyph_bytes(images: Shaped[np.ndarray, "..."], source: str) -> UInt8[np.
 
 def _labels(labels: Shaped[np.ndarray, "..."] | None, count: int, path: Path) -> Int64[np.ndarray, " n"] | None:
     """The labels as integers, from (count,) or (count, 1); None if there are none."""
-    if labels is None or labels.dtype.kind == "U":  # names, as sets of non-digits have
+    if labels is not None and labels.dtype.kind == "U":
+        if not all(label.isdecimal() for label in labels.ravel()[:1000].tolist()):  # names, as sets of non-digits have
+            return None
+        labels = np.array([int(label) if label.isdecimal() else -1 for label in labels.ravel().tolist()])
+    if labels is None:
         return None
     flat = labels.ravel() if labels.shape[1:] in ((), (1,)) else labels
     whole = flat.dtype.kind in "iu" or (flat.dtype.kind == "f" and bool(np.all(flat == np.rint(flat))))
