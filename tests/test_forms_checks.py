@@ -243,7 +243,7 @@ def test_error_among_read_stays_in_bounds_where_two_percent_add_wrongly():
 
 
 def _noisy(value, rng):
-    """What a calibrated reader would list: the truth with probability p is told p."""
+    """What a calibrated reader would list: the truth with probability p is given p."""
     text = str(value)
     place = int(rng.integers(len(text)))
     other = text[:place] + str((int(text[place]) + int(rng.integers(1, 10))) % 10) + text[place + 1 :]

@@ -244,11 +244,11 @@ def test_page_without_ink_is_blank_unless_its_frame_is_confident(confidence, bla
 
 
 def test_each_page_gets_its_own_prediction():
-    told = FakeEngine(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
+    fake = FakeEngine(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
     views = [FakeViews(0), FakeViews(1), FakeViews(0, box=None), FakeViews(2), FakeViews(0)]
-    values = [None if belief is None else int(belief.probs.argmax()) for belief in predict_digits(told, views)]
+    values = [None if belief is None else int(belief.probs.argmax()) for belief in predict_digits(fake, views)]
     assert values == [3, 8, None, 8, 3]
-    assert predict_digits(told, []) == []
+    assert predict_digits(fake, []) == []
 
 
 # ---- reader

@@ -114,10 +114,10 @@ def test_a_picture_that_cannot_be_read_is_a_422(client, accept) -> None:
         ("GET", "/v1/readings?since=2024-01-01", None, 422),
         ("GET", "/v1/readings?since=0001-01-01T00:00:00%2B14:00", None, 422),
         ("GET", "/v1/pictures/" + "0" * 64, None, 404),
-        ("POST", "/v1/models/switch", b'{"name": "nobody"}', 404),
+        ("POST", "/v1/models/switch", b'{"name": "missing"}', 404),
         ("POST", "/v1/models/switch", b'{"name": "broken"}', 409),
         ("POST", "/v1/models/switch", b'{"name": "../../etc"}', 404),
-        ("POST", "/v2/models/nobody/infer", b"{}", 404),
+        ("POST", "/v2/models/missing/infer", b"{}", 404),
         ("POST", "/v2/models/digit/infer", b"{}", 400),
     ],
 )
@@ -275,7 +275,7 @@ def test_metrics_count_requests_and_outcomes(client) -> None:
 
 
 class Forgetful:
-    """A fake store that notes what it is told to forget."""
+    """A fake store that records what it is asked to forget."""
 
     def __init__(self) -> None:
         self.before: list[datetime] = []

@@ -127,6 +127,6 @@ def test_the_public_client_of_another_server_works_unchanged(tmp_path) -> None:
             for outputs in (requested, None):
                 answer = client.infer("digit", [tensor], outputs=outputs)
                 assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [7, 1]
-        with pytest.raises(triton.InferenceServerException, match="no model named 'nobody'"):
-            client.infer("nobody", [tensor])
+        with pytest.raises(triton.InferenceServerException, match="no model named 'missing'"):
+            client.infer("missing", [tensor])
         client.close()

@@ -1,10 +1,10 @@
-"""The app where the system has no `fcntl` and no `resource`, as on Windows: nothing imports them, and all of it works."""
+"""The app without `fcntl` and `resource`, as on Windows: no module imports them, and everything works."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = '''
+PROGRAM = """
 import sys
 from pathlib import Path
 
@@ -30,7 +30,7 @@ with Store.open(f"sqlite:///{home / 'a.db'}", files=home / "pictures") as store:
     store.decide(reading, Truth("1.5"), by="ann", key="k")
     handigit.store.backup.backup(store, home / "backup")
     print(store.reading(reading).raw)
-'''
+"""
 
 
 def test_the_app_works_without_posix_modules(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
     python -m bench.forms.checks [--numbers 600]
 
 The numbers are those of `strings/unipen` and `strings/orand_car_a`, never learnt from; their lengths are known. As
-nobody wrote check digits, each check is set so that the true value passes: a text passes Luhn if its remainder is that
+no one wrote check digits, each check is set so that the true value passes: a text passes Luhn if its remainder is that
 of the truth, sums are a + b = c + constant. `wrong_sums` has two writers in a hundred who add wrongly. Results go to
 bench/results/forms.json.
 """

@@ -34,9 +34,8 @@ def redraw(image: np.ndarray, size_px: int) -> np.ndarray:
     big = cv2.resize(image.astype(np.float32) / 255, (280, 280), interpolation=cv2.INTER_CUBIC)
     big = np.clip((cv2.GaussianBlur(big, (0, 0), 4) - 0.35) / 0.12, 0, 1)
     shrink = size_px < 280
-    return np.clip(
-        cv2.resize(big, (size_px, size_px), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC), 0, 1
-    )
+    scaled = cv2.resize(big, (size_px, size_px), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+    return np.asarray(np.clip(scaled, 0, 1))
 
 
 def on_paper(coverage: np.ndarray, paper: np.ndarray | float = PAPER, ink: float = INK) -> Picture:
@@ -101,7 +100,8 @@ def shadow(coverage: np.ndarray, rng: Rng, depth: float) -> Picture:
     angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-0.12, 0.12)
     distance = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) - edge
     light = 1 - depth / (1 + np.exp(-np.clip(distance / rng.uniform(0.006, 0.03), -40, 40)))
-    return np.clip(on_paper(coverage) * light + rng.normal(0, 1.5, light.shape), 0, 255).astype(np.uint8)
+    lit = on_paper(coverage) * light + rng.normal(0, 1.5, light.shape)
+    return np.asarray(np.clip(lit, 0, 255).astype(np.uint8))
 
 
 def ruled(coverage: np.ndarray, rng: Rng, *, squared: bool) -> Picture:
@@ -156,7 +156,8 @@ def _redrawn_with(coverage: np.ndarray, pen: str) -> np.ndarray:
 
 def jpeg(picture: Picture, quality: int) -> Picture:
     """The picture after JPEG compression."""
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+    content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def motion(picture: Picture, rng: Rng) -> Picture:
@@ -171,7 +172,8 @@ def motion(picture: Picture, rng: Rng) -> Picture:
 def coloured(coverage: np.ndarray, rng: Rng) -> Picture:
     """Coloured ink on coloured paper, with contrast."""
     paper, ink = rng.integers(180, 256, 3), rng.integers(0, 120, 3)
-    return np.clip(paper * (1 - coverage[..., None]) + ink * coverage[..., None], 0, 255).astype(np.uint8)
+    mixed = paper * (1 - coverage[..., None]) + ink * coverage[..., None]
+    return np.asarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
 
 def sized(size_px: int, change: Callable[[np.ndarray, Rng], Picture]) -> Callable[[np.ndarray, Rng], Picture]:
@@ -185,7 +187,7 @@ def conditions() -> dict[str, Callable[[np.ndarray, Rng], Picture]]:
     for size in (40, 64, 72, 140, 280):
         rows[f"plain {size} px"] = sized(size, lambda c, _: on_paper(c))
     for size in (28, 40, 56, 64, 72, 100, 140, 200, 300):
-        rows[f"tight {size} px"] = sized(280, lambda c, _, s=size: on_paper(tight(c, longer_px=s)))
+        rows[f"tight {size} px"] = sized(280, lambda c, _, s=size: on_paper(tight(c, longer_px=s)))  # type: ignore[misc] # a default binds the loop variable
     rows["tight 100 px, light ink"] = sized(280, lambda c, _: 255 - on_paper(tight(c, longer_px=100)))
     rows["tight 100 px, thick pen"] = sized(280, lambda c, _: on_paper(tight(_redrawn_with(c, "thick"), longer_px=100)))
     rows["tight 100 px, thin pen"] = sized(280, lambda c, _: on_paper(tight(_redrawn_with(c, "thin"), longer_px=100)))
@@ -195,20 +197,21 @@ def conditions() -> dict[str, Callable[[np.ndarray, Rng], Picture]]:
     for margin in (0.15, 0.3, 0.6):
         for table, shade in (("dark", 45), ("brown", 110), ("light", 185)):
             rows[f"{table} table, {margin:.0%} margin"] = sized(
-                200, lambda c, rng, m=margin, t=shade: on_table(c, rng, margin=m, table=t)
+                200,
+                lambda c, rng, m=margin, t=shade: on_table(c, rng, margin=m, table=t),  # type: ignore[misc] # a default binds the loop variable
             )
     rows["dark table, askew"] = sized(
         200, lambda c, rng: on_table(c, rng, margin=0.3, table=45, askew=rng.uniform(-20, 20))
     )
     for size in (60, 140, 280):
         for depth in (0.3, 0.55):
-            rows[f"shadow {depth:.0%}, {size} px"] = sized(size, lambda c, rng, d=depth: shadow(c, rng, d))
+            rows[f"shadow {depth:.0%}, {size} px"] = sized(size, lambda c, rng, d=depth: shadow(c, rng, d))  # type: ignore[misc] # a default binds the loop variable
     for degrees in (-25, -15, 15, 25):
         slant = float(np.tan(np.radians(degrees)))
-        rows[f"slant {degrees}"] = sized(280, lambda c, _, s=slant: on_paper(warp(c, slant=s)))
+        rows[f"slant {degrees}"] = sized(280, lambda c, _, s=slant: on_paper(warp(c, slant=s)))  # type: ignore[misc] # a default binds the loop variable
     rows["rotated 15"] = sized(280, lambda c, rng: on_paper(warp(c, degrees=rng.choice([-15, 15]))))
     for pen in ("thin", "clean", "thick"):
-        rows[f"edge or corner, {pen} pen"] = sized(280, lambda c, rng, p=pen: at_edge(c, rng, pen=p))
+        rows[f"edge or corner, {pen} pen"] = sized(280, lambda c, rng, p=pen: at_edge(c, rng, pen=p))  # type: ignore[misc] # a default binds the loop variable
     rows["thin pen"] = sized(280, lambda c, _: on_paper(_redrawn_with(c, "thin")))
     rows["thick pen"] = sized(280, lambda c, _: on_paper(_redrawn_with(c, "thick")))
     rows["ruled paper"] = sized(280, lambda c, rng: ruled(c, rng, squared=False))
@@ -256,8 +259,8 @@ def main() -> None:
     parser.add_argument("--show", type=Path, help="a folder for the pictures that were not right")
     arguments = parser.parse_args()
     data = load("mnist", folder=Settings().data, part=arguments.part)
-    indices = np.random.default_rng(7).permutation(len(data.labels))[: arguments.n]
-    images, labels = np.stack([data.glyphs[i] for i in indices]), np.asarray(data.labels)[indices]
+    indices = np.random.default_rng(7).permutation(len(data))[: arguments.n]
+    images, labels = data.glyphs[indices], np.asarray(data.labels)[indices]
     reader = Reader(threads=1)
     results: dict[str, Any] = {}
     for number, (name, make) in enumerate(conditions().items()):

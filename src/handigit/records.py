@@ -1,4 +1,4 @@
-"""The results that every room shares: what was read, where, and how sure the reader is. Frozen, without I/O."""
+"""The results that every room shares: which number, where, and how sure the reader is. Frozen, without I/O."""
 
 import re
 from base64 import b64encode

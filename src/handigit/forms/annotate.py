@@ -1,4 +1,4 @@
-"""Pages with what was read drawn on them: each field framed by its outcome, its text beside it."""
+"""Pages with the results drawn on them: each field framed by its outcome, its text beside it."""
 
 from pathlib import Path
 from typing import Final

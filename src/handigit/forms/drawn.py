@@ -1,6 +1,6 @@
 """Forms filled in by drawn handwriting and seen by drawn scanners and cameras, with what was written known.
 
-For samples, tests and measurements. The handwriting is that of `handigit.synth`; nothing of it was written by anybody.
+For samples, tests and measurements. All handwriting is synthetic, from `handigit.synth`.
 """
 
 import json
@@ -184,7 +184,7 @@ def _camera(
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = (corners - [width / 2, height / 2]) * wanted @ turn.T + np.array(size) / 2
     moved += rng.uniform(-view.perspective, view.perspective, (4, 2)) * np.array(size)
-    if view.table:  # whoever takes a photograph steps back until the sheet is in it
+    if view.table:  # photographers step back until the whole sheet is in view
         low, high = moved.min(axis=0), moved.max(axis=0)
         moved = (moved - (low + high) / 2) * min(1.0, *(0.97 * np.array(size) / (high - low))) + np.array(size) / 2
     return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)), np.float64)

@@ -101,7 +101,7 @@ def _with_check_digit(spec: FieldSpec, scheme: str, rng: np.random.Generator) ->
 
 
 def _satisfy(template: Template, test: RuleCheck, values: dict[str, str], rng: np.random.Generator) -> None:
-    """Change the fields of a rule until it holds: its last field is computed, the others are drawn anew if need be."""
+    """Change the fields of a rule until it holds: compute its last field, draw the others again if necessary."""
     rule = test.rule
     for _ in range(_TRIES):
         numbers = {name: decimal_of(template.by_name[name], values[name]) or Decimal(0) for name in rule.fields}

@@ -162,7 +162,7 @@ def _vote(
 
 
 def _possible(spec: FieldSpec, texts: Mapping[str, float]) -> Mapping[str, float]:
-    """The probabilities with those texts held back that are no date or time, as nobody writes a 76th of May."""
+    """The probabilities with those texts held back that are no date or time, as there is no 76th of May."""
     if spec.kind not in {Kind.DATE, Kind.TIME}:
         return texts
     weights = {text: share * (1.0 if value_of(spec, text) is not None else _NO_DATE) for text, share in texts.items()}

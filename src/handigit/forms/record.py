@@ -1,4 +1,4 @@
-"""What was read from a form: records, fields and checks, and the pages they came from."""
+"""The results of a form: records, fields and checks, and the pages they came from."""
 
 import json
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What was read in a field before the checks."""
+    """The reading of a field before the checks."""
 
     text: str
     confidence: float

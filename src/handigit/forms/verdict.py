@@ -67,7 +67,7 @@ def judge(blank: Blank, page_ink: Grey, matrix: Matrix, *, shifts: bool = True, 
     page_rules = long_rules(mask, blank.rule_px)
     agreements = [_agreement(blank.mask, grow(mask, near), seen)]
     for ours, theirs in zip(blank.rules, page_rules, strict=True):
-        # A rule may be broken on the page: any ink along it counts, but the page's rules must be rules of ours.
+        # A rule may be broken on the page: any ink along it counts, but the page's rules must be rules of the template.
         if np.count_nonzero(ours & seen) >= _FEW_PX:
             agreements.append(_agreement(ours, grow(mask, near), seen))
         if np.count_nonzero(theirs) >= _FEW_PX and not marked:

@@ -2,9 +2,9 @@
 
     python -I decoder_process.py '{"format": "pdf", "dpi": 200, "max_pages": 1000, "memory_bytes": 2e9}' <FILE
 
-Hostile files crash decoders; here they crash only this process. So it imports nothing of ours and as little as
-possible, limits itself before it opens the file, and is killed when its parent is done or the deadline has passed. It
-reports a page's size before decoding it, and the parent decides whether to go on.
+Hostile files crash decoders; here they crash only this process. So it imports no other module of the package and as
+little as possible, limits itself before it opens the file, and is killed when its parent is done or the deadline has
+passed. It reports a page's size before decoding it, and the parent decides whether to go on.
 
 Output, one JSON object per line: `{"mode", "width", "height"}` before each page; `{"bytes", "mode",
 "orientation"}` followed by its pixels;

@@ -43,7 +43,7 @@ class Hands:
         styles = np.array([_measure_style(glyph) for glyph in glyphs], np.float32)
         styles = (styles - styles.mean(axis=0)) / (styles.std(axis=0) + 1e-6)
         by_value = [np.flatnonzero(labels == value) for value in range(10)]
-        digits = tuple(tuple(crop_to_ink(glyphs[i]) for i in indices) for indices in by_value)
+        digits = tuple(tuple(crop_to_ink(glyphs[i]) for i in indices.tolist()) for indices in by_value)
         grouped = tuple(styles[indices] for indices in by_value)
         return cls(digits, grouped, float(np.sqrt(len(labels))) if weight is None else weight)
 
