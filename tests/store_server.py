@@ -24,7 +24,7 @@ MISSING = "no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql"
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A running PostgreSQL."""
     if not INSTALLED:
         pytest.skip(MISSING)
@@ -40,7 +40,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
         name = f"t{uuid.uuid4().hex}"
         if request.param == "sqlite":
             return f"sqlite:///{tmp_path / name}.db"
-        return create_schema(request.getfixturevalue("server"), name)
+        return create_schema(request.getfixturevalue("postgres_url"), name)
 
     return make
 

@@ -140,7 +140,7 @@ def test_a_run_keeps_everything_and_a_model_to_read_with(trained: Path) -> None:
     kept = {path.name for path in trained.iterdir()}
     assert kept >= {"recipe.toml", "run.json", "metrics.jsonl", "report.json", "weights.safetensors", "curves.png"}
     assert (trained / "model.onnx").stat().st_size < 300_000
-    facts = Run.open(trained).facts
+    facts = Run.open(trained).metadata
     assert facts["code_version"]
     assert facts["data"]["synth:240"]
 
@@ -154,7 +154,7 @@ def test_flags_win_over_the_recipe_file_and_the_file_over_the_defaults(trained: 
 
 def test_a_second_training_in_the_same_folder_is_refused(trained: Path, capsys) -> None:
     assert run(["train", "lenet5", *TINY, "--run", str(trained)]) == SOME_FAILED
-    assert "already holds a run; go on with it by --resume" in capsys.readouterr().err
+    assert "already contains a run; continue it with --resume" in capsys.readouterr().err
 
 
 def test_fine_tuning_from_a_run(trained: Path, tmp_path) -> None:

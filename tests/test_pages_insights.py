@@ -265,7 +265,7 @@ def test_every_plot_has_text_and_figures(page: Page, filled: Running) -> None:
         assert plot.get_by_role("img").bounding_box()["height"] > 100
         plot.get_by_text("Show figures").click()
         assert plot.get_by_role("cell").count() >= 4
-    assert page.get_by_text("threshold in use").is_visible()
+    assert page.get_by_text("threshold in use", exact=True).is_visible()
     assert page.locator(".pairs a").first.get_attribute("href").startswith("/readings?corrected=true")
     check_accessible(page)
     page.emulate_media(color_scheme="dark")

@@ -257,7 +257,7 @@ def test_a_visitor_draws_and_sees_every_step(page: Page, site: Running) -> None:
     expect(page.locator("#words")).to_contain_text("7", timeout=10_000)
     expect(page.locator("#picture-says")).to_contain_text("280 by 280")
     steps_shown = page.locator(".step:visible")
-    assert steps_shown.count() == 7
+    assert steps_shown.count() == 8
     for image in page.locator(".steps img:visible").all():
         assert image.evaluate("(image) => image.complete && image.naturalWidth > 0")
         assert image.get_attribute("alt") is not None

@@ -99,7 +99,7 @@ def test_lines_have_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mix", "holds"), [(Mix(nothing=1.0), {""}), (Mix(nothing=0.0, no_number=0.0, plain=1.0), None)]
+    ("mix", "holds"), [(Mix(nothing=1.0), {""}), (Mix(nothing=0.0, no_number=0.0, plain=1.0, plain_in_cells=1.0), None)]
 )
 def test_the_mix_determines_what_is_drawn(mix, holds) -> None:
     rng = np.random.default_rng(13)

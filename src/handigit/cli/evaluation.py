@@ -110,7 +110,11 @@ def submit(model: str, table: Path, /, *, output: Output) -> None:
 
 
 def list_models() -> None:
-    """List the architectures: parameters, multiplications per glyph or four-digit line, and paper."""
+    """List the architectures: parameters, multiplications per glyph or four-digit line, and paper.
+
+    Examples:
+        handigit models
+    """
     from rich.table import Table
 
     from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES, STRIP_ARCHITECTURES, describe
