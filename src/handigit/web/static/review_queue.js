@@ -79,7 +79,8 @@ export class ReviewQueue {
   }
 }
 
-const withPage = (item) => ({ ...item, page: loadPage(item.reading.picture) });
+/** The item with its picture. Reviewers see the reader's answer, never a person's: not even their own before an undo. */
+const withPage = ({ reading, ...item }) => ({ ...item, reading: { ...reading, truth: null }, page: loadPage(reading.picture) });
 
 /** Null instead of an error with that status. */
 const nullIf = (status) => (error) => {
