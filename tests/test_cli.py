@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handigit.cli import DONE, SOME_FAILED, WRONG_USAGE, run
+from handigit.cli import DONE, SOME_FAILED, WRONG_USAGE, app, run
 from handigit.data import save_npz
-from handigit.recipe import Recipe, load_recipe
+from handigit.recipe import RECIPES, Recipe, load_recipe
 from handigit.synth import digits
 from handigit.train.run import Run
 
@@ -259,3 +259,17 @@ def test_verbose_writes_to_stderr_only(tmp_path, capsys) -> None:
     picture = draw_seven(tmp_path / "seven.png")
     assert run(["read", str(picture), "--format", "jsonl", "-v"]) == DONE
     json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_every_field_of_a_recipe_reaches_the_verb(verb: str, name: str) -> None:
+    _function, bound, _ignored = app.parse_args([verb, name], exit_on_error=False)
+    assert bound.arguments["fields"] == load_recipe(name)
+
+
+def test_a_flag_replaces_a_field_of_the_recipe() -> None:
+    _function, bound, _ignored = app.parse_args(
+        ["train", "digit", "--data", "mine", "--epochs", "3"], exit_on_error=False
+    )
+    assert bound.arguments["fields"] == load_recipe("digit", data=("mine",), epochs=3)

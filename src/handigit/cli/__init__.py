@@ -37,7 +37,8 @@ def fill_from_recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCol
     if commands and commands[0] in ("train", "tune"):
         names = [token.value for argument in arguments if argument.name == "RECIPE" for token in argument.tokens]
         if names:
-            fields = sources.Dict(read_recipe(names[0]), use_commands_as_keys=False, source=f"recipe {names[0]}")
+            # Under the verb: at the top level Cyclopts skips a field that is named like a verb, such as `data`.
+            fields = sources.Dict({commands[0]: read_recipe(names[0])}, source=f"recipe {names[0]}")
             fields(app, commands, arguments)
 
 
