@@ -59,8 +59,11 @@ def rows(out: Path | str, suffix: str = "jsonl") -> list[dict]:
     """All rows of a batch, from its committed parts."""
     files, root = fsspec.core.url_to_fs(str(out))
     found = []
-    for commit in sorted(files.ls(f"{root}/commits", detail=False)):
-        part = str(commit).rpartition("/")[2].replace(".json", f".{suffix}")
+    names = sorted(str(commit).rpartition("/")[2] for commit in files.ls(f"{root}/commits", detail=False))
+    for name in names:
+        if name.startswith("."):  # left by a kill, never committed
+            continue
+        part = name.replace(".json", f".{suffix}")
         content = files.cat_file(f"{root}/parts/{part}")
         if suffix == "parquet":
             found += pq.read_table(BytesIO(content)).to_pylist()

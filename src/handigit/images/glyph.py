@@ -35,6 +35,12 @@ _MAX_FRAMED_PX: Final = INK_PX + 2
 """Longer side of a digit in a 28x28 frame: 20 px as in MNIST, and a blur."""
 
 
+_BLACK: Final = 64
+_MIN_TONE: Final = 0.15
+_MIN_TONES: Final = 0.6
+"""Grey levels from black (and white), the fraction of the page that each must have, and both together."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundDigit:
     """A digit found on a page: `glyph` 0..1, ink bright on 0; `box` around its ink in pixels of the page."""
@@ -87,12 +93,26 @@ def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
     found = _find_on_paper(page)
     if page.shape == (FIELD_PX, FIELD_PX):
         return Views(found, page)
-    return Views(found, None, _find_on_paper(255 - page) if polarity_is_doubtful(page) else None)
+    inverted = _find_on_paper(255 - page) if polarity_is_doubtful(page) else None
+    return Views(found or _find_in_two_tones(page), None, inverted)
 
 
 def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
-    """The digit on a page of one, ink dark on light; None for a page without ink."""
-    return _find_on_paper(without_table(page))
+    """The digit on a page of one, ink dark on light or, where that shows none, light on dark; None for a blank page."""
+    page = without_table(page)
+    found = _find_on_paper(page)
+    return found or _find_in_two_tones(page)
+
+
+def _find_in_two_tones(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
+    """The digit as light ink on a page of two tones, where it shows no dark ink; None for other pages."""
+    return _find_on_paper(255 - page) if _has_two_tones(page) else None
+
+
+def _has_two_tones(page: UInt8[np.ndarray, "height width"]) -> bool:
+    """Whether most of the page is nearly black or white, with enough of both: a digit that fills a tight crop."""
+    dark, light = float((page < _BLACK).mean()), float((page > 255 - _BLACK).mean())
+    return min(dark, light) > _MIN_TONE and dark + light > _MIN_TONES
 
 
 def _find_on_paper(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:
