@@ -169,9 +169,8 @@ def test_exported_file_matches_the_network_at_any_width(lines) -> None:
 @pytest.mark.slow
 def test_engine_reads_lines_in_any_order_and_batch(lines) -> None:
     network = onnx.load_from_string(to_onnx(build("numbernet").eval(), NUMBER_SIGNATURE))
-    onnx.helper.set_model_props(
-        network, {METADATA_KEY: Card(task="number", name="n", architecture="numbernet", alphabet=ALPHABET).to_json()}
-    )
+    card = Card(task="number", name="n", architecture="numbernet", alphabet=ALPHABET, input=(1, 32, 0))
+    onnx.helper.set_model_props(network, {METADATA_KEY: card.to_json()})
     content = network.SerializeToString()
     engine = NumberEngine(content)
     some = [lines.pixels(index) for index in range(12)]
