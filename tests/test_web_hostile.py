@@ -164,6 +164,7 @@ def test_memory_stays_flat_over_hostile_files(server) -> None:
     with server.client() as client:
         for content in (*[picture()] * 20, *hostile):  # what is loaded on first use
             client.post("/v1/digit", content=content)
+            client.post("/v1/number", content=content)
         before = server.memory_mb()
         for content in hostile:
             for _ in range(40):
