@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handigit.records import Outcome
 from handigit.store import Confusion, Filter, Lease, LeaseLost, NotInStore, Policy, Purpose, Store, Truth
-from handigit.store.review import Opinions, hash01, review_need
+from handigit.store.review_need import Opinions, hash01, review_need
 from store_cases import EVERY_READ, NO_SAMPLES, PROVENANCE, doubt, number
 
 pytest_plugins = ("store_server",)

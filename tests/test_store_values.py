@@ -19,7 +19,7 @@ from handigit.store.database import Database
 from handigit.store.schema import upgrade
 from handigit.store.spreadsheet import export_xlsx
 from handigit.store.training_export import export_corrections
-from handigit.store.types import canonical
+from handigit.store.truth import canonical
 from store_cases import PROVENANCE, doubt, number, page
 
 pytest_plugins = ("store_server",)

@@ -65,7 +65,7 @@ def test_not_ready_after_a_reading_could_not_be_stored(client, store, monkeypatc
         raise StoreBusy("locked")
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "add_many", refuse)
+        broken.setattr(store.ingest, "add_many", refuse)
         answer = client.post("/v1/digit", content=picture())
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "refuses new readings" in not_ready(client)

@@ -21,4 +21,4 @@ def store_pages(store: Store, pages: Sequence[NewPage]) -> list[tuple[int, ...] 
     Raises:
         StoreError: the store cannot be written; nothing is stored.
     """
-    return store.add_many(pages)
+    return store.ingest.add_many(pages)

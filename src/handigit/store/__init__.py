@@ -1,6 +1,6 @@
 """The store: readings, pictures, corrections, review, accounts. The only package that uses SQL."""
 
-from handigit.store.accounts import Accounts, Role, Token, User
+from handigit.store.accounts import Accounts
 from handigit.store.errors import (
     BadTruth,
     BrokenBackup,
@@ -17,9 +17,11 @@ from handigit.store.errors import (
     TooManyAttempts,
 )
 from handigit.store.forms import FieldChange, FormRecord
-from handigit.store.readings import NewPage
+from handigit.store.ingest import NewPage
+from handigit.store.roles import Role, Token, User
 from handigit.store.statistics import Confusion, Day, ErrorCount, Statistics
 from handigit.store.store import Store
+from handigit.store.truth import Truth
 from handigit.store.types import (
     Correction,
     Deleted,
@@ -30,7 +32,6 @@ from handigit.store.types import (
     Provenance,
     Purpose,
     Reading,
-    Truth,
     Waiting,
 )
 

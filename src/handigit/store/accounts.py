@@ -7,9 +7,7 @@ counted per account in the database, so that several servers share the count and
 import hashlib
 import math
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
@@ -19,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, 
 
 from handigit.store.database import Database
 from handigit.store.errors import LastAdmin, NameTaken, NotInStore, StoreError, TooManyAttempts
+from handigit.store.roles import Role, Token, User
 from handigit.store.tables import failed_sign_ins, sessions, tokens, users
 
 SESSION_LIFE: Final = timedelta(hours=12)
@@ -32,39 +31,6 @@ _FREE_ATTEMPTS: Final = 5
 _MAX_PAUSE: Final = timedelta(minutes=5)
 """Long enough to stop guessing (12 an hour), short enough that an attacker cannot lock the owner out for long."""
 _FORGET_FAILURES: Final = timedelta(hours=1)
-
-
-class Role(StrEnum):
-    """What a person may do; each role includes the ones before it."""
-
-    READER = "reader"
-    REVIEWER = "reviewer"
-    ADMIN = "admin"
-
-    def may(self, needed: "Role") -> bool:
-        """Whether this role includes `needed`."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(needed)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person, or a program with a token; `name` signs their corrections."""
-
-    name: str
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An API token without its secret."""
-
-    id: int
-    name: str
-    role: Role
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
 
 
 class Accounts:

@@ -1,35 +1,27 @@
-"""Connections to SQLite or PostgreSQL with two kinds of transaction: reading and writing.
+"""Transactions in SQLite or PostgreSQL, of two kinds: reading and writing.
 
-Only this module knows how the two databases differ. SQLite runs in WAL mode with `BEGIN IMMEDIATE`, because a
-transaction that begins by reading and then writes fails with "database is locked" at once when another has written in
-between, no matter how long it would wait.
+Only this module and `engines` know how the two databases differ. SQLite runs in WAL mode with `BEGIN IMMEDIATE`,
+because a transaction that begins by reading and then writes fails with "database is locked" at once when another has
+written in between, no matter how long it would wait.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from handigit.atomic import is_disk_full
+from handigit.store.engines import create_private, create_store_engine
 from handigit.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
 from handigit.store.write_lock import WAIT_S, WriteLock
 
-_POOL_SIZE: Final = 40
 _SNAPSHOT: Final = "REPEATABLE READ"
 _ADVISORY_LOCK: Final = 0x68616E64
 """Any number that no other program uses as an advisory lock in this database."""
-_PRAGMAS: Final = (
-    "journal_mode = WAL",
-    "foreign_keys = ON",
-    "secure_delete = ON",
-    f"busy_timeout = {round(WAIT_S * 1000)}",
-)
 _SQLITE_ERRORS: Final[dict[int, type[StoreError]]] = {
     sqlite3.SQLITE_BUSY: StoreBusy,
     sqlite3.SQLITE_LOCKED: StoreBusy,
@@ -58,8 +50,10 @@ class Database:
     """
 
     def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
-        self.engine = _create_engine(url)
+        self.engine = create_store_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        if self.is_sqlite:
+            event.listen(self.engine, "begin", _on_begin)
         # Every SQLite transaction sees one snapshot; in PostgreSQL it must be requested.
         self._snapshots = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self.path = Path(self.engine.url.database or "") if self.is_sqlite else None
@@ -124,7 +118,7 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """Copy an SQLite database as of one moment into one file while other programs go on writing."""
-        _create_private(path)
+        create_private(path)
         with _translated_errors(), self._raw_connection() as source, closing(sqlite3.connect(path)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
@@ -156,73 +150,12 @@ class Database:
             self._lock.close()
 
 
-_FORMS: Final = "write sqlite:///handigit.db or postgresql://user@host/name"
-
-
-def _create_engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        # The part before "@" may hold a password.
-        raise StoreError(f"{url.rpartition('@')[2][:80]!r} is not a database URL; {_FORMS}") from None
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername == "sqlite":
-        return _create_sqlite_engine(parsed.database)
-    if parsed.drivername != "postgresql+psycopg":
-        raise StoreError(f"databases of kind {parsed.drivername!r} are not supported; {_FORMS}")
-    try:
-        return create_engine(
-            parsed,
-            pool_size=_POOL_SIZE,
-            pool_timeout=WAIT_S,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": round(WAIT_S)},
-            hide_parameters=True,
-        )
-    except (NoSuchModuleError, ModuleNotFoundError):
-        raise StoreError("PostgreSQL needs psycopg: pip install 'handigit[postgres]'") from None
-
-
-def _create_sqlite_engine(path: str | None) -> Engine:
-    if not path or path == ":memory:":
-        raise StoreError("an SQLite database in memory keeps nothing; name a file, as in sqlite:///handigit.db")
-    try:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _create_private(Path(path))
-    except OSError as problem:
-        advice = "free some disk space" if is_disk_full(problem) else "choose another folder"
-        raise StoreError(f"{path}: cannot be created: {problem.strerror}; {advice}") from None
-    engine = create_engine(
-        f"sqlite:///{path}",
-        pool_size=_POOL_SIZE,
-        pool_timeout=WAIT_S,
-        connect_args={"timeout": WAIT_S},
-        hide_parameters=True,
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
-
-
-def _create_private(path: Path) -> None:
-    """Create a file that only its owner can read; SQLite's log files inherit the mode. An existing file stays."""
-    if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-
-
 def _file_id(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _on_connect(raw: sqlite3.Connection, _: object) -> None:
-    raw.isolation_level = None  # the sqlite3 module would send BEGIN too late
-    for pragma in _PRAGMAS:
-        raw.execute(f"PRAGMA {pragma}")
 
 
 def _on_begin(connection: Connection) -> None:

@@ -16,10 +16,12 @@ from sqlalchemy import Connection, delete, exists, insert, select
 from handigit.store.database import Database
 from handigit.store.deletion import BATCH, delete_unused_inputs, remove_unused_files
 from handigit.store.errors import BadTruth, KeyReused, NotInStore
+from handigit.store.ingest import insert_pictures
 from handigit.store.pictures import Picture, Pictures, encode
-from handigit.store.readings import MAX_PAGE, insert_pictures
+from handigit.store.readings import MAX_PAGE
 from handigit.store.tables import form_changes, form_pages, form_records, form_revisions
-from handigit.store.types import MAX_TEXT_LENGTH, Deleted
+from handigit.store.truth import MAX_TEXT_LENGTH
+from handigit.store.types import Deleted
 
 READER: Final = "reader"
 """Who signs the first revision."""

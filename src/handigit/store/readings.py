@@ -1,41 +1,23 @@
-"""Readings and corrections to rows and back, and the queries for lists of readings.
+"""Rows to readings and corrections, and the queries for lists of readings.
 
 The current number is a query. A person's *opinion* of a reading is their last correction that is not undone. What most
 opinions say holds; among equally many, what was said last, and then the reading is *disputed*. Two answers are the
 same if their canonical forms are.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from itertools import islice
 from typing import Any, Final
 
-import numpy as np
-from jaxtyping import UInt8
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select
 
 from handigit.records import Number, Outcome
 from handigit.store.errors import NotInStore
-from handigit.store.pictures import Picture
-from handigit.store.tables import corrections, inputs, leases, readings, undos
-from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading, Truth, canonical_of
+from handigit.store.tables import NUMBER_COLUMNS, corrections, leases, readings, undos
+from handigit.store.truth import Truth
+from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading
 
 MAX_PAGE: Final = 1000
 """Maximum number of readings per page of a list."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NewPage:
-    """The numbers of one page, to be stored together or not at all.
-
-    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to store none.
-    """
-
-    numbers: Sequence[Number]
-    provenance: Provenance
-    page: UInt8[np.ndarray, "..."] | None = None
 
 
 def is_active(correction: FromClause) -> ColumnElement[bool]:
@@ -86,59 +68,6 @@ def _ranked(of: FromClause, opinion: FromClause, what: ColumnElement[Any], *, ra
         .correlate(of)
         .scalar_subquery()
     )
-
-
-def insert_pictures(connection: Connection, pictures: Sequence[Picture], at: datetime) -> None:
-    """Add a row for each picture that has none."""
-    new = {picture.sha256: picture for picture in pictures}
-    for known in connection.scalars(select(inputs.c.sha256).where(inputs.c.sha256.in_(new))):
-        del new[known]
-    rows = [
-        {
-            "sha256": sha256,
-            "at": at,
-            "width": picture.width,
-            "height": picture.height,
-            "size_bytes": len(picture.content),
-        }
-        for sha256, picture in new.items()
-    ]
-    if rows:
-        connection.execute(insert(inputs), rows)
-
-
-def insert_readings(
-    connection: Connection, pages: Sequence[tuple[NewPage, Picture | None]], at: datetime
-) -> list[tuple[int, ...]]:
-    """Add a row for each number; per page the new ids in order."""
-    rows = [
-        _page_columns(page.provenance, picture) | {"at": at, "place": place} | _number_columns(number)
-        for page, picture in pages
-        for place, number in enumerate(page.numbers, start=1)
-    ]
-    statement = insert(readings).returning(readings.c.id, sort_by_parameter_order=True)
-    ids = iter(connection.scalars(statement, rows).all() if rows else ())
-    return [tuple(islice(ids, len(page.numbers))) for page, _ in pages]
-
-
-def _page_columns(provenance: Provenance, picture: Picture | None) -> dict[str, Any]:
-    """The columns that all numbers of a page share."""
-    return {
-        "input": picture.sha256 if picture else None,
-        "kind": provenance.kind,
-        "source": provenance.source,
-        "model": provenance.model,
-        "model_digest": provenance.model_digest,
-        "request_id": provenance.request_id,
-    }
-
-
-_JSON_COLUMNS: Final = ("page", "outcome", "text", "raw", "value", "confidence", "box", "digits", "alternatives")
-
-
-def _number_columns(number: Number) -> dict[str, Any]:
-    fields = number.to_json(full=True)
-    return {name: fields[name] for name in _JSON_COLUMNS} | {"canonical": canonical_of(number)}
 
 
 def get_reading(connection: Connection, reading: int) -> Reading:
@@ -222,7 +151,7 @@ def _select_readings() -> Select[Any]:
 def _to_reading(row: Any) -> Reading:
     return Reading(
         id=row.id,
-        number=Number.from_json({name: getattr(row, name) for name in _JSON_COLUMNS}),
+        number=Number.from_json({name: getattr(row, name) for name in NUMBER_COLUMNS}),
         provenance=Provenance(row.source, row.model, row.model_digest, row.request_id, row.kind),
         at=row.at,
         picture=row.input,

@@ -3,90 +3,27 @@
 Everything here runs inside a writing transaction. There is one at a time, so two reviewers cannot get the same item.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, insert, select
 
-from handigit.records import Number, Outcome
+from handigit.records import Outcome
+from handigit.store.column_types import UtcMicros
 from handigit.store.errors import KeyReused, LeaseLost, NotInStore
 from handigit.store.readings import get_corrections, get_reading, is_active, is_disputed, is_opinion, require_reading
-from handigit.store.tables import UtcMicros, corrections, leases, queue, readings, undos
-from handigit.store.types import Correction, Lease, Policy, Purpose, Truth, Waiting
-
-
-@dataclass(frozen=True, slots=True)
-class Opinions:
-    """Opinions of a reading: their number, whether two answers tie, and whether one came from the control sample."""
-
-    count: int = 0
-    disputed: bool = False
-    controlled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewNeed:
-    """Why a reading needs review, and its priority (0..1) among those of the same purpose."""
-
-    purpose: Purpose
-    priority: float
-
-
-NO_OPINIONS = Opinions()
-
-
-def review_need(
-    reading: int, outcome: Outcome, margin: float, *, policy: Policy, opinions: Opinions = NO_OPINIONS
-) -> ReviewNeed | None:
-    """What a reading still needs from people; None for nothing.
-
-    `margin`: how much likelier the best alternative is than the second. A control item stays in the sample when
-    someone corrects it on their own initiative: otherwise errors that people notice would be missing from the
-    measurement.
-    """
-    priority = 1 - margin
-    in_control = outcome is Outcome.READ and hash01(policy, "control", reading) < policy.control_share
-    if opinions.disputed:
-        return ReviewNeed(Purpose.THIRD, priority)
-    if in_control and not opinions.controlled:
-        # Any order will do for the sample as long as it does not depend on the reader's confidence.
-        return ReviewNeed(Purpose.CONTROL, hash01(policy, "order", reading))
-    if opinions.count == 0:
-        return ReviewNeed(Purpose.DOUBT, priority) if outcome is Outcome.DOUBT else None
-    if opinions.count == 1 and (in_control or outcome is Outcome.DOUBT):
-        seen_twice = hash01(policy, "second", reading) < policy.second_share
-        return ReviewNeed(Purpose.SECOND, priority) if seen_twice else None
-    return None
-
-
-def hash01(policy: Policy, what: str, number: int) -> float:
-    """A pseudorandom number in 0..1, always the same for the same seed, subject and number."""
-    digest = hashlib.blake2b(f"{policy.seed}:{what}:{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
-def enqueue(connection: Connection, numbers: Mapping[int, Number], *, policy: Policy) -> None:
-    """Queue those new readings, given by id, that need review."""
-    needs = {
-        reading: review_need(reading, number.outcome, _margin(number.confidence, number.alternatives), policy=policy)
-        for reading, number in numbers.items()
-    }
-    rows = [
-        {"reading": reading, "purpose": need.purpose, "worth": need.priority} for reading, need in needs.items() if need
-    ]
-    if rows:
-        connection.execute(insert(queue), rows)
+from handigit.store.review_need import Opinions, hash01, margin_of, review_need
+from handigit.store.tables import corrections, leases, queue, readings, undos
+from handigit.store.truth import Truth
+from handigit.store.types import Correction, Lease, Policy, Purpose, Waiting
 
 
 def requeue(connection: Connection, reading: int, *, policy: Policy) -> None:
     """Update the queue after the opinions of a reading have changed."""
     row = connection.execute(_select_state().where(readings.c.id == reading)).one()
     opinions = Opinions(row.opinions, bool(row.disputed), bool(row.controlled))
-    margin = _margin(row.confidence, row.alternatives)
+    margin = margin_of(row.confidence, row.alternatives)
     need = review_need(reading, Outcome(row.outcome), margin, policy=policy, opinions=opinions)
     connection.execute(delete(queue).where(queue.c.reading == reading))
     if need:
@@ -106,12 +43,6 @@ def _select_state() -> Select[Any]:
     return select(
         *columns, count.label("opinions"), is_disputed().label("disputed"), controlled.label("controlled")
     ).select_from(readings)
-
-
-def _margin(confidence: float, alternatives: Sequence[Sequence[Any]]) -> float:
-    """How much likelier the best alternative is than the second (Scheffer et al. 2001), 0..1."""
-    second = max((probability for _, probability in alternatives), default=0.0)
-    return max(0.0, min(1.0, confidence - second))
 
 
 def take(connection: Connection, reviewer: str, *, policy: Policy, now: datetime) -> Lease | None:

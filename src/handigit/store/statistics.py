@@ -10,10 +10,12 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, case, exists, func, select, type_coerce
 
 from handigit.records import Box, Outcome
+from handigit.store.column_types import DAY, EPOCH, MICROSECOND
 from handigit.store.database import Database
 from handigit.store.readings import consensus, filter_clause, is_active, is_decided
-from handigit.store.tables import DAY, EPOCH, MICROSECOND, corrections, inputs, leases, readings
-from handigit.store.types import Filter, Purpose, Truth
+from handigit.store.tables import corrections, inputs, leases, readings
+from handigit.store.truth import Truth
+from handigit.store.types import Filter, Purpose
 
 _MAX_CHECKED: Final = 20_000
 """Checked readings per query; a fraction of that many is known to a third of a percentage point."""

@@ -6,7 +6,6 @@ Each method is one transaction unless it says otherwise. Many threads may share 
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -23,14 +22,12 @@ from handigit.store.deletion import Deletions
 from handigit.store.errors import StoreError
 from handigit.store.export import Format, export_lines
 from handigit.store.forms import Forms
-from handigit.store.pictures import Picture, Pictures, encode
+from handigit.store.ingest import Ingest, NewPage
+from handigit.store.pictures import Pictures
 from handigit.store.readings import (
     MAX_PAGE,
-    NewPage,
     get_corrections,
     get_reading,
-    insert_pictures,
-    insert_readings,
     list_in_order,
     list_readings,
     require_reading,
@@ -38,7 +35,8 @@ from handigit.store.readings import (
 from handigit.store.schema import upgrade
 from handigit.store.statistics import Insights, Statistics, compute_statistics
 from handigit.store.tables import corrections, readings
-from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Truth, Waiting
+from handigit.store.truth import Truth
+from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Waiting
 
 log = logging.getLogger(__name__)
 EVERYTHING: Final = Filter()
@@ -48,7 +46,8 @@ DEFAULT_POLICY: Final = Policy()
 class Store:
     """A database and the folder of its pictures.
 
-    `accounts` holds users, sessions and tokens, `forms` the records of forms, `insights` statistics.
+    `ingest` adds readings. `accounts` holds users, sessions and tokens, `forms` the records of forms, `insights`
+    statistics.
 
     Times are this machine's clock in UTC. Use it as a context manager, or `close` it.
     """
@@ -60,6 +59,7 @@ class Store:
         self.accounts = Accounts(database)
         self.insights = Insights(database)
         self.forms = Forms(database, pictures)
+        self.ingest = Ingest(database, pictures, policy)
         self._deletions = Deletions(database, pictures)
 
     @classmethod
@@ -116,7 +116,7 @@ class Store:
         Raises:
             StoreError: it cannot be stored.
         """
-        (result,) = self.add_many([NewPage(numbers, provenance, page)])
+        (result,) = self.ingest.add_many([NewPage(numbers, provenance, page)])
         if isinstance(result, StoreError):
             raise result
         return result
@@ -129,33 +129,7 @@ class Store:
         Raises:
             StoreError: the database refuses; then no page is stored.
         """
-        pictures = [self._write_picture(page) for page in pages]
-        good = [(page, p) for page, p in zip(pages, pictures, strict=True) if not isinstance(p, StoreError)]
-        added = iter(self._insert(good) if good else ())
-        return [picture if isinstance(picture, StoreError) else next(added) for picture in pictures]
-
-    def _write_picture(self, page: NewPage) -> Picture | StoreError | None:
-        """Write a page's picture; None if it has none, or no numbers."""
-        if page.page is None or not page.numbers:
-            return None
-        try:
-            picture = encode(page.page)
-            self.pictures.put(picture.sha256, picture.content)
-        except StoreError as problem:
-            return problem
-        return picture
-
-    def _insert(self, pages: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
-        now = _now()
-        pictures = [picture for _, picture in pages if picture]
-        with self.database.writing(durable=False) as connection:
-            for picture in pictures:  # again: before we held the write lock, a deletion may have removed the file
-                self.pictures.put(picture.sha256, picture.content, verify=False)
-            insert_pictures(connection, pictures, now)
-            ids = insert_readings(connection, pages, now)
-            numbers = [number for page, _ in pages for number in page.numbers]
-            review.enqueue(connection, dict(zip(chain.from_iterable(ids), numbers, strict=True)), policy=self.policy)
-        return ids
+        return self.ingest.add_many(pages)
 
     def reading(self, reading: int) -> Reading:
         """One reading by id.

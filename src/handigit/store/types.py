@@ -1,19 +1,13 @@
 """The store's value types, frozen and without I/O. Every datetime is aware and in UTC."""
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from handigit.records import Number, Outcome, parse_value, value_to_json
-from handigit.store.errors import BadTruth
-
-MAX_TEXT_LENGTH: Final = 64
-"""Maximum length of a corrected number."""
-_NUMBER_AS_WRITTEN: Final = re.compile(r"(?![=@])(?=.*[0-9])[0-9 .,:/'+\-$€£%x=]+")
-"""Digits and what people write between and around them; never the beginning of a spreadsheet formula but a sign."""
+from handigit.records import Number, Outcome
+from handigit.store.truth import Truth, canonical_of
 
 
 class Purpose(StrEnum):
@@ -57,60 +51,6 @@ class Provenance:
     model_digest: str
     request_id: str = ""
     kind: Literal["digit", "number"] = "number"
-
-
-def canonical(text: str, value: Decimal | date | None) -> str:
-    """A form in which equal numbers are equal text: `12.50`, `12,5` and `$12.50` become `12.5`.
-
-    Digits alone stay as they are, because the leading zeros of a postal code count; so does text without a value.
-    """
-    if isinstance(value, Decimal) and not (text.isascii() and text.isdigit()):
-        return f"{value.normalize() + 0:f}"  # + 0 turns -0 into 0
-    return value.isoformat() if isinstance(value, date) else text.replace(" ", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """A person's answer: a number as it is written (`12.50`, `-3`, `0715`), or `blank` or `not_a_number`.
-
-    Raises:
-        BadTruth: text that is not a number of 1 to 64 characters, or text where there is no number.
-    """
-
-    text: str = ""
-    outcome: Outcome = Outcome.READ
-
-    def __post_init__(self) -> None:
-        if self.outcome is Outcome.DOUBT:
-            raise BadTruth("a correction cannot be a doubt; type what is written, or skip it")
-        if self.outcome is not Outcome.READ and self.text:
-            raise BadTruth(f"with the outcome {self.outcome} there is no number, so the text must be empty")
-        fits = len(self.text) <= MAX_TEXT_LENGTH and _NUMBER_AS_WRITTEN.fullmatch(self.text)
-        if self.outcome is Outcome.READ and not (fits and self.text == self.text.strip()):
-            shown = self.text[:MAX_TEXT_LENGTH]
-            raise BadTruth(
-                f"{shown!r} is not a number of 1 to {MAX_TEXT_LENGTH} characters; type it as it is written, such as "
-                "0715, 12.50 or -3"
-            )
-
-    @property
-    def digits(self) -> str:
-        """The digits alone, leading zeros included."""
-        return "".join(character for character in self.text if character.isdigit())
-
-    @property
-    def value(self) -> Decimal | date | None:
-        """The value where the text decides it."""
-        return parse_value(self.text)
-
-    @property
-    def canonical(self) -> str:
-        """The text in the form that is compared."""
-        return canonical(self.text, self.value)
-
-    def to_json(self) -> dict[str, Any]:
-        """Text, value and outcome as JSON types."""
-        return {"text": self.text, "value": value_to_json(self.value), "outcome": self.outcome.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +115,6 @@ class Reading:
             "truth": self.truth.to_json() if self.truth else None,
             "disputed": self.disputed,
         }
-
-
-def canonical_of(number: Number) -> str:
-    """The reader's result in the form that is compared; empty where there is no number."""
-    if number.outcome not in (Outcome.READ, Outcome.DOUBT):
-        return ""
-    return canonical(number.raw or number.text, number.value)
 
 
 @dataclass(frozen=True, slots=True)
