@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import RecipeError
-from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES, STRIP_ARCHITECTURES
+from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES
 from handigit.recipe import RECIPES, Recipe, load_recipe, read_recipe
 
 LINEAGE = sorted((Path(__file__).parents[1] / "published").glob("*/lineage/*.toml"))
@@ -30,7 +30,7 @@ def test_recipe_survives_its_toml(model: str, data: list[str], learning_rate: fl
 def test_every_recipe_is_valid_and_repeats_no_default(path) -> None:
     values = read_recipe(str(path))
     recipe = load_recipe(str(path))
-    assert recipe.model in ARCHITECTURES | NUMBER_ARCHITECTURES | STRIP_ARCHITECTURES
+    assert recipe.model in ARCHITECTURES | NUMBER_ARCHITECTURES
     repeated = values.keys() - recipe.differences().keys()
     assert not repeated - {"model"}, f"{path.name} repeats the default of {sorted(repeated)}"
 

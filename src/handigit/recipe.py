@@ -43,17 +43,17 @@ class Recipe:
     """Fraction of the trained weights in the final ones; the rest is the start's (WiSE-FT, Wortsman et al. 2022)."""
 
     lines: int = 0
-    """Number models: lines or strips drawn per epoch, with digits of the data sets and synthetic digits."""
+    """Number models: strips drawn per epoch, by real and synthetic hands."""
     line_sets: int = 1
-    """Number models: number of line sets; later epochs reuse them in order."""
+    """Number models: number of sets of drawn strips; later epochs reuse them in order."""
 
     robust_loss: float = 0.0
     """Number models: exponent of the generalised cross-entropy (Zhang & Sabuncu 2018); 0: plain likelihood."""
 
     strings: tuple[str, ...] = ()
-    """Number models: CSV files with pictures of numbers and their texts, trained on beside drawn lines."""
+    """Number models: CSV files with pictures of numbers and their texts, trained on beside drawn strips."""
     string_share: float = 0.5
-    """Number models: fraction of an epoch's lines that are such pictures, repeated as needed."""
+    """Number models: fraction of an epoch's strips that are real strings, repeated as needed."""
 
     teachers: tuple[str, ...] = ()
     """Distillation: folders of finished runs whose mean answer is learnt beside the label (Hinton et al. 2015)."""

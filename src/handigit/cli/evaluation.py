@@ -117,11 +117,11 @@ def list_models() -> None:
     """
     from rich.table import Table
 
-    from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES, STRIP_ARCHITECTURES, describe
+    from handigit.models import ARCHITECTURES, NUMBER_ARCHITECTURES, describe
 
     table = Table("model", "parameters", "MACs", "paper", box=None)
     for column in table.columns[1:3]:
         column.justify = "right"
-    for architecture in map(describe, ARCHITECTURES | NUMBER_ARCHITECTURES | STRIP_ARCHITECTURES):
+    for architecture in map(describe, ARCHITECTURES | NUMBER_ARCHITECTURES):
         table.add_row(architecture.name, f"{architecture.parameters:,}", f"{architecture.macs:,}", architecture.paper)
     out.print(table)

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from handigit.card import Combination
     from handigit.read.engine import NumberEngine
-    from handigit.train.export_numbers import HeldOutResult, PairResult, StripExporter
-    from handigit.train.line_data import LineSet
+    from handigit.train.export_numbers import HeldOutResult, NumberExporter
+    from handigit.train.number_task import NumberTask
     from handigit.train.run import Row, Run
-    from handigit.train.strip_task import StripTask
     from handigit.train.trainer import Task
 
 MODEL_FILE = "model.onnx"
@@ -189,16 +188,12 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
     from handigit.train.digit_task import DigitTask
     from handigit.train.export import export as write_model
     from handigit.train.export_digits import DigitExporter
-    from handigit.train.export_numbers import NumberExporter, StripExporter
+    from handigit.train.export_numbers import NumberExporter
     from handigit.train.number_task import NumberTask
-    from handigit.train.strip_task import StripTask
 
-    exporter: DigitExporter | NumberExporter | StripExporter
-    if isinstance(task, StripTask):
-        exporter = _strip_exporter(task)
-    elif isinstance(task, NumberTask):
-        assert task.source is not None
-        exporter = NumberExporter(task.source.draw_held_out(_CALIBRATION_LINES), read_held_out)
+    exporter: DigitExporter | NumberExporter
+    if isinstance(task, NumberTask):
+        exporter = _number_exporter(task)
     else:
         assert isinstance(task, DigitTask)
         assert task.data is not None
@@ -211,63 +206,51 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
     )
 
 
-def _strip_exporter(task: "StripTask") -> "StripExporter":
-    """Exports a model of strips, calibrated together with the package's second number model."""
+def _number_exporter(task: "NumberTask") -> "NumberExporter":
+    """Calibrates a number model together with the package's second one, unless it is to become the second itself."""
     from handigit.read.engine import NumberEngine
     from handigit.read.reader import EMBEDDED, SECOND_MODEL
-    from handigit.train.export_numbers import StripExporter
+    from handigit.train.export_numbers import NumberExporter
 
-    second = NumberEngine(EMBEDDED / SECOND_MODEL)
+    second: NumberEngine | None = NumberEngine(EMBEDDED / SECOND_MODEL)
+    if second and second.card.architecture == task.recipe.model:
+        second = None
     crops = list(task.source.held_out_crops(_CALIBRATION_CROPS))
     strips = task.source.strings("validation")[0]
-    return StripExporter(strips, lambda content: read_pairs(content, second, crops), second.digest)
+    return NumberExporter(
+        strips, lambda content: read_held_out(content, second, crops), second.digest if second else None
+    )
 
 
-def read_pairs(
-    content: bytes, second: "NumberEngine", crops: "Sequence[tuple[np.ndarray, str]]"
-) -> "Callable[[Combination], PairResult]":
-    """Read held-out crops with two models as `Reader` does; the result combines what they said in a given way."""
-    from handigit.read.crops import CropPictures, read_crops
+def read_held_out(
+    content: bytes, second: "NumberEngine | None", crops: "Sequence[tuple[np.ndarray, str]]"
+) -> "Callable[[Combination | None], HeldOutResult]":
+    """Read held-out crops as `Reader` does; the result combines what the models said in a given way.
+
+    A crop that is not a number but is read as one counts as an error.
+    """
+    from handigit.read.crops import CropStrips, read_crops
     from handigit.read.engine import NumberEngine
     from handigit.read.hypotheses import rank_candidates
     from handigit.read.numbers import features, likely_numbers
-    from handigit.train.export_numbers import PairResult
+    from handigit.train.export_numbers import HeldOutResult
 
-    engine = NumberEngine(content)
-    pairs = read_crops(engine, second, [CropPictures.of(page, engine) for page, _ in crops])
+    pairs = read_crops(NumberEngine(content), second, [CropStrips.of(page) for page, _ in crops])
     texts = [_digits_in(text) for _, text in crops]
 
-    def combine(combination: "Combination") -> PairResult:
+    def combine(combination: "Combination | None") -> HeldOutResult:
         rows, correct, right = [], [], 0
         for pair, text in zip(pairs, texts, strict=True):
-            other = pair.second.hypotheses if pair and pair.second else []
+            other = pair.second.hypotheses if pair and pair.second else None
             candidates = rank_candidates(pair.first.hypotheses, other, combination) if pair else []
             if numbers := likely_numbers(candidates):
                 rows.append(features(numbers[0], candidates))
                 correct.append(numbers[0].text == text)
                 right += correct[-1]
         columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-        return PairResult(columns, np.array(correct), right / sum(text.isdecimal() for text in texts))
+        return HeldOutResult(columns, np.array(correct), right / sum(text.isdecimal() for text in texts))
 
     return combine
-
-
-def read_held_out(content: bytes, lines: "LineSet") -> "HeldOutResult":
-    """Read held-out lines as `Reader` does; a line that is not a number but is read as one counts as an error."""
-    from handigit.read.ctc import decode
-    from handigit.read.engine import NumberEngine
-    from handigit.read.hypotheses import rank_candidates
-    from handigit.read.numbers import likely_numbers
-    from handigit.train.export_numbers import HeldOutResult
-
-    engine = NumberEngine(content)
-    all_probs = engine.probabilities([lines.pixels(index) for index in range(len(lines))])
-    found = [likely_numbers(rank_candidates(decode(probs, engine.card.alphabet))) for probs in all_probs]
-    read = [(numbers[0], text) for numbers, text in zip(found, lines.texts, strict=True) if numbers]
-    return HeldOutResult(
-        np.array([best.probability for best, _ in read]),
-        np.array([best.text == _digits_in(text) for best, text in read]),
-    )
 
 
 def _digits_in(text: str) -> str:

@@ -1,6 +1,6 @@
-"""Crop -> strip: the picture, 48 pixels high with its contrast stretched, that the first number model sees.
+"""Crop -> strip: the picture, 48 pixels high with its contrast stretched, that number models see.
 
-Nothing is removed or straightened: the model was trained on crops with rules, cells and neighbours in them.
+Nothing is removed or straightened: the models were trained on crops with rules, cells and neighbours in them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from handigit.images.line import Line
 from handigit.records import Box
 
 STRIP_PX: Final = 48
@@ -23,34 +22,21 @@ _MIN_CONTRAST: Final = 64
 """Grey levels between ink and paper below which contrast is not stretched to the full range: bare paper stays bare."""
 _INK_BELOW: Final = 0.5
 """Pixels of a strip that are darker than this are not paper."""
-_MAX_HEIGHTS: Final = 2.2
-"""Height of a crop, in heights of its writing, from which its upper and lower margins are reduced."""
-_ROW_MARGIN: Final = 0.4
-"""What is left of them, in heights of the writing; the model was trained on margins of 0 to 0.4."""
 _DARKEST, _BRIGHTEST = 0.005, 0.95
 """Quantiles of the grey levels that become -1 and 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strip:
-    """Pixels in -1..1, paper bright.
-
-    `scale`: crop pixels per strip pixel, across and down; `top`: first row of the crop.
-    """
+    """Pixels in -1..1, paper bright; `scale`: crop pixels per strip pixel, across and down."""
 
     pixels: Float32[np.ndarray, "48 width"]
     scale: tuple[float, float]
-    top: int = 0
 
     @property
     def width(self) -> int:
         """Pixels from left to right."""
         return int(self.pixels.shape[1])
-
-    @property
-    def height_px(self) -> int:
-        """Height in pixels of the crop."""
-        return round(STRIP_PX * self.scale[1])
 
     @property
     def has_ink(self) -> bool:
@@ -66,32 +52,21 @@ class Strip:
         """The same strip, stretched horizontally as far as the maximum width allows."""
         width = min(round(self.width * factor), MAX_WIDTH_PX)
         pixels = cv2.resize(self.pixels, (width, STRIP_PX), interpolation=cv2.INTER_LINEAR)
-        return Strip(np.asarray(pixels, np.float32), (self.scale[0] * self.width / width, self.scale[1]), self.top)
+        return Strip(np.asarray(pixels, np.float32), (self.scale[0] * self.width / width, self.scale[1]))
 
     def box_of(self, part: tuple[float, float, float, float], *, size: tuple[int, int]) -> Box:
         """A part of the strip (left, top, right, bottom) in a crop of that height and width."""
         left, top, right, bottom = part
         height, width = size
-        x0, y0 = min(int(left * self.scale[0]), width - 1), min(self.top + int(top * self.scale[1]), height - 1)
-        x1, y1 = int(np.ceil(right * self.scale[0])), self.top + int(np.ceil(bottom * self.scale[1]))
+        x0, y0 = min(int(left * self.scale[0]), width - 1), min(int(top * self.scale[1]), height - 1)
+        x1, y1 = int(np.ceil(right * self.scale[0])), int(np.ceil(bottom * self.scale[1]))
         return Box(x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height))
 
 
-def make_strip(crop: UInt8[np.ndarray, "height width"], line: Line | None = None) -> Strip:
-    """The strip of a crop, ink dark on light; given a `line` much lower than the crop, of the rows around it."""
-    first, last = _rows_around(line, crop.shape[0]) if line else (0, crop.shape[0])
-    grey = scale_to_strip(crop[first:last])
-    scale = crop.shape[1] / grey.shape[1], (last - first) / STRIP_PX
-    return Strip(stretch_contrast(grey), scale, first)
-
-
-def _rows_around(line: Line, height: int) -> tuple[int, int]:
-    """The rows of a crop with a line and margins, all rows unless the crop is much higher."""
-    top, bottom = line.rows
-    if height < _MAX_HEIGHTS * (bottom - top):
-        return 0, height
-    margin = _ROW_MARGIN * (bottom - top)
-    return max(0, int(top - margin)), min(height, int(np.ceil(bottom + margin)))
+def make_strip(crop: UInt8[np.ndarray, "height width"]) -> Strip:
+    """The strip of a crop, ink dark on light."""
+    grey = scale_to_strip(crop)
+    return Strip(stretch_contrast(grey), (crop.shape[1] / grey.shape[1], crop.shape[0] / STRIP_PX))
 
 
 def scale_to_strip(crop: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "48 _"]:

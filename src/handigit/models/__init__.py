@@ -1,7 +1,7 @@
 """Every architecture by name: `build("cnn")` is a network with random weights.
 
-Digit models map glyphs `(n, 1, 28, 28)` to logits `(n, 10)`; number models map strips `(n, 1, 48, width)` or lines
-`(n, 1, 32, width)` to logits `(n, frames, characters + 1)`.
+Digit models map glyphs `(n, 1, 28, 28)` to logits `(n, 10)`; number models map strips `(n, 1, 48, width)` to logits
+`(n, frames, characters + 1)`.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from handigit.models.digitnet2 import DigitNet2, DigitNet2Large, DigitNet2Nano
 from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
-from handigit.models.numbernet import NumberNet, NumberNet2
 from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.resnet import ResNet
+from handigit.models.stripnet import StripNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "dense": Dense,
@@ -36,17 +36,12 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2-nano": DigitNet2Nano,
     "fast": Fast,
 }
-NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"numbernet": NumberNet, "numbernet2": NumberNet2}
-"""Architectures that read lines."""
-STRIP_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"ppocr-small": PPOCRSmall}
-"""Architectures that read strips."""
-GROWN_FROM: dict[str, str] = {"numbernet2": "numbernet"}
-"""Architectures that can start from the weights of a smaller one, by `grow_from`."""
+NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"ppocr-small": PPOCRSmall, "stripnet": StripNet}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One line of `handigit models`: `macs` are multiply-accumulates for one glyph, or for a line of four digits."""
+    """One line of `handigit models`: `macs` are multiply-accumulates for one glyph, or for a strip of four digits."""
 
     name: str
     parameters: int
@@ -60,7 +55,7 @@ def build(name: str) -> nn.Module:
     Raises:
         ModelError: an unknown name.
     """
-    known = ARCHITECTURES | NUMBER_ARCHITECTURES | STRIP_ARCHITECTURES
+    known = ARCHITECTURES | NUMBER_ARCHITECTURES
     if name not in known:
         raise ModelError(f"no model named {name!r}; there are: {', '.join(known)}")
     return known[name]()
@@ -73,17 +68,13 @@ def describe(name: str) -> Architecture:
         ModelError: as `build`.
     """
     model = build(name)
-    shape = (
-        (1, 48, 160) if name in STRIP_ARCHITECTURES else (1, 32, 80) if name in NUMBER_ARCHITECTURES else (1, 28, 28)
-    )
+    shape = (1, 48, 160) if name in NUMBER_ARCHITECTURES else (1, 28, 28)
     return Architecture(name, count_parameters(model), count_macs(model, shape), str(getattr(model, "PAPER", "")))
 
 
 __all__ = [
     "ARCHITECTURES",
-    "GROWN_FROM",
     "NUMBER_ARCHITECTURES",
-    "STRIP_ARCHITECTURES",
     "Architecture",
     "build",
     "describe",

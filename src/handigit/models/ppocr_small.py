@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CHARACTERS = 19
-"""Characters of `handigit.synth.number_texts.STRIP_ALPHABET`; class 0 is the CTC blank."""
+"""Characters of `handigit.synth.number_texts.ALPHABET`; class 0 is the CTC blank."""
 _STAGES = ((96, (True, False, False)), (192, (True, False, True, False, True, False)), (384, (True, False)))
 """Channels of each stage, and which of its blocks have squeeze-and-excitation."""
 _FEATURES = 120

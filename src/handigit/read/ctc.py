@@ -26,6 +26,8 @@ _AFFIXES: Final = "$=x "
 _LONGEST: Final = 40
 _MAX_TRIED: Final = 4000
 """Longest text, and number of texts, tried to find out whether a pattern can match at all."""
+_MATCH_SECONDS: Final = 0.05
+"""Time after which a pattern's comparison with one short text is given up."""
 _BEAM: Final = 48
 """Beam width. With 48 and 1e-4 the list contains the truth for 97 % of cheque amounts, with 8 and 1e-3 for 94 %."""
 _PRUNE_BELOW: Final = 1e-4
@@ -102,12 +104,27 @@ def parse_pattern(pattern: str) -> Constraint:
         )
 
     def may_begin(raw: str) -> bool:
-        return any(compiled.fullmatch(text, partial=True) is not None for text in _forms(raw))
+        return any(_matches(compiled, text, partial=True) for text in _forms(raw))
 
     def allows(raw: str) -> bool:
-        return any(compiled.fullmatch(text) is not None for text in _forms(raw))
+        return any(_matches(compiled, text) for text in _forms(raw))
 
     return Constraint(may_begin, allows)
+
+
+def _matches(compiled: "regex.Pattern[str]", text: str, *, partial: bool = False) -> bool:
+    """Whether the pattern fits the text, or with `partial` a longer one that begins with it.
+
+    Raises:
+        PatternError: the search took too long, as it does for nested repetitions.
+    """
+    try:
+        return compiled.fullmatch(text, partial=partial, timeout=_MATCH_SECONDS) is not None
+    except TimeoutError:
+        raise PatternError(
+            f"the pattern {compiled.pattern!r} takes more than {_MATCH_SECONDS} s to compare with {text!r}; write one"
+            " without a repetition inside another, such as (a+)+"
+        ) from None
 
 
 def _forms(raw: str) -> tuple[str, str]:
@@ -122,11 +139,11 @@ def _has_match(compiled: "regex.Pattern[str]") -> bool:
         if not stack:
             return False
         text = stack.pop()
-        if keep_digits(text) and compiled.fullmatch(text):
+        if keep_digits(text) and _matches(compiled, text):
             return True
         if len(text) < _LONGEST:
             longer = (text + character for character in reversed(DIGITS + _SEPARATORS))
-            stack += [one for one in longer if compiled.fullmatch(one, partial=True)]
+            stack += [one for one in longer if _matches(compiled, one, partial=True)]
     return False
 
 

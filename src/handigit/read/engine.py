@@ -25,7 +25,6 @@ BATCH: Final = 256
 """Glyphs per call: larger batches are no faster and take more memory."""
 _BATCH_PX: Final = 6144
 """Columns of lines per call, for the same reason."""
-_LINE_STEP_PX: Final = 8
 _STRIP_STEP_PX: Final = 32
 """Lines and strips are padded to a multiple of these widths, as in training."""
 _EXPECTED: Final = (
@@ -134,8 +133,7 @@ class Engine:
 class NumberEngine:
     """One loaded number model. `card` describes it; `digest` is the SHA-256 of its file.
 
-    `height` is that of its pictures: strips (`handigit.images.strip`) or lines (`handigit.images.line`). `threads`:
-    processor threads per call, None for all. Calls from several threads at once are safe.
+    `threads`: processor threads per call, None for all. Calls from several threads at once are safe.
 
     Raises:
         ModelError: no such file, or not a number model with a card.
@@ -151,36 +149,33 @@ class NumberEngine:
         self.card = Card.from_json(text, source=name)
         if self.card.task != "number":
             raise ModelError(f"{name}: is a model for the task {self.card.task!r}; give one for 'number'")
-        self.height = self.card.input[1]
+        if self.card.input[1] != STRIP_PX:
+            raise ModelError(
+                f"{name}: reads lines of {self.card.input[1]} pixels, but number models now read strips of {STRIP_PX};"
+                " train it again with `handigit train number`"
+            )
         self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
 
-    @property
-    def reads_strips(self) -> bool:
-        """Whether it reads strips; otherwise it reads lines."""
-        return self.height == STRIP_PX
-
     def probabilities(
-        self, pictures: Sequence[Float32[np.ndarray, "height _"]]
+        self, strips: Sequence[Float32[np.ndarray, "48 _"]]
     ) -> list[Float64[np.ndarray, "frames classes"]]:
-        """The probability of each class per frame of each strip or line, calibrated by the card's temperature."""
-        results: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(pictures)
-        widths = [self.padded_width(picture.shape[1]) for picture in pictures]
+        """The probability of each class per frame of each strip, calibrated by the card's temperature."""
+        results: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(strips)
+        widths = [padded_width(strip.shape[1]) for strip in strips]
         for batch in _batches_by_width(widths):
             width = widths[batch[-1]]
-            padded = np.zeros((len(batch), 1, self.height, width), np.float32)
+            padded = np.zeros((len(batch), 1, STRIP_PX, width), np.float32)
             for row, index in enumerate(batch):
-                padded[row, 0, :, : pictures[index].shape[1]] = pictures[index]
+                padded[row, 0, :, : strips[index].shape[1]] = strips[index]
             (logits,) = self._session.run([self._output], {self._input: padded})
             for row, index in enumerate(batch):
-                frames = round(widths[index] * logits.shape[1] / width)
-                results[index] = softmax(logits[row, :frames], temperature=self.card.temperature)
+                results[index] = softmax(logits[row], temperature=self.card.temperature)
         return results
 
-    def padded_width(self, width: int) -> int:
-        """The width at which a picture is read, alone or in a batch."""
-        if self.reads_strips:
-            return max(MIN_PADDED_PX, -(-width // _STRIP_STEP_PX) * _STRIP_STEP_PX)
-        return -(-width // _LINE_STEP_PX) * _LINE_STEP_PX
+
+def padded_width(width: int) -> int:
+    """The width at which a strip is read, alone or in a batch."""
+    return max(MIN_PADDED_PX, -(-width // _STRIP_STEP_PX) * _STRIP_STEP_PX)
 
 
 def model_bytes(path_or_bytes: str | Path | bytes) -> tuple[bytes, str]:

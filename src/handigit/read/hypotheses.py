@@ -1,8 +1,8 @@
 """What two number models say of one crop -> ranked candidates.
 
-The first model sees the crop as a strip, the second as a line (`handigit.images`); they were trained independently, so
-that a text both prefer is far more likely right than either alone. A text's score is the product of its probabilities,
-the second's weakened by an exponent and never below a floor: one model's blindness must not veto the other.
+The models were trained independently, so that a text both prefer is far more likely right than either alone. A text's
+score is the product of its probabilities, the second's weakened by an exponent and never below a floor: one model's
+blindness must not veto the other.
 """
 
 import math
@@ -14,10 +14,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.card import Combination
-from handigit.images.line import Line
 from handigit.images.strip import Strip
 from handigit.read.ctc import GAP, UNKNOWN, Constraint, Hypothesis, decode
-from handigit.read.engine import NumberEngine
+from handigit.read.engine import NumberEngine, padded_width
 
 _MIN_PROBABILITY: Final = 1e-5
 """Probability of a text that the first model's beam does not contain."""
@@ -31,17 +30,14 @@ _MIN_MARKED_DIGITS: Final = 2
 """Digits from which a text with one unknown mark is still a number, for a person to look at."""
 
 
-Picture = Strip | Line
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """One model's result for one crop: the picture it saw, its frame probabilities, and the texts, best first.
+    """One model's result for one crop: the strip it saw, its frame probabilities, and the texts, best first.
 
-    `frame_px`: width of a frame in pixels of the picture.
+    `frame_px`: width of a frame in pixels of the strip.
     """
 
-    picture: Picture
+    strip: Strip
     probs: Float64[np.ndarray, "frames classes"]
     frame_px: float
     hypotheses: Sequence[Hypothesis]
@@ -64,19 +60,19 @@ class Candidate:
     gapped: float = 0.0
 
 
-def read_pictures(
-    engine: NumberEngine, pictures: Sequence[Picture], *, constraint: Constraint | None = None
+def read_strips(
+    engine: NumberEngine, strips: Sequence[Strip], *, constraint: Constraint | None = None
 ) -> list[Reading]:
-    """Run one model on pictures and decode the result; a constraint reduces the texts to those it allows."""
-    all_probs = engine.probabilities([picture.pixels for picture in pictures])
+    """Run one model on strips and decode the result; a constraint reduces the texts to those it allows."""
+    all_probs = engine.probabilities([strip.pixels for strip in strips])
     return [
         Reading(
-            picture,
+            strip,
             probs,
-            engine.padded_width(picture.width) / len(probs),
+            padded_width(strip.width) / len(probs),
             _condition(decode(probs, engine.card.alphabet, constraint=constraint), constraint),
         )
-        for picture, probs in zip(pictures, all_probs, strict=True)
+        for strip, probs in zip(strips, all_probs, strict=True)
     ]
 
 
@@ -130,8 +126,7 @@ def rank_candidates(
     ours = _by_text(first)
     if second is None or combination is None:
         return _sorted([_candidate(text, mass.raw, ours, mass.total) for text, mass in ours.items() if text != _OTHER])
-    # An empty line is no opinion: the line finder may have taken the writing for print.
-    theirs = _by_text([hypothesis for hypothesis in second if hypothesis.raw])
+    theirs = _by_text(second)
     raws = {text: mass.raw for text, mass in theirs.items() if mass.total >= _MIN_SECOND or text == _OTHER}
     raws |= {text: mass.raw for text, mass in ours.items()}
     scores = {

@@ -10,16 +10,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.card import Card
+from handigit.images.strip import Strip
 from handigit.read.crops import PairReading
 from handigit.read.ctc import DIGITS, Constraint, align
-from handigit.read.hypotheses import Candidate, Picture, Reading, rank_candidates
+from handigit.read.hypotheses import Candidate, Reading, rank_candidates
 from handigit.records import Box, Digit, Number, Outcome, parse_value
 
 _MAX_ALTERNATIVES: Final = 12
+"""Alternatives of a number, unless more are asked for."""
 _MIN_ALTERNATIVE: Final = 1e-4
 """Minimum confidence of an alternative."""
 _MAX_DIGIT_WIDTH: Final = 0.8
-"""Width of a digit's box, in heights of the picture, beyond which ink at either end belongs to something else."""
+"""Width of a digit's box, in heights of the strip, beyond which ink at either end belongs to something else."""
 _NOT_A_NUMBER_RATIO: Final = 1.5
 """`not_a_number` must be this much more likely than the best number: a doubt costs a glance, a lost number more."""
 _MAX_GAPPED: Final = 0.05
@@ -34,18 +36,19 @@ BLANK: Final = Number(outcome=Outcome.BLANK, text="", confidence=0.0)
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """Target error, the allowed texts, and the order of a date's digits."""
+    """Target error, the allowed texts, the order of a date's digits, and how many alternatives are kept."""
 
     target_error: float = 0.01
     constraint: Constraint | None = None
     dates: str | None = None
+    max_alternatives: int = _MAX_ALTERNATIVES
 
 
 def combine(pair: PairReading, card: Card, options: ReadOptions, *, size: tuple[int, int]) -> Number:
     """The number in a crop of `size` (height, width), from what one or two models say."""
     if is_blank(pair.first, pair.second):
         return BLANK
-    second = pair.second.hypotheses if pair.second else []
+    second = pair.second.hypotheses if pair.second else None
     candidates = rank_candidates(pair.first.hypotheses, second, card.combination)
     return to_number(pair.first, candidates, card, options, size=size)
 
@@ -65,9 +68,9 @@ def to_number(
         text=best.text,
         confidence=confidence,
         digits=_digits(best.raw, reading, card.alphabet, size),
-        alternatives=_alternatives(numbers, confidence),
+        alternatives=_alternatives(numbers, confidence, options.max_alternatives),
         raw=best.raw.strip(),
-        box=_tight_box(reading.picture, 0, reading.picture.width, size=size),
+        box=_tight_box(reading.strip, 0, reading.strip.width, size=size),
         value=parse_value(best.raw, dates=options.dates),
     )
 
@@ -115,7 +118,7 @@ def _not_a_number(reading: Reading, candidates: Sequence[Candidate], size: tuple
         text="",
         confidence=min(1.0, _p_not_a_number(candidates)),
         raw=raw,
-        box=_tight_box(reading.picture, 0, reading.picture.width, size=size),
+        box=_tight_box(reading.strip, 0, reading.strip.width, size=size),
     )
 
 
@@ -128,25 +131,25 @@ def _p_empty(reading: Reading) -> float:
     return sum(hypothesis.probability for hypothesis in reading.hypotheses if not hypothesis.raw.strip())
 
 
-def _alternatives(numbers: Sequence[Candidate], confidence: float) -> tuple[tuple[str, float], ...]:
+def _alternatives(numbers: Sequence[Candidate], confidence: float, count: int) -> tuple[tuple[str, float], ...]:
     """The runners-up share the confidence that the best text leaves, and none exceeds it."""
     best, *others = numbers
     scale = (1 - confidence) / max(1 - best.probability, 1e-9)
-    pairs = [(other.text, min(other.probability * scale, confidence)) for other in others[:_MAX_ALTERNATIVES]]
+    pairs = [(other.text, min(other.probability * scale, confidence)) for other in others[:count]]
     return tuple((text, value) for text, value in pairs if value >= _MIN_ALTERNATIVE)
 
 
 def _digits(raw: str, reading: Reading, alphabet: str, size: tuple[int, int]) -> tuple[Digit, ...]:
     """Each digit of the text, with its box and the probability of each of the ten."""
     raw = "".join(character for character in raw if character in alphabet)
-    picture, probs = reading.picture, reading.probs
+    strip, probs = reading.strip, reading.probs
     spans = align(probs, [1 + alphabet.index(character) for character in raw])
-    columns = _columns(picture, spans * reading.frame_px)
+    columns = _columns(strip, spans * reading.frame_px)
     digits = []
     for character, span, (left, right) in zip(raw, spans, columns, strict=True):
         if character in DIGITS:
             ten = _digit_probabilities(probs[max(span[0], 0) : max(span[1], 1)], alphabet)
-            box = _tight_box(picture, left, right, size=size)
+            box = _tight_box(strip, left, right, size=size)
             digits.append(Digit(Outcome.READ, int(character), ten[int(character)], ten, box))
     return tuple(digits)
 
@@ -158,11 +161,11 @@ def _digit_probabilities(frames: Float64[np.ndarray, "n classes"], alphabet: str
     return tuple((ten / ten.sum()).tolist())
 
 
-def _columns(picture: Picture, spans_px: Float64[np.ndarray, "characters 2"]) -> list[tuple[int, int]]:
+def _columns(strip: Strip, spans_px: Float64[np.ndarray, "characters 2"]) -> list[tuple[int, int]]:
     """The columns of each character; neighbours are cut where there is the least ink between their middles."""
-    ink = picture.ink
+    ink = strip.ink
     sums = ink.sum(axis=0)
-    middles = np.minimum(spans_px.mean(axis=1), picture.width - 1)
+    middles = np.minimum(spans_px.mean(axis=1), strip.width - 1)
     cuts = [
         int(first) + int(sums[int(first) : max(int(second), int(first)) + 1].argmin())
         for first, second in pairwise(middles.tolist())
@@ -170,16 +173,16 @@ def _columns(picture: Picture, spans_px: Float64[np.ndarray, "characters 2"]) ->
     written = np.flatnonzero((ink > _INKED).any(axis=0))
     reach = _MAX_DIGIT_WIDTH * len(ink)
     start = max(int(written[0]) if len(written) else 0, int(middles[0] - reach))
-    stop = min(int(written[-1]) + 1 if len(written) else picture.width, int(middles[-1] + reach))
+    stop = min(int(written[-1]) + 1 if len(written) else strip.width, int(middles[-1] + reach))
     lefts, rights = [min(start, int(middles[0])), *cuts], [*cuts, max(stop, int(middles[-1]) + 1)]
     return [(left, max(right, left + 1)) for left, right in zip(lefts, rights, strict=True)]
 
 
-def _tight_box(picture: Picture, left: int, right: int, *, size: tuple[int, int]) -> Box:
-    """The box in the crop around the ink between these columns of the picture."""
-    ink = picture.ink
+def _tight_box(strip: Strip, left: int, right: int, *, size: tuple[int, int]) -> Box:
+    """The box in the crop around the ink between these columns of the strip."""
+    ink = strip.ink
     rows, columns = np.nonzero(ink[:, left:right] > _INKED)
     if not len(rows):
-        return picture.box_of((left, 0, right, len(ink)), size=size)
+        return strip.box_of((left, 0, right, len(ink)), size=size)
     edges = left + int(columns.min()), int(rows.min()), left + int(columns.max()) + 1, int(rows.max()) + 1
-    return picture.box_of(edges, size=size)
+    return strip.box_of(edges, size=size)

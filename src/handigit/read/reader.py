@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
 from handigit.images.sheet import without_table
-from handigit.read.crops import CropPictures, read_crops
+from handigit.read.crops import CropStrips, read_crops
 from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
 from handigit.read.digits import DigitPrediction, predict_digits
 from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
 SECOND_MODEL: Final = "number-second.onnx"
-LINE_BATCH: Final = 64
+CROP_BATCH: Final = 64
 """Crops that are prepared together."""
 _MUCH_BETTER: Final = 1.5
 """Minimum legibility of a rotated page relative to the page as it is."""
@@ -193,19 +193,29 @@ class Reader:
             PatternError: as `number`.
         """
         options = self._options(pattern, alphabet)
-        batches = self._prefetch(images, self._crop, batch=LINE_BATCH)
+        batches = self._prefetch(images, self._crop, batch=CROP_BATCH)
         return [number for crops in batches for number in self._to_numbers(crops, options)]
 
     def numbers_on(
-        self, crops: Sequence[UInt8[np.ndarray, "_ _"]], *, pattern: str | None = None, alphabet: str | None = None
+        self,
+        crops: Sequence[UInt8[np.ndarray, "_ _"]],
+        *,
+        pattern: str | None = None,
+        alphabet: str | None = None,
+        max_alternatives: int | None = None,
     ) -> list[Number]:
         """Read crops of pages from `open_pages`, ink dark on light; boxes are in pixels of each crop.
+
+        `max_alternatives`: length of each number's list of other texts, 12 by default; the beam finds at most 48.
 
         Raises:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        return self._to_numbers([self._pictures(crop) for crop in crops], self._options(pattern, alphabet))
+        options = self._options(pattern, alphabet)
+        if max_alternatives is not None:
+            options = replace(options, max_alternatives=max_alternatives)
+        return self._to_numbers([self._strips(crop) for crop in crops], options)
 
     def page(self, image: Source) -> list[Number]:
         """Every number on each page of a picture or document, in reading order.
@@ -278,7 +288,7 @@ class Reader:
         return best.on_page(best_numbers)
 
     def _numbers_in(self, regions: PageRegions) -> list[Number]:
-        crops = [CropPictures.of(region.pixels, self.number_engine) for region in regions.regions]
+        crops = [CropStrips.of(region.pixels) for region in regions.regions]
         return self._to_numbers(crops, self._options(None, None))
 
     def _prefetch(
@@ -293,18 +303,18 @@ class Reader:
             constraint = constraint.also(allowed) if constraint else allowed
         return ReadOptions(self.target_error, constraint, date_order(pattern))
 
-    def _crop(self, image: Source) -> CropPictures:
-        return self._pictures(next(iter(open_pages(image, limits=self.limits))))
+    def _crop(self, image: Source) -> CropStrips:
+        return self._strips(next(iter(open_pages(image, limits=self.limits))))
 
-    def _pictures(self, crop: UInt8[np.ndarray, "height width"]) -> CropPictures:
-        return CropPictures.of(without_table(crop), self.number_engine)
+    def _strips(self, crop: UInt8[np.ndarray, "height width"]) -> CropStrips:
+        return CropStrips.of(without_table(crop))
 
     def _views(self, image: Source) -> Views:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
-    def _to_numbers(self, crops: Sequence[CropPictures], options: ReadOptions) -> list[Number]:
+    def _to_numbers(self, crops: Sequence[CropStrips], options: ReadOptions) -> list[Number]:
         """Read each crop with both number models, and combine what they say."""
-        if all(crop.picture is None for crop in crops):
+        if all(crop.strip is None for crop in crops):
             return [BLANK] * len(crops)  # without running a model
         engine = self.number_engine
         readings = read_crops(engine, self.second_engine, crops, constraint=options.constraint)

@@ -1,9 +1,9 @@
 """Crops of forms, cheques and notes with one number or a non-number, as a scanner or camera sees them.
 
-Unlimited and seeded: equal seeds give equal bytes. `handigit.images` turns a crop into a line, as in reading.
+Unlimited and seeded: equal seeds give equal bytes. `handigit.images` turns a crop into a strip, as in reading.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from handigit.images.line import Line, find_line
+from handigit.images.strip import make_strip
 from handigit.synth.form_paper import draw_paper, print_cells, print_edges, print_neighbours, print_rules, stamp
 from handigit.synth.number_texts import number, random_digits
 from handigit.synth.pen_writers import PenWriters
@@ -22,7 +22,7 @@ AnyHands = Hands | PenWriters
 Marks = Sequence[UInt8[np.ndarray, "_ _"]]
 
 NO_NUMBER: Final = "?"
-"""The text of a line that is not a number; that of a blank is empty."""
+"""The text of a crop that is not a number; that of a blank is empty."""
 GAP: Final = " "
 """The text of an empty cell between two that are filled in."""
 _GAP_RATE: Final = 0.12
@@ -90,22 +90,10 @@ def _choose_hands(hands: Sequence[AnyHands], rng: np.random.Generator) -> AnyHan
     return hands[int(np.searchsorted(sums, rng.random() * sums[-1]))]
 
 
-def draw_lines(n: int, *, seed: int, hands: Sequence[AnyHands] = (), mix: Mix = Mix()) -> Iterator[tuple[Line, str]]:
-    """`n` lines with their texts; crops in which no line is found are skipped."""
-    rng = np.random.default_rng(seed)
-    count = 0
-    while count < n:
-        crop = draw_crop(rng, hands=hands, mix=mix)
-        line = find_line(crop.pixels)
-        if line is not None:
-            count += 1
-            yield line, crop.text.replace(GAP, "")
-
-
 def contact_sheet(
     crops: Sequence[Crop], *, columns: int = 6, cell_px: tuple[int, int] = (150, 240)
 ) -> UInt8[np.ndarray, "h w"]:
-    """Crops in rows, each above its line as the model sees it and its text."""
+    """Crops in rows, each above its strip as the model sees it and its text."""
     height, width = cell_px
     cells = [_draw_cell(crop, height, width) for crop in crops]
     cells += [np.full((height, width), 255, np.uint8)] * (-len(cells) % columns)
@@ -117,9 +105,8 @@ def _draw_cell(crop: Crop, height: int, width: int) -> UInt8[np.ndarray, "h w"]:
     scale = min((width - 4) / crop.pixels.shape[1], 64 / crop.pixels.shape[0])
     small = cv2.resize(crop.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cell[: small.shape[0], : small.shape[1]] = small
-    if (line := find_line(crop.pixels)) is not None:
-        seen = cv2.resize(255 - (255 * line.pixels).astype(np.uint8), None, fx=2, fy=2)[:, : width - 4]
-        cell[66 : 66 + seen.shape[0], : seen.shape[1]] = seen
+    seen = ((make_strip(crop.pixels).pixels + 1) * 127.5).astype(np.uint8)[:, : width - 4]
+    cell[66 : 66 + seen.shape[0], : seen.shape[1]] = seen
     cv2.putText(cell, crop.text, (2, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 60, 1, cv2.LINE_AA)
     return cell
 

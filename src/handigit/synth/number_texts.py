@@ -8,11 +8,10 @@ from typing import Final
 
 import numpy as np
 
-ALPHABET: Final = "0123456789.,-/=$x?"
+ALPHABET: Final = "0123456789.,-/=$x? "
 """Classes of a number model: `=` closes an amount, `$` is any currency sign, `x` crosses out an empty place, `?` is
-anything that is not part of a number (a letter, a word, a scribble)."""
-STRIP_ALPHABET: Final = ALPHABET + " "
-"""Classes of the model that reads strips: a space is an empty cell between two that are filled in."""
+anything that is not part of a number (a letter, a word, a scribble), a space is an empty cell between two that are
+filled in."""
 MAX_DIGITS: Final = 12
 
 TextGenerator = Callable[[np.random.Generator], str]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from handigit.errors import DataError
-from handigit.synth.number_texts import STRIP_ALPHABET
+from handigit.synth.number_texts import ALPHABET
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _STARTS: Final = {"?": string.ascii_letters, "$": "$€£¥", "x": "x×X", " ": 
 
 def head_starts() -> list[str]:
     """For each character of the strips' alphabet, those whose mean row in the published head it starts from."""
-    return [_STARTS.get(character, character) for character in STRIP_ALPHABET]
+    return [_STARTS.get(character, character) for character in ALPHABET]
 
 
 def load_backbone(folder: Path) -> bytes:

@@ -22,7 +22,6 @@ _RIDGE = 1e-3
 """Penalty on the squares of a logistic curve's coefficients, which are for standardised features."""
 _FLOOR_QUANTILE = 0.001
 """Fraction of validation digits, augmented copies included, that the floor may take for non-digits."""
-_MIN_PROBABILITY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -68,28 +67,15 @@ def calibrate_digits(
     return Calibration(temperature=temperature, thresholds=thresholds, digit_floor=floor)
 
 
-def calibrate_numbers(probability: Float64[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> Calibration:
-    """The logistic curve (Platt 1999) and thresholds from held-out readings, each with the probability of its text."""
-    logits = torch.from_numpy(probability).clamp(_MIN_PROBABILITY, 1 - _MIN_PROBABILITY).logit()
-    truth = torch.from_numpy(correct)
-    curve = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([curve], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = F.binary_cross_entropy_with_logits(curve[0] * logits + curve[1], truth.double())
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    steepness, shift = curve.detach().tolist()
-    confidence = torch.sigmoid(steepness * logits + shift)
-    thresholds = choose_thresholds(confidence, truth)
-    return Calibration(steepness=max(steepness, 1e-3), shift=shift, thresholds=thresholds)
+def calibrate_numbers(logit: Float64[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> Calibration:
+    """The logistic curve (Platt 1999) and thresholds from held-out readings, each with its text's log-odds."""
+    curve = fit_logistic({"logit": logit}, correct)
+    thresholds = choose_cautious_thresholds(curve.confidence, correct)
+    return Calibration(steepness=max(curve.coefficients["logit"], 1e-3), shift=curve.intercept, thresholds=thresholds)
 
 
-def calibrate_pair(features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[np.ndarray, " n"]) -> Logistic:
-    """A logistic curve over what two models say of held-out readings, and its confidence in each of them."""
+def fit_logistic(features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[np.ndarray, " n"]) -> Logistic:
+    """A logistic curve over features of held-out readings, and its confidence in each of them."""
     names = sorted(features)
     values = np.stack([features[name] for name in names], axis=1)
     mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-9

@@ -1,6 +1,6 @@
-"""Export of number models: comparison and calibration on held-out lines.
+"""Export of number models: comparison and calibration on held-out crops.
 
-The calibration reads lines as `Reader` does; training may not import reading, so the caller supplies that function.
+The calibration reads crops as `Reader` does; training may not import reading, so the caller supplies that function.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,79 +12,31 @@ import torch
 from jaxtyping import Bool, Float64
 
 from handigit.card import Combination
-from handigit.synth.number_texts import ALPHABET, STRIP_ALPHABET
+from handigit.images.strip import STRIP_PX
+from handigit.synth.number_texts import ALPHABET
 from handigit.train.calibrate import (
     Calibration,
     calibrate_numbers,
-    calibrate_pair,
     choose_cautious_thresholds,
+    fit_logistic,
 )
 from handigit.train.export import Inputs, Signature
-from handigit.train.line_data import LineSet
 from handigit.train.strip_data import StripSet
 
 NUMBER_SIGNATURE = Signature(
-    "lines", (2, 1, 32, 96), {0: torch.export.Dim("n"), 3: 8 * torch.export.Dim("eighths", min=1, max=4096)}
-)
-"""`(n, 1, 32, width)` float32 in, `(n, frames, classes)` logits out; width is a multiple of 8."""
-_PARITY_LINES = 512
-_BATCH = 32
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOutResult:
-    """The probability of each line's best text, and whether that text is correct."""
-
-    probability: Float64[np.ndarray, " n"]
-    correct: Bool[np.ndarray, " n"]
-
-
-ReadLines = Callable[[bytes, LineSet], HeldOutResult]
-"""Reads held-out lines with an ONNX file given as bytes."""
-
-
-def _card_fields() -> dict[str, Any]:
-    return {"task": "number", "name": "number", "input": (1, 32, 0), "alphabet": ALPHABET}
-
-
-@dataclass(frozen=True)
-class NumberExporter:
-    """Exports a number model and calibrates it on held-out lines."""
-
-    held_out: LineSet
-    read_lines: ReadLines
-    max_changed: float = 0.01
-    signature: Signature = NUMBER_SIGNATURE
-    card_fields: dict[str, Any] = field(default_factory=_card_fields)
-
-    def parity_batches(self) -> Sequence[Inputs]:
-        """The first 512 held-out lines."""
-        indices = np.arange(min(_PARITY_LINES, len(self.held_out)))
-        groups = [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
-        return [self.held_out.batch(group).inputs.numpy() for group in groups]
-
-    def quantisation_batches(self) -> Sequence[Inputs]:
-        """The same lines."""
-        return self.parity_batches()
-
-    def calibrate(self, content: bytes) -> Calibration:
-        """The confidence curve and thresholds from all held-out lines."""
-        result = self.read_lines(content, self.held_out)
-        return calibrate_numbers(result.probability, result.correct)
-
-
-STRIP_SIGNATURE = Signature(
     "strips", (2, 1, 48, 160), {0: torch.export.Dim("n"), 3: 32 * torch.export.Dim("steps", min=4, max=40)}
 )
 """`(n, 1, 48, width)` float32 in, `(n, frames, classes)` logits out; width is a multiple of 32, at least 128."""
-_WEIGHTS: Final = (0.2, 0.35, 0.5, 0.7, 1.0)
+_PARITY_STRIPS: Final = 512
+_BATCH: Final = 32
+_WEIGHTS: Final = (0.35, 0.5, 0.7, 1.0, 1.4)
 _FLOORS: Final = (0.01, 0.001)
 """Exponents and floors of the second model's probability that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
-class PairResult:
-    """Held-out crops read by two models: features of each number that was read, and whether it is correct.
+class HeldOutResult:
+    """Held-out crops read by one or two models: features of each number that was read, and whether it is correct.
 
     `accuracy`: fraction of all crops with a number that were read correctly.
     """
@@ -94,43 +46,41 @@ class PairResult:
     accuracy: float
 
 
-ReadPairs = Callable[[bytes], Callable[[Combination], PairResult]]
-"""Reads held-out crops with an ONNX file given as bytes; the result combines the two models in a given way."""
+ReadHeldOut = Callable[[bytes], Callable[[Combination | None], HeldOutResult]]
+"""Reads held-out crops with an ONNX file given as bytes, and with the second model if there is one; the result combines
+the two in a given way."""
 
 
-def _strip_card_fields() -> dict[str, Any]:
-    return {
-        "task": "number",
-        "name": "number",
-        "input": (1, 48, 0),
-        "alphabet": STRIP_ALPHABET,
-        "licence": "MIT; starts from PP-OCRv6 small, Apache-2.0",
-    }
+def _card_fields() -> dict[str, Any]:
+    return {"task": "number", "name": "number", "input": (1, STRIP_PX, 0), "alphabet": ALPHABET}
 
 
 @dataclass(frozen=True)
-class StripExporter:
-    """Exports a model of strips and calibrates it together with a second model, `partner` (SHA-256 of its file)."""
+class NumberExporter:
+    """Exports a number model and calibrates it: alone, or with a second model, `partner` (SHA-256 of its file)."""
 
     strips: StripSet
-    read_pairs: ReadPairs
-    partner: str
+    read: ReadHeldOut
+    partner: str | None = None
     max_changed: float = 0.01
-    signature: Signature = STRIP_SIGNATURE
-    card_fields: dict[str, Any] = field(default_factory=_strip_card_fields)
+    signature: Signature = NUMBER_SIGNATURE
+    card_fields: dict[str, Any] = field(default_factory=_card_fields)
 
     def parity_batches(self) -> Sequence[Inputs]:
         """Held-out strips."""
         batches = list(self.strips.batches(_BATCH))
-        return [batch.inputs.numpy() for batch in batches[: _PARITY_LINES // _BATCH]]
+        return [batch.inputs.numpy() for batch in batches[: _PARITY_STRIPS // _BATCH]]
 
     def quantisation_batches(self) -> Sequence[Inputs]:
         """The same strips."""
         return self.parity_batches()
 
     def calibrate(self, content: bytes) -> Calibration:
-        """The combination that reads most held-out crops correctly, its confidence curve and thresholds."""
-        combine = self.read_pairs(content)
+        """The confidence curve and thresholds from all held-out crops; of two models, also how they are combined."""
+        combine = self.read(content)
+        if self.partner is None:
+            alone = combine(None)
+            return calibrate_numbers(alone.features["logit"], alone.correct)
         grid = [
             Combination(partner=self.partner, weight=weight, floor=floor, coefficients={})
             for weight in _WEIGHTS
@@ -138,7 +88,7 @@ class StripExporter:
         ]
         results = [(combine(combination), combination) for combination in grid]
         best, combination = max(results, key=lambda pair: pair[0].accuracy)
-        curve = calibrate_pair(best.features, best.correct)
+        curve = fit_logistic(best.features, best.correct)
         fitted = combination.model_copy(update={"intercept": curve.intercept, "coefficients": curve.coefficients})
         thresholds = choose_cautious_thresholds(curve.confidence, best.correct)
         return Calibration(thresholds=thresholds, combination=fitted)

@@ -19,12 +19,12 @@ from handigit.data.writers import STRING_SETS, Part, part_of
 from handigit.errors import DataError
 from handigit.images.strip import MAX_WIDTH_PX, MIN_PADDED_PX, STRIP_PX, scale_to_strip, stretch_contrast
 from handigit.recipe import Recipe
-from handigit.synth.crops import Mix, draw_crop
-from handigit.synth.number_texts import ALPHABET, STRIP_ALPHABET
+from handigit.synth.crops import GAP, Mix, draw_crop
+from handigit.synth.number_texts import ALPHABET
 from handigit.train.people import load_marks, load_people
 
 MIX: Final = Mix(nothing=0.03, no_number=0.1, real=0.75, plain=0.35, plain_in_cells=0.1)
-"""What is drawn: more paper, print and non-numbers than for lines, which are cleaned before they are read."""
+"""What is drawn: more paper, print and non-numbers than a page contains."""
 _STEP_PX: Final = 32
 """Batches are padded to a multiple of this width."""
 _SORTED_BATCHES: Final = 32
@@ -33,6 +33,8 @@ _MAX_REPEATS: Final = 40
 """A text that occurs more often in a set is drawn as if it occurred this often."""
 _UNCLEAR: Final = frozenset("\"+:';")
 """Characters of transcriptions that the alphabet lacks; such strings are left out."""
+_TRANSCRIBED: Final = frozenset(ALPHABET) - {GAP}
+"""Characters kept of transcriptions: a space there is a wide gap, not an empty cell."""
 _HELD_OUT_SEED: Final = 900_000_000
 
 
@@ -63,8 +65,8 @@ class StripSet:
             DataError: a text with characters outside the alphabet of strips.
         """
         for _, text in strips:
-            if unknown := sorted(set(text) - set(STRIP_ALPHABET)):
-                raise DataError(f"the text {text!r} contains {unknown[0]!r}; numbers are written with {STRIP_ALPHABET}")
+            if unknown := sorted(set(text) - set(ALPHABET)):
+                raise DataError(f"the text {text!r} contains {unknown[0]!r}; numbers are written with {ALPHABET}")
         columns = [strip.T for strip, _ in strips]
         starts = np.cumsum([0, *map(len, columns)], dtype=np.int64)
         packed = np.concatenate(columns) if columns else np.zeros((0, STRIP_PX), np.uint8)
@@ -192,4 +194,4 @@ def _read_table(table: Path, *, kept: Sequence[bool] | None = None) -> Iterator[
     """The crops of a table and their texts, without characters that the alphabet lacks."""
     for index, item in enumerate(load_strings(table)):
         if (kept is None or kept[index]) and not _UNCLEAR & set(item.text):
-            yield item.page, "".join(character for character in item.text if character in ALPHABET)
+            yield item.page, "".join(character for character in item.text if character in _TRANSCRIBED)

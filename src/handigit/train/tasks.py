@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from handigit.errors import RecipeError
-from handigit.models import NUMBER_ARCHITECTURES, STRIP_ARCHITECTURES
+from handigit.models import NUMBER_ARCHITECTURES
 from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.ppocr_weights import load_published
 from handigit.recipe import Recipe
@@ -17,7 +17,6 @@ from handigit.train.digit_task import DigitTask
 from handigit.train.number_task import NumberTask
 from handigit.train.run import Run
 from handigit.train.strip_data import StripSource
-from handigit.train.strip_task import StripTask
 from handigit.train.trainer import Task, start_model
 
 
@@ -43,8 +42,6 @@ def load_task(recipe: Recipe, *, folder: Path, device: torch.device) -> Task[Any
         DataError: a data set or a table of pictures is missing or damaged.
         RunError: a teacher is not a finished run.
     """
-    if recipe.model in STRIP_ARCHITECTURES:
-        return StripTask(recipe, StripSource(recipe, folder), device=device)
     if recipe.model in NUMBER_ARCHITECTURES:
-        return NumberTask.of(recipe, folder=folder, device=device)
+        return NumberTask(recipe, StripSource(recipe, folder), device=device)
     return DigitTask.of(recipe, load_digit_data(recipe, folder=folder, device=device), device=device)

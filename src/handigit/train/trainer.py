@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from handigit.errors import RunError
-from handigit.models import GROWN_FROM, build
+from handigit.models import build
 from handigit.recipe import Recipe
 from handigit.train.distributed import ProcessGroup
 from handigit.train.optimizer import (
@@ -75,7 +75,7 @@ class Task(Protocol[B]):
         """What `run.json` records: code version, data fingerprints, machine."""
 
     def open(self, run_folder: Path) -> None:
-        """Prepare files that belong to the run, such as soft targets or drawn lines."""
+        """Prepare files that belong to the run, such as soft targets or drawn strips."""
 
     def close(self) -> None:
         """Release what `open` holds."""
@@ -303,19 +303,15 @@ def start_model(recipe: Recipe, *, from_run: Run | None = None) -> nn.Module:
     """A network before its first step: random weights from the recipe's seed, or the weights of another run.
 
     Raises:
-        RunError: the other run has no weights yet, or has an architecture that this one cannot grow from.
+        RunError: the other run has no weights yet, or has another architecture.
     """
     torch.manual_seed(recipe.seed)
     model = build(recipe.model)
     if from_run is None:
         return model
-    source = from_run.recipe.model
-    if source not in (recipe.model, GROWN_FROM.get(recipe.model)):
+    if (source := from_run.recipe.model) != recipe.model:
         raise RunError(f"{from_run.path} has a {source}, but the recipe trains a {recipe.model}; give --model {source}")
-    smaller = model if source == recipe.model else build(source)
-    smaller.load_state_dict(from_run.latest_weights())
-    if smaller is not model:
-        model.grow_from(smaller)  # type: ignore[operator] # every architecture in GROWN_FROM has it
+    model.load_state_dict(from_run.latest_weights())
     return model
 
 

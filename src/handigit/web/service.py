@@ -239,8 +239,10 @@ class Service:
         return np.split(probs, np.cumsum([len(glyphs) for glyphs in batch])[:-1])
 
     def _infer_numbers(self, batch: Sequence[Pictures]) -> list[Probs]:
-        probs = iter(self.models.active.reader.number_engine.probabilities([line for lines in batch for line in lines]))
-        return [np.stack(list(islice(probs, len(lines)))) for lines in batch]
+        probs = iter(
+            self.models.active.reader.number_engine.probabilities([strip for strips in batch for strip in strips])
+        )
+        return [np.stack(list(islice(probs, len(strips)))) for strips in batch]
 
     def _store_batch(
         self, items: Sequence[tuple[Upload, PageReading, ReadRequest]]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 import handigit
+from handigit.images.strip import STRIP_PX
 from handigit.read import Engine
 from handigit.read.engine import NumberEngine
 from handigit.web.api.tensors import (
@@ -30,6 +31,8 @@ from handigit.web.state import state_of
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=AuthenticatedRoute)
 _MODELS: Final = ("digit", "number")
 _GLYPHS: Final = Input("glyphs", 28, 28)
+_STRIPS: Final = Input("strips", STRIP_PX, None, low=-1.0)
+"""Number models take strips with values from -1 (ink) to 1 (paper)."""
 _JSON_LENGTH: Final = "inference-header-content-length"
 _TENSOR_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -129,12 +132,7 @@ def _json_bytes(request: Request) -> int | None:
 
 
 def _input_of(engine: Engine | NumberEngine) -> Input:
-    """Glyphs; or lines of writing, which the newer architecture takes as strips with values from -1 to 1."""
-    if isinstance(engine, Engine):
-        return _GLYPHS
-    if engine.reads_strips:
-        return Input("strips", engine.height, None, low=-1.0)
-    return Input("lines", engine.height, None)
+    return _GLYPHS if isinstance(engine, Engine) else _STRIPS
 
 
 def _engine(request: Request, name: str, version: str | None) -> Engine | NumberEngine:

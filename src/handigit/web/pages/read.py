@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 import handigit
 from handigit.images import find_digit
-from handigit.images.line import find_line
+from handigit.images.strip import make_strip
 from handigit.read import PageReading
 from handigit.records import Digit, Kind, Outcome
 from handigit.store import Role
@@ -164,10 +164,10 @@ async def _probabilities(service: Service, read: PageReading, pixels: ModelInput
 
 
 def _model_input(read: PageReading, kind: Kind) -> ModelInput | None:
-    """The glyph or the line that the model received; None for a blank."""
+    """The glyph, or the ink of the strip, that the model received; None for a blank."""
     if kind == "number":
-        line = find_line(read.page)
-        return line.pixels if line else None
+        strip = make_strip(read.page)
+        return strip.ink if strip.has_ink else None
     (number,) = read.numbers
     if number.digits:
         return number.digits[0].glyph
