@@ -20,7 +20,7 @@ from handigit.read.reader import EMBEDDED
 from handigit.records import Outcome
 from handigit.store import Deleted
 from handigit.web import create_app
-from handigit.web.service import forget_regularly
+from handigit.web.app import forget_regularly
 from serving import HOST, NumberReader, encoded, open_store, picture, settings
 
 

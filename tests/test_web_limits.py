@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from handigit.store import Role
 from handigit.web import create_app
-from handigit.web.exchange_limits import RequestGuard
+from handigit.web.exchange_limits import RequestGuard, UploadBudget
 from handigit.web.problems import Problem
-from handigit.web.rate_limits import TokenBucket, UploadBudget, network_of
+from handigit.web.rate_limits import TokenBucket, network_of
 from serving import HOST, NumberReader, open_store, picture, settings
 
 TOKEN = "a secret of more than 16"

@@ -17,7 +17,7 @@ from handigit.errors import ModelError, UnreadableImage
 from handigit.read import PageReading, Reader, read_batch
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
-from handigit.web.model_registry import Model
+from handigit.web.served_model import Model
 from handigit.workers import Workers, WorkerUnavailable
 from handigit.workers.pool import WorkerSlot
 from handigit.workers.process import Deadlines

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +34,12 @@ from handigit.web.openapi import COMMON_PROBLEMS
 from handigit.web.pages.layout import STATIC, LoginRequired, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import METHOD_NOT_ALLOWED, Problem, problem_of, problem_of_fields, problem_of_status
 from handigit.web.readiness import Readiness
-from handigit.web.service import Service, forget_regularly
-from handigit.web.state import AppState
+from handigit.web.service import Service
+from handigit.web.state import AppState, state_of
 from handigit.web.write_pool import WritePool
 
 log = logging.getLogger(__name__)
+_FORGET_EVERY_S: Final = 3600.0
 
 
 def create_app(settings: Settings, *, store: Store | None = None, make_reader: MakeReader | None = None) -> FastAPI:
@@ -96,7 +98,7 @@ def _add_middleware(app: FastAPI, settings: Settings, access: Access, metrics: M
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    state: AppState = app.state.handigit
+    state = state_of(app)
     service, days = state.service, state.settings.retention_days
     service.start()
     forgetting = asyncio.create_task(forget_regularly(service.store, days=days)) if days and service.store else None
@@ -105,6 +107,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         forgetting.cancel()
     state.writes.close()
     await service.stop()
+
+
+async def forget_regularly(store: Store, *, days: float, every_s: float = _FORGET_EVERY_S) -> None:
+    """Delete readings older than `days`, now and then every hour, until cancelled."""
+    while True:
+        before = datetime.now(UTC) - timedelta(days=days)
+        try:
+            deleted = await asyncio.to_thread(store.forget, before=before)
+            log.info("forgotten", extra={"readings": deleted.readings, "pictures": deleted.pictures})
+        except HandigitError as problem:
+            log.error("not forgotten", extra={"error": type(problem).__name__})
+        await asyncio.sleep(every_s)
 
 
 def _reader(settings: Settings, path: Path | None) -> Reader:

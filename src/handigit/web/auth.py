@@ -1,4 +1,4 @@
-"""Authentication and roles.
+"""Who sends a request, and what their role lets them do.
 
 Everyone may do everything while the server listens on loopback only and has neither a token nor accounts. Otherwise a
 bearer token or a session cookie identifies the user. Secrets are compared in the store, or in constant time.
@@ -9,20 +9,13 @@ import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from typing import Final
 
-from fastapi import Depends, Request
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
-from fastapi.security import APIKeyCookie, HTTPBearer
-from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.requests import Request
 
 from handigit.errors import HandigitError
 from handigit.settings import Settings
 from handigit.store import Accounts, Role, StoreError, User
-from handigit.web.exchange_limits import guard_of
 from handigit.web.middleware import LOCAL_NAMES
 from handigit.web.problems import FORBIDDEN, INVALID, UNAUTHORISED, Problem
 from handigit.web.rate_limits import TokenBucket, network_of, too_many
@@ -31,14 +24,10 @@ log = logging.getLogger(__name__)
 
 COOKIE: Final = "handigit_session"
 _LOCAL_USER: Final = User("local", Role.ADMIN)
-_BEARER: Final = HTTPBearer(auto_error=False, description="HANDIGIT_TOKEN, or a token from POST /v1/tokens")
-_SESSION: Final = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /v1/session")
 _SIGN_INS_PER_MINUTE: Final = 30
 """Per address; the store also slows down attempts per account, wherever they come from."""
 _REFRESH_S: Final = 1.0
 """How soon a server notices the first account that another process has added."""
-MAX_JSON_BYTES: Final = 64 * 1024
-"""Largest JSON body: far above any correction, account or list of ids, and parsed within a millisecond."""
 
 
 class UnprotectedServer(HandigitError):
@@ -146,76 +135,6 @@ class Access:
         if self._token and hmac.compare_digest(secret.encode(), self._token):
             return User("token", Role.ADMIN)
         return await asyncio.to_thread(self.accounts.token, secret) if self.accounts else None
-
-
-class RequireRole:
-    """A dependency: the user must have this role, or one that includes it."""
-
-    def __init__(self, role: Role) -> None:
-        self.role = role
-
-    async def __call__(
-        self, request: Request, _bearer: Annotated[Any, Depends(_BEARER)], _cookie: Annotated[Any, Depends(_SESSION)]
-    ) -> User:
-        """The user; raises as `Access.require`."""
-        access: Access = request.app.state.handigit.access  # `state.py` imports this module
-        return await access.require(request, self.role)
-
-
-class AuthenticatedRoute(APIRoute):
-    """Checks role, parameters and body size from the request's head; FastAPI alone would parse the body first."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The checks, then FastAPI's own handler."""
-        handler = super().get_route_handler()
-        role, has_body = _required_role(self.dependant), self.body_field is not None
-        names = _query_names(self.dependant)
-
-        async def check_head(request: Request) -> Response:
-            if role is not None:
-                access: Access = request.app.state.handigit.access
-                await access.require(request, role)
-            check_query(request, names)
-            if has_body:
-                guard_of(request).limit_body(MAX_JSON_BYTES)
-            return await handler(request)
-
-        return check_head
-
-
-def check_query(request: Request, names: frozenset[str]) -> None:
-    """Refuse query parameters that the route does not have: a typo would silently change the result.
-
-    Raises:
-        Problem: naming them.
-    """
-    unknown = sorted(request.query_params.keys() - names)
-    if unknown:
-        known = f"this path knows {', '.join(sorted(names))}" if names else "this path has none"
-        raise Problem(INVALID, f"unknown query parameters: {', '.join(name[:50] for name in unknown[:5])}; {known}")
-
-
-def _required_role(dependant: Dependant) -> Role | None:
-    if isinstance(dependant.call, RequireRole):
-        return dependant.call.role
-    roles = (_required_role(dependency) for dependency in dependant.dependencies)
-    return next((role for role in roles if role is not None), None)
-
-
-def _query_names(dependant: Dependant) -> frozenset[str]:
-    names: set[str] = set()
-    for param in dependant.query_params:
-        annotation = param.field_info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            names |= annotation.model_fields.keys()
-        else:
-            names.add(param.alias)
-    return frozenset(names.union(*(_query_names(dependency) for dependency in dependant.dependencies)))
-
-
-AsReader = Annotated[User, Depends(RequireRole(Role.READER))]
-AsReviewer = Annotated[User, Depends(RequireRole(Role.REVIEWER))]
-AsAdmin = Annotated[User, Depends(RequireRole(Role.ADMIN))]
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
+from handigit.web.problems import DEADLINE, Problem, busy
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -178,3 +180,23 @@ def _deliver(batch: Sequence[_Ticket[Any, Any]], answers: Sequence[Any]) -> None
     for ticket, answer in zip(batch, answers, strict=True):
         if not ticket.future.done():
             ticket.future.set_result(answer)
+
+
+class queue_problems:  # noqa: N801 - a context manager, cheaper than a generator's on the busiest path
+    """Turns a queue's refusals into problems."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, QueueFull):
+            raise busy(error.retry_after_s) from None
+        if isinstance(error, DeadlineExceeded):
+            raise Problem(
+                DEADLINE,
+                f"no answer within {self._within_s:g} s; send fewer at once, or allow more time with ?within=",
+                headers={"Retry-After": "5"},
+            ) from None

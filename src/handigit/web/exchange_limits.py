@@ -13,8 +13,7 @@ from typing import Final
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
-from handigit.web.problems import SLOW_UPLOAD, TOO_LARGE, Problem
-from handigit.web.rate_limits import UploadBudget
+from handigit.web.problems import SLOW_UPLOAD, TOO_LARGE, Problem, busy
 
 _CLIENT_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MAX_PAUSE_S: Final = 20.0
@@ -45,6 +44,38 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     if client_id and _CLIENT_ID.fullmatch(client_id):
         return client_id.decode()
     return f"{random.getrandbits(128):032x}"  # not a secret, and os.urandom takes longer
+
+
+class UploadBudget:
+    """The bytes of all request bodies that the server holds at once; used from one event loop."""
+
+    _RETRY_AFTER_S: Final = 5.0
+
+    def __init__(self, max_bytes: float) -> None:
+        self._max_bytes = max_bytes
+        self._held = 0
+
+    def check(self, size: int) -> None:
+        """Refuse a declared size that does not fit now.
+
+        Raises:
+            Problem: too many bytes of other uploads are held.
+        """
+        if self._held and self._held + size > self._max_bytes:
+            raise busy(self._RETRY_AFTER_S, "too many large uploads are in progress")
+
+    def take(self, size: int) -> None:
+        """Count bytes that have arrived.
+
+        Raises:
+            Problem: as `check`.
+        """
+        self.check(size)
+        self._held += size
+
+    def release(self, size: int) -> None:
+        """Give bytes back once their request has been answered."""
+        self._held -= size
 
 
 def guard_of(connection: HTTPConnection) -> "RequestGuard":

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handigit.web.exchange_limits import RequestGuard
+from handigit.web.exchange_limits import RequestGuard, UploadBudget
 from handigit.web.metrics import Metrics
 from handigit.web.problems import BAD_REQUEST, FORBIDDEN, TOO_MANY, Problem, problem_of
-from handigit.web.rate_limits import TokenBucket, UploadBudget, network_of, too_many
+from handigit.web.rate_limits import TokenBucket, network_of, too_many
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})

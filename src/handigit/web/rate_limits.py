@@ -1,11 +1,11 @@
-"""Rate limits per caller, and a budget for the bytes of all uploads together."""
+"""Rate limits per caller."""
 
 import ipaddress
 import time
 from collections import OrderedDict
 from typing import Final
 
-from handigit.web.problems import TOO_MANY, Problem, busy
+from handigit.web.problems import TOO_MANY, Problem
 
 
 class TokenBucket:
@@ -46,35 +46,3 @@ def too_many(detail: str, wait_s: float) -> Problem:
     """A 429 for one caller, with `Retry-After`."""
     seconds = max(1, round(wait_s + 0.5))
     return Problem(TOO_MANY, f"{detail}; try again in {seconds} s", headers={"Retry-After": str(seconds)})
-
-
-class UploadBudget:
-    """The bytes of all request bodies that the server holds at once; used from one event loop."""
-
-    _RETRY_AFTER_S: Final = 5.0
-
-    def __init__(self, max_bytes: float) -> None:
-        self._max_bytes = max_bytes
-        self._held = 0
-
-    def check(self, size: int) -> None:
-        """Refuse a declared size that does not fit now.
-
-        Raises:
-            Problem: too many bytes of other uploads are held.
-        """
-        if self._held and self._held + size > self._max_bytes:
-            raise busy(self._RETRY_AFTER_S, "too many large uploads are in progress")
-
-    def take(self, size: int) -> None:
-        """Count bytes that have arrived.
-
-        Raises:
-            Problem: as `check`.
-        """
-        self.check(size)
-        self._held += size
-
-    def release(self, size: int) -> None:
-        """Give bytes back once their request has been answered."""
-        self._held -= size

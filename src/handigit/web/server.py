@@ -26,6 +26,7 @@ from handigit.web.app import create_app
 from handigit.web.head_limits import HeadLimits
 from handigit.web.logs import configure_logging
 from handigit.web.service import Service
+from handigit.web.state import state_of
 from handigit.workers.gc_tuning import freeze_gc
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ async def _serve(
     listener: socket.socket,
     on_listening: Callable[[str], None] | None,
 ) -> None:
-    service: Service = app.state.handigit.service
+    service = state_of(app).service
     server = Server(config, service, drain_s=settings.drain_s)
     background = [
         asyncio.create_task(_announce(server, on_listening)),

@@ -9,13 +9,8 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import Any, Final, Literal
-
-import numpy as np
-from jaxtyping import Float32, Float64
 
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.images.documents import Cancellation
@@ -23,18 +18,17 @@ from handigit.pipeline import store_pages, to_new_page
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Kind, ReadAs
 from handigit.store import Store, StoreError
-from handigit.web.batching import BatchPolicy, BatchQueue, DeadlineExceeded, QueueFull
+from handigit.web.batching import BatchPolicy, BatchQueue, queue_problems
+from handigit.web.inference import Inference
 from handigit.web.metrics import Metrics
 from handigit.web.model_registry import Models
 from handigit.web.page_stream import PageStreamer
-from handigit.web.problems import DEADLINE, Problem, busy, unavailable
+from handigit.web.problems import unavailable
 from handigit.web.uploads import MAX_MEMORY, Upload
 from handigit.workers import Workers
 
 log = logging.getLogger(__name__)
 State = Literal["starting", "ready", "draining", "failed"]
-Pictures = Float32[np.ndarray, "n height width"]
-Probs = Float64[np.ndarray, "n *classes"]
 _MAX_BATCH: Final = 64
 _DOCUMENT_THREADS: Final = 2
 """Documents read at a time: each may occupy a core for minutes."""
@@ -98,10 +92,7 @@ class Service:
         }
         self._store_queue: BatchQueue[tuple[Upload, PageReading, ReadRequest], tuple[int, ...]]
         self._store_queue = BatchQueue("store", self._store_batch, policy)
-        self._inference: dict[str, BatchQueue[Pictures, Probs]] = {
-            "digit": BatchQueue("infer-digit", self._infer_digits, policy),
-            "number": BatchQueue("infer-number", self._infer_numbers, policy),
-        }
+        self.inference = Inference(models, policy)
         self._documents = PageStreamer(threads=_DOCUMENT_THREADS, capacity=_MAX_DOCUMENTS)
         self._loading: asyncio.Task[None] | None = None
         self._store_failed_at: float | None = None
@@ -115,7 +106,7 @@ class Service:
         self.state = "draining"
         if self._loading:
             await self._loading
-        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values(), self._store_queue]
+        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self.inference.queues.values(), self._store_queue]
         for queue in queues:
             await queue.close()
         await self._documents.close()
@@ -127,7 +118,7 @@ class Service:
     @property
     def waiting(self) -> int:
         """Pictures and documents accepted and not yet answered."""
-        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self._inference.values()]
+        queues: list[BatchQueue[Any, Any]] = [*self.queues.values(), *self.inference.queues.values()]
         return sum(queue.open_items for queue in queues) + self._documents.open_documents
 
     @property
@@ -144,7 +135,7 @@ class Service:
         """
         if self.state in ("starting", "failed"):
             raise unavailable("no model is loaded yet; wait until /readyz answers 200", retry_after_s=1)
-        with _as_problems(0):
+        with queue_problems(0):
             (self.queues.get(kind) or self._documents).check_capacity()
 
     async def read(self, uploads: Sequence[Upload], request: ReadRequest) -> AsyncGenerator[PageResult, None]:
@@ -155,25 +146,16 @@ class Service:
         """
         batched = request.kind in self.queues and request.is_plain
         small = sum(upload.is_small for upload in uploads) if batched else 0
-        with _as_problems(request.within_s), self.queues[request.kind].reserve(small) if small else nullcontext():
+        with (
+            queue_problems(request.within_s),
+            self.queues[request.kind].reserve(small) if small else nullcontext(),
+        ):
             for group in _groups(uploads, batched=batched):
                 async with aclosing(self._read_group(group, request, batched=batched)) as results:
                     async for result in results:
                         if result.read:
                             self._metrics.count_outcomes(request.kind, result.read.numbers)
                         yield result
-
-    async def infer(self, model: str, pictures: Pictures, *, within_s: float) -> Probs:
-        """Probabilities of each digit per glyph, or of each character per frame of each line.
-
-        Raises:
-            Problem: no capacity, or no answer in time.
-        """
-        with _as_problems(within_s):
-            (probs,) = await self._inference[model].submit([pictures], within_s=within_s)
-        if isinstance(probs, Exception):
-            raise probs
-        return probs
 
     async def _read_group(
         self, group: Sequence[Upload], request: ReadRequest, *, batched: bool
@@ -234,16 +216,6 @@ class Service:
         model = self.models.active
         return self.workers.read(model, kind, contents) if self.workers else read_batch(model.reader, contents, kind)
 
-    def _infer_digits(self, batch: Sequence[Pictures]) -> list[Probs]:
-        probs = self.models.active.reader.engine.probabilities(np.concatenate(batch))
-        return np.split(probs, np.cumsum([len(glyphs) for glyphs in batch])[:-1])
-
-    def _infer_numbers(self, batch: Sequence[Pictures]) -> list[Probs]:
-        probs = iter(
-            self.models.active.reader.number_engine.probabilities([strip for strips in batch for strip in strips])
-        )
-        return [np.stack(list(islice(probs, len(strips)))) for strips in batch]
-
     def _store_batch(
         self, items: Sequence[tuple[Upload, PageReading, ReadRequest]]
     ) -> list[tuple[int, ...] | StoreError]:
@@ -292,38 +264,3 @@ def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload
         group.append(upload)
     if group:
         yield group
-
-
-class _as_problems:  # noqa: N801 - a context manager, cheaper than a generator's on the busiest path
-    """Turns a queue's refusals into problems."""
-
-    def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, QueueFull):
-            raise busy(error.retry_after_s) from None
-        if isinstance(error, DeadlineExceeded):
-            raise Problem(
-                DEADLINE,
-                f"no answer within {self._within_s:g} s; send fewer at once, or allow more time with ?within=",
-                headers={"Retry-After": "5"},
-            ) from None
-
-
-_FORGET_EVERY_S: Final = 3600.0
-
-
-async def forget_regularly(store: Store, *, days: float, every_s: float = _FORGET_EVERY_S) -> None:
-    """Delete readings older than `days`, now and then every hour, until cancelled."""
-    while True:
-        before = datetime.now(UTC) - timedelta(days=days)
-        try:
-            deleted = await asyncio.to_thread(store.forget, before=before)
-            log.info("forgotten", extra={"readings": deleted.readings, "pictures": deleted.pictures})
-        except HandigitError as problem:
-            log.error("not forgotten", extra={"error": type(problem).__name__})
-        await asyncio.sleep(every_s)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
 from handigit.settings import Settings
@@ -24,7 +25,8 @@ class AppState:
     writes: WritePool
 
 
-def state_of(connection: HTTPConnection) -> AppState:
-    """The application's shared objects."""
-    state: AppState = connection.app.state.handigit
+def state_of(connection: HTTPConnection | Starlette) -> AppState:
+    """The shared objects of an application, or of the one that a request is for."""
+    app = connection if isinstance(connection, Starlette) else connection.app
+    state: AppState = app.state.handigit
     return state

@@ -5,14 +5,12 @@ text to display.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -20,15 +18,13 @@ from starlette.requests import Request
 from handigit.images import peek
 from handigit.images.limits import SMALL_BYTES, SMALL_PX
 from handigit.web.exchange_limits import guard_of
-from handigit.web.problems import BAD_REQUEST, INVALID, Problem, problem_of_fields
+from handigit.web.json_uploads import MAX_JSON_BYTES, MAX_NAME, decode_json
+from handigit.web.problems import BAD_REQUEST, Problem
 
 MAX_MEMORY: Final = 2**20
 """Bytes of one request that are held in memory."""
-MAX_JSON_BYTES: Final = 1_500_000
-"""A megabyte of pictures as base64; JSON is parsed in memory, larger pictures are sent as they are."""
 _MAX_FIELDS: Final = 16
 _MAX_FIELD_BYTES: Final = 256 * 1024
-_MAX_NAME: Final = 200
 _SINGLE_PAGE: Final = frozenset({"JPEG", "WEBP", "BMP"})
 """Formats besides PNG that hold one page and decode silently."""
 
@@ -91,7 +87,7 @@ async def uploads_of(request: Request, *, max_files: int, name: str) -> AsyncIte
 
 def clean_name(name: str | None) -> str:
     """A file name as text to display: no control characters, not too long."""
-    shown = "".join(letter for letter in name or "" if letter.isprintable())[:_MAX_NAME]
+    shown = "".join(letter for letter in name or "" if letter.isprintable())[:MAX_NAME]
     return shown or "upload"
 
 
@@ -118,57 +114,16 @@ async def _form_files(request: Request, max_files: int) -> list[tuple[str, IO[by
     return files
 
 
-class NamedPicture(BaseModel):
-    """A picture in JSON: base64, or a data URL, with a file name."""
-
-    data: str
-    name: str = Field(default="", max_length=_MAX_NAME)
-
-
-class JsonPictures(BaseModel):
-    """Pictures in JSON: one as `image`, or several as `images`."""
-
-    image: str | None = None
-    images: list[str | NamedPicture] = Field(default=[], min_length=1)
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"image": "iVBORw0KGgo..."}]})
-
-
 async def _json_files(request: Request, max_files: int, name: str) -> list[tuple[str, IO[bytes]]]:
     guard_of(request).limit_body(MAX_JSON_BYTES)
-    body = await request.body()
-    return await asyncio.to_thread(_decode_json, body, max_files, name)
-
-
-def _decode_json(body: bytes, max_files: int, name: str) -> list[tuple[str, IO[bytes]]]:
-    try:
-        pictures = JsonPictures.model_validate_json(body)
-    except ValidationError as error:
-        raise problem_of_fields(error.errors()) from None
-    if (pictures.image is None) == (not pictures.images):
-        raise Problem(INVALID, "give one picture as image, or several as images")
-    given = pictures.images if pictures.image is None else [NamedPicture(data=pictures.image, name=name)]
-    if len(given) > max_files:
-        raise Problem(BAD_REQUEST, f"{len(given)} pictures, {max_files} are allowed; send fewer at once")
-    named = [NamedPicture(data=picture) if isinstance(picture, str) else picture for picture in given]
-    return [(picture.name, _in_memory(_decode_base64(picture.data, index))) for index, picture in enumerate(named)]
+    pictures = await asyncio.to_thread(decode_json, await request.body(), max_files, name)
+    return [(name, _in_memory(content)) for name, content in pictures]
 
 
 def _in_memory(content: bytes) -> IO[bytes]:
     file = SpooledTemporaryFile(max_size=MAX_MEMORY)  # noqa: SIM115 - the caller closes it
     file.write(content)
     return file
-
-
-def _decode_base64(data: str, index: int) -> bytes:
-    head, comma, rest = data.partition(",")
-    encoded = rest if comma and head.startswith("data:") else data
-    try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
-    except ValueError:
-        raise Problem(BAD_REQUEST, f"picture {index} is not base64; send the file's bytes encoded as base64") from None
-    if not content:
-        raise Problem(BAD_REQUEST, f"picture {index} is empty; send the file's bytes encoded as base64")
-    return content
 
 
 async def _body_file(request: Request) -> IO[bytes]:

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from handigit.store import Accounts, NameTaken, NotInStore, Role, StoreBusy, StoreError, StoreFull, Token, User
 from handigit.store.accounts import SESSION_LIFE
-from handigit.web.auth import COOKIE, AsAdmin, AsReader, AuthenticatedRoute
+from handigit.web.auth import COOKIE
 from handigit.web.openapi import problem_response
 from handigit.web.params import RowId, TheStore, Writes
 from handigit.web.problems import INVALID, UNAUTHORISED, Problem
+from handigit.web.routes import AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["accounts"], route_class=AuthenticatedRoute)

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handigit.web.auth import AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
+from handigit.web.routes import AsReader, AuthenticatedRoute
 from handigit.web.state import state_of
 
 router = APIRouter(tags=["operate"], route_class=AuthenticatedRoute)

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from handigit.web.auth import AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.openapi import problem_response
+from handigit.web.routes import AsAdmin, AsReader, AuthenticatedRoute
 from handigit.web.state import state_of
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=AuthenticatedRoute)

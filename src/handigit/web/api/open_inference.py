@@ -22,10 +22,10 @@ from handigit.web.api.tensors import (
     parse,
     render,
 )
-from handigit.web.auth import AsReader, AuthenticatedRoute
 from handigit.web.exchange_limits import guard_of
 from handigit.web.openapi import problem_response
 from handigit.web.problems import INVALID, NOT_FOUND, Problem
+from handigit.web.routes import AsReader, AuthenticatedRoute
 from handigit.web.state import state_of
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=AuthenticatedRoute)
@@ -113,7 +113,7 @@ async def infer(request: Request, _user: AsReader, name: str, version: str | Non
     guard_of(request).limit_body(MAX_JSON_BYTES if json_bytes is None else MAX_JSON_HEAD_BYTES + MAX_TENSOR_BYTES)
     body = await request.body()
     inference = await asyncio.to_thread(parse, body, _input_of(engine), json_bytes=json_bytes)
-    probs = await state.service.infer(name, inference.pictures, within_s=state.settings.deadline_s)
+    probs = await state.service.inference.run(name, inference.pictures, within_s=state.settings.deadline_s)
     content, length = await asyncio.to_thread(render, probs, inference, model=name, version=engine.digest[:8])
     if length is None:
         return Response(content, media_type="application/json")

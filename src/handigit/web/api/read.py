@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handigit.records import ANYTHING, Expected, ReadAs
 from handigit.store import Role
-from handigit.web.auth import check_query
 from handigit.web.openapi import JSON_LINES, PICTURE_BODY, query_parameters, read_responses
 from handigit.web.pattern_check import MAX_LENGTH, check_pattern
 from handigit.web.problems import Problem, problem_of, problem_of_fields
+from handigit.web.routes import check_query
 from handigit.web.service import PageResult, ReadRequest
 from handigit.web.state import AppState, state_of
 from handigit.web.uploads import uploads_of
@@ -158,10 +158,10 @@ def _query_of(request: Request, kind: ReadAs) -> ReadQuery:
     """
     if not request.url.query:
         return _QUERIES[kind]()
-    check_query(request, frozenset(_QUERIES[kind].model_fields))
     try:
         return _QUERIES[kind].model_validate(dict(request.query_params))
     except ValidationError as error:
+        check_query(request, frozenset(_QUERIES[kind].model_fields))
         raise problem_of_fields(error.errors()) from None
 
 

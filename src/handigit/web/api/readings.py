@@ -11,7 +11,6 @@ from starlette.responses import Response, StreamingResponse
 
 from handigit.store import Correction
 from handigit.store.spreadsheet import export_xlsx
-from handigit.web.auth import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import (
     CorrectionBody,
@@ -24,6 +23,7 @@ from handigit.web.params import (
     Writes,
     key_or_new,
 )
+from handigit.web.routes import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 
 router = APIRouter(prefix="/v1", tags=["readings"], route_class=AuthenticatedRoute)
 _MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")

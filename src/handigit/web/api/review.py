@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field
 
 from handigit.store import Lease
 from handigit.web.api.readings import correction_dict
-from handigit.web.auth import AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.openapi import problem_response
 from handigit.web.params import CorrectionBody, IdempotencyKey, RowId, TheStore, Writes
+from handigit.web.routes import AsReader, AsReviewer, AuthenticatedRoute
 
 router = APIRouter(prefix="/v1/review", tags=["review"], route_class=AuthenticatedRoute)
 _LOST = problem_response(404, "No such lease") | problem_response(409, "Leased to someone else now, or the key is used")

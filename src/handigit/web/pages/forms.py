@@ -27,10 +27,10 @@ from handigit.forms.specs import Area, FieldSpec, Kind
 from handigit.forms.template import Template
 from handigit.images import open_pages
 from handigit.read import Reader
-from handigit.web.auth import AsReader as Caller
-from handigit.web.auth import AuthenticatedRoute
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import INVALID, NOT_FOUND, UNAVAILABLE, Problem
+from handigit.web.routes import AsReader as Caller
+from handigit.web.routes import AuthenticatedRoute
 from handigit.web.state import state_of
 from handigit.web.uploads import Upload, uploads_of
 

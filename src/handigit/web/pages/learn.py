@@ -9,12 +9,12 @@ from PIL import Image
 from starlette.responses import Response
 
 from handigit.synth import picture
-from handigit.web.auth import AsReader as Caller
 from handigit.web.explain.neighbours import BANK_SIZE
 from handigit.web.explain.sentences import sentences
 from handigit.web.explain.steps import encoded, steps
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import TOO_LARGE, Problem, busy
+from handigit.web.routes import AsReader as Caller
 from handigit.web.state import state_of
 from handigit.web.uploads import MAX_MEMORY, uploads_of
 

@@ -159,7 +159,7 @@ async def _probabilities(service: Service, read: PageReading, pixels: ModelInput
     (number,) = read.numbers
     if number.digits:
         return list(number.digits[0].probabilities)
-    (probabilities,) = await service.infer("digit", pixels[None], within_s=_DEADLINE_S)
+    (probabilities,) = await service.inference.run("digit", pixels[None], within_s=_DEADLINE_S)
     return [float(p) for p in probabilities]
 
 
