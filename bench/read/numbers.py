@@ -43,7 +43,7 @@ from bench.timing import median_seconds, seconds
 from handigit.data.writers import STRING_SETS
 from handigit.evaluate.intervals import clopper_pearson
 from handigit.read import Reader
-from handigit.read.crops import CropPictures, read_crops
+from handigit.read.crops import CropStrips, read_crops
 from handigit.read.ctc import DIGITS
 from handigit.read.hypotheses import Reading, rank_candidates
 from handigit.read.numbers import likely_numbers
@@ -170,7 +170,7 @@ def _stricter(number: Number, threshold: float) -> Number:
 def each_model(pixels: list[np.ndarray], texts: list[str], reader: Reader) -> dict[str, float]:
     """The fraction that the first and the second model get right alone, that either does, and on which they agree."""
     engine, second = reader.number_engine, reader.second_engine
-    pairs = read_crops(engine, second, [CropPictures.of(one, engine) for one in pixels])
+    pairs = read_crops(engine, second, [CropStrips.of(one) for one in pixels])
     first = [_best_text(pair.first if pair else None) for pair in pairs]
     other = [_best_text(pair.second if pair else None) for pair in pairs]
     rows = list(zip(first, other, texts, strict=True))

@@ -29,6 +29,8 @@ _GAP_RATE: Final = 0.12
 """Share of the numbers in cells that contain an empty one."""
 _LOOSE_RATE: Final = 0.4
 """Share of the crops with wide or uneven margins; the others are cut 0 to 0.4 heights from the ink or the frame."""
+_TALL_RATE: Final = 0.15
+"""Share of the crops on printed paper that are much taller than their writing: small figures in large boxes."""
 _EDGE_RATE: Final = 0.15
 """Share of the crops with parts of a frame along their edges."""
 _MAX_PATTERN: Final = 0.35
@@ -149,7 +151,8 @@ def _put_on_paper(
 ) -> UInt8[np.ndarray, "h w"]:
     """The writing on paper, perhaps printed, with a random margin; `cells_needed`: the cells are certainly printed."""
     high = writing.height_px
-    above, below, left, right = _draw_margins(writing, rng, clean=clean)
+    tall = not clean and rng.random() < _TALL_RATE
+    above, below, left, right = _draw_tall_margins(writing, rng) if tall else _draw_margins(writing, rng, clean=clean)
     sheet = _with_margins(writing.coverage, above, below, left, right)
     if clean:
         return np.asarray(255 - sheet, np.uint8)
@@ -157,7 +160,10 @@ def _put_on_paper(
     paper = draw_paper(sheet.shape[0], sheet.shape[1], rng, strongest=_MAX_PATTERN * darkness)
     page = np.clip(paper, 0, 255).astype(np.uint8)
     rows = (above + 0.3 * high, above + writing.base_px)
-    _print_form(page, writing, rng, rows=rows, left=left, cells_needed=cells_needed)
+    if tall:
+        _print_large_cells(page, writing, rng, left=left, cells_needed=cells_needed)
+    else:
+        _print_form(page, writing, rng, rows=rows, left=left, cells_needed=cells_needed)
     amount: Float32[np.ndarray, "h w"] = sheet.astype(np.float32) * np.float32(darkness / 255)
     if rng.random() < 0.25:
         amount *= 1 - np.float32(rng.uniform(0.1, 0.6)) * rng.random(amount.shape, np.float32)
@@ -183,6 +189,29 @@ def _draw_margins(writing: Writing, rng: np.random.Generator, *, clean: bool) ->
     sides = rng.uniform(-0.02, 0.4, 4) if rng.random() < 0.6 else np.full(4, rng.uniform(0, 0.4))
     above, below, left, right = (sides * high).tolist()
     return round(above) - y, round(below) - (rows - y - height), round(left) - x, round(right) - (columns - x - width)
+
+
+def _draw_tall_margins(writing: Writing, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """As `_draw_margins`, for a crop that is two to four times as tall as its writing."""
+    total, share = rng.uniform(0.8, 3.0) * writing.height_px, rng.uniform(0.1, 0.9)
+    left, right = (rng.gamma(1.5, 0.4, 2) * writing.height_px).tolist()
+    return round(share * total), round((1 - share) * total), round(left), round(right)
+
+
+def _print_large_cells(
+    page: UInt8[np.ndarray, "h w"], writing: Writing, rng: np.random.Generator, *, left: int, cells_needed: bool
+) -> None:
+    """Print boxes that fill the crop's height, in place; writing that was not spaced for cells ignores their borders."""
+    height, width = page.shape
+    rows = rng.uniform(-0.02, 0.12) * height, rng.uniform(0.88, 1.02) * height
+    borders = tuple(border + left for border in writing.cells)
+    if not borders:
+        pitch = rng.uniform(0.9, 2.4) * writing.height_px
+        borders = tuple(np.arange(rng.uniform(-0.5, 0.5) * pitch, width + pitch, pitch).tolist())
+    if cells_needed or rng.random() < 0.7:
+        print_cells(page, borders, rng, rows=rows)
+    if rng.random() < 0.3:
+        print_edges(page, rng)
 
 
 def _with_margins(
