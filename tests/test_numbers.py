@@ -10,7 +10,7 @@ from handigit.images.strip import make_strip
 from handigit.read import Reader
 from handigit.read.ctc import Hypothesis, parse_pattern
 from handigit.read.engine import NumberEngine
-from handigit.read.hypotheses import Reading, rank_candidates, read_pictures
+from handigit.read.hypotheses import Reading, rank_candidates, read_strips
 from handigit.read.numbers import ReadOptions, features, is_blank, likely_numbers, to_number
 from handigit.records import Box, Number, Outcome
 
@@ -57,7 +57,7 @@ def crop() -> np.ndarray:
 
 def read(crop, path: str, *, sure: float = 0.999, pattern: str | None = None) -> Number:
     constraint = parse_pattern(pattern) if pattern else None
-    (reading,) = read_pictures(FakeEngine(path, sure=sure), [make_strip(crop)], constraint=constraint)
+    (reading,) = read_strips(FakeEngine(path, sure=sure), [make_strip(crop)], constraint=constraint)
     options = ReadOptions(constraint=constraint)
     return to_number(reading, rank_candidates(reading.hypotheses), CARD, options, size=crop.shape)
 

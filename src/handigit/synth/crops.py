@@ -201,7 +201,7 @@ def _draw_tall_margins(writing: Writing, rng: np.random.Generator) -> tuple[int,
 def _print_large_cells(
     page: UInt8[np.ndarray, "h w"], writing: Writing, rng: np.random.Generator, *, left: int, cells_needed: bool
 ) -> None:
-    """Print boxes that fill the crop's height, in place; writing that was not spaced for cells ignores their borders."""
+    """Print boxes that fill the crop's height, in place; writing not spaced for cells ignores their borders."""
     height, width = page.shape
     rows = rng.uniform(-0.02, 0.12) * height, rng.uniform(0.88, 1.02) * height
     borders = tuple(border + left for border in writing.cells)
