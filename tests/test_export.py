@@ -118,7 +118,7 @@ def test_nondigit_floor_loses_one_digit_in_a_thousand() -> None:
 
 
 def test_int8_is_small_and_changes_few_answers(run: Run, exported: Exported, tmp_path) -> None:
-    small = export(run, tmp_path / "small.onnx", EXPORTER, int8=True)
+    small = export(run, tmp_path / "small.onnx", EXPORTER, bits=8)
     assert small.size_bytes < 0.5 * exported.size_bytes
     assert small.changed <= 1
     glyphs = PARTS.validation.glyphs
@@ -127,10 +127,18 @@ def test_int8_is_small_and_changes_few_answers(run: Run, exported: Exported, tmp
     assert not (whole == rounded).all()
 
 
+def test_halved_weights_give_nearly_equal_answers(run: Run, exported: Exported, tmp_path) -> None:
+    small = export(run, tmp_path / "small.onnx", EXPORTER, bits=16)
+    assert small.size_bytes < 0.7 * exported.size_bytes
+    whole, rounded = (glyph_logits(f.path.read_bytes(), PARTS.validation.glyphs) for f in (exported, small))
+    assert torch.allclose(whole, rounded, atol=0.05)
+    assert not torch.equal(whole, rounded)
+
+
 def test_int8_that_changes_too_much_is_refused(tmp_path, run: Run) -> None:
     strict = replace(EXPORTER, max_changed=-1)
-    with pytest.raises(ModelError, match="eight bits change"):
-        export(run, tmp_path / "small.onnx", strict, int8=True)
+    with pytest.raises(ModelError, match="8 bits change"):
+        export(run, tmp_path / "small.onnx", strict, bits=8)
     assert not (tmp_path / "small.onnx").exists()
 
 

@@ -94,7 +94,7 @@ def main() -> None:
             found["right_told_digits"] = right_told(some, arguments.model, alphabet=DIGITS)
         earlier = result.get(name, {}).get("peers", {})
         found["peers"] = earlier | (peers(some) if arguments.peers else {}) | ppocr(some, arguments.model)
-        found["wrong_labels"] = without_wrong_labels(some, arguments.model) if name == "orand_car_a" else None
+        found["corrected"] = scored(corrected(some), arguments.model) if name == "orand_car_a" else None
         result[name] = found
         print(name, json.dumps(found), flush=True)
     result["strangers"] = {
@@ -133,11 +133,10 @@ DOUBTFUL_LABELS = {221, 273}
 """Rows of orand_car_a's labels that are wrong, with the right digits, and that no one can decide."""
 
 
-def without_wrong_labels(crops: list[Crop], model: Path | None) -> float:
-    """The fraction right with wrong labels corrected and doubtful ones left out."""
-    numbers = Reader(model).numbers(crop.pixels for crop in crops)
+def corrected(crops: list[Crop]) -> list[Crop]:
+    """The crops with wrong labels corrected and doubtful ones left out."""
     rows = [row for row in range(len(crops)) if row not in DOUBTFUL_LABELS]
-    return sum(numbers[row].text == WRONG_LABELS.get(row, crops[row].text) for row in rows) / len(rows)
+    return [replace(crops[row], text=WRONG_LABELS.get(row, crops[row].text)) for row in rows]
 
 
 def ppocr(crops: list[Crop], model: Path | None) -> dict[str, dict[str, float]]:

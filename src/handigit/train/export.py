@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import onnx
@@ -33,6 +33,8 @@ from handigit.train.trainer import load_model
 PARITY_TOLERANCE = 1e-3
 """Maximum difference of a probability between PyTorch and ONNX Runtime; a deep network reaches 4e-4 in float32."""
 _OPSET = 18
+_MIN_HALVED = 256
+"""Numbers in a tensor from which it is worth storing in 16 bits."""
 
 Inputs = Float32[np.ndarray, "_ _ _ _"]
 
@@ -77,7 +79,7 @@ class Exported:
     """The file that was written.
 
     `parity` is the largest difference of a probability between PyTorch and the float32 file over `inputs_checked`
-    inputs; `changed` of `answers` are the answers that eight-bit arithmetic changed.
+    inputs; `changed` of `answers` are the answers that fewer bits changed.
     """
 
     path: Path
@@ -89,20 +91,28 @@ class Exported:
     answers: int = 0
 
 
-def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None, int8: bool = False) -> Exported:
-    """Write the run's network to `path` with a calibrated card; `int8` quantises it to eight bits first.
+Bits = Literal[8, 16, 32]
+"""How weights are stored: 8, and computed with eight bits; 16, and computed with 32; or 32."""
+
+
+def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None, bits: Bits = 32) -> Exported:
+    """Write the run's network to `path` with a calibrated card.
 
     Raises:
         RunError: the run is not finished.
-        ModelError: ONNX Runtime and PyTorch differ, or eight bits change too many answers.
+        ModelError: ONNX Runtime and PyTorch differ, or fewer bits change too many answers.
     """
     model = load_model(run)
     file = to_onnx(model, exporter.signature)
     batches = exporter.parity_batches()
     parity = compare_with_torch(model, file, batches)
     changed = answers = 0
-    if int8:
-        file, changed, answers = _to_int8(file, batches, exporter)
+    if bits < 32:
+        smaller = halve(file) if bits == 16 else _quantise_for(exporter, file)
+        changed, answers = _compare_answers(file, smaller, batches)
+        if changed > exporter.max_changed * answers:
+            raise ModelError(f"{bits} bits change {changed} of {answers} answers; export this network with more bits")
+        file = smaller
     card = make_card(run, model, exporter, name=name)
     calibration = exporter.calibrate(add_card(file, card))
     content = add_card(file, card.model_copy(update=vars(calibration)))
@@ -195,17 +205,36 @@ def add_card(content: bytes, card: Card) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _to_int8(network: bytes, batches: Sequence[Inputs], exporter: Exporter) -> tuple[bytes, int, int]:
-    """The quantised file, the answers that it changes, and the number of answers compared."""
-    file = quantise(network, exporter.quantisation_batches(), input_name=exporter.signature.input_name)
-    full, small = Session(network), Session(file)
+def _compare_answers(network: bytes, smaller: bytes, batches: Sequence[Inputs]) -> tuple[int, int]:
+    """The answers that differ between two files, and the number of answers compared."""
+    full, small = Session(network), Session(smaller)
     changed = answers = 0
     for batch in batches:
         before, after = full.logits(batch).argmax(-1), small.logits(batch).argmax(-1)
         changed, answers = changed + int((before != after).sum()), answers + before.size
-    if changed > exporter.max_changed * answers:
-        raise ModelError(f"eight bits change {changed} of {answers} answers; export this network without --int8")
-    return file, changed, answers
+    return changed, answers
+
+
+def halve(content: bytes) -> bytes:
+    """The same network with its weights stored in 16 bits; ONNX Runtime widens them once, while loading."""
+    model = onnx.load_from_string(content)
+    stored, widened = [], []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) >= _MIN_HALVED:
+            narrow = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            stored.append(onnx.numpy_helper.from_array(narrow, f"{tensor.name}.half"))
+            widened.append(onnx.helper.make_node("Cast", [stored[-1].name], [tensor.name], to=onnx.TensorProto.FLOAT))
+        else:
+            stored.append(tensor)
+    nodes = [*widened, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(stored)
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _quantise_for(exporter: Exporter, content: bytes) -> bytes:
+    return quantise(content, exporter.quantisation_batches(), input_name=exporter.signature.input_name)
 
 
 def quantise(content: bytes, batches: Sequence[Inputs], *, input_name: str = "glyphs") -> bytes:
