@@ -51,7 +51,7 @@ def train_and_export(recipe_name: str, seed: int, runs: Path, data: Path) -> Pat
     model = runs / f"{recipe_name}-seed{seed}" / ("model-int8.onnx" if int8 else "model.onnx")
     if not model.is_file():
         run, digit_data = train_run(recipe_name, seed, runs, data)
-        export(run, model, DigitExporter(run.recipe, digit_data), int8=int8)
+        export(run, model, DigitExporter(run.recipe, digit_data), bits=8 if int8 else 32)
     return model
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from handigit.cli.terminal import say, watch_training
-from handigit.recipe import Recipe
+from handigit.recipe import Recipe, load_recipe
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
@@ -216,9 +216,8 @@ def _number_exporter(task: "NumberTask") -> "NumberExporter":
     from handigit.read.reader import EMBEDDED, SECOND_MODEL
     from handigit.train.export_numbers import NumberExporter
 
-    second: NumberEngine | None = NumberEngine(EMBEDDED / SECOND_MODEL)
-    if second and second.card.architecture == task.recipe.model:
-        second = None
+    is_second = task.recipe.model == load_recipe(Path(SECOND_MODEL).stem).model
+    second = None if is_second else NumberEngine(EMBEDDED / SECOND_MODEL)
     crops = list(task.source.held_out_crops(_CALIBRATION_CROPS))
     strips = task.source.strings("validation")[0]
     return NumberExporter(
