@@ -5,7 +5,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from handigit.augment.stroke import change_stroke
+from handigit.augment.geometry import change_stroke
 
 _KNOT_PX = 7.0
 """Distance of the knots of the displacement field: about a third of a digit's height."""

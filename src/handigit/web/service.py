@@ -14,10 +14,9 @@ from typing import Any, Final, Literal
 
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.images.documents import Cancellation
-from handigit.pipeline import store_pages, to_new_page
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Kind, ReadAs
-from handigit.store import Store, StoreError
+from handigit.store import NewPage, Provenance, Store, StoreError
 from handigit.web.batching import BatchPolicy, BatchQueue, queue_problems
 from handigit.web.inference import Inference
 from handigit.web.metrics import Metrics
@@ -122,6 +121,11 @@ class Service:
         return sum(queue.open_items for queue in queues) + self._documents.open_documents
 
     @property
+    def documents(self) -> PageStreamer:
+        """Where documents are read page by page."""
+        return self._documents
+
+    @property
     def store_is_failing(self) -> bool:
         """Whether the last attempt to store readings failed, a few seconds ago at most: then it is time to retry."""
         failed_at = self._store_failed_at
@@ -187,7 +191,7 @@ class Service:
         """A document, page by page."""
         reader = self.models.active.reader
         if request.target_error is not None:
-            reader = _with_target_error(reader, request.target_error)
+            reader = with_target_error(reader, request.target_error)
         cancellation = Cancellation()
         open_document = partial(
             read_document, reader, upload.source(), request.kind, expected=request.expected, cancellation=cancellation
@@ -221,11 +225,10 @@ class Service:
     ) -> list[tuple[int, ...] | StoreError]:
         assert self.store is not None
         pages = [
-            to_new_page(read, source=upload.name, request_id=request.request_id, kind=read.kind)
-            for upload, read, request in items
+            NewPage(read.numbers, _provenance(upload, read, request), read.page) for upload, read, request in items
         ]
         try:
-            ids = store_pages(self.store, pages)
+            ids = self.store.ingest.add_many(pages)
         except StoreError:
             self._store_failed_at = time.monotonic()
             raise
@@ -246,11 +249,16 @@ class Service:
             self.state = "ready"
 
 
-def _with_target_error(reader: Reader, target_error: float) -> Reader:
+def with_target_error(reader: Reader, target_error: float) -> Reader:
     """A reader with another error rate and the same loaded models, which `copy` would load again."""
     other = object.__new__(type(reader))
     vars(other).update(vars(reader), target_error=target_error)
     return other
+
+
+def _provenance(upload: Upload, read: PageReading, request: ReadRequest) -> Provenance:
+    kind: Literal["digit", "number"] = "digit" if read.kind == "digit" else "number"
+    return Provenance(upload.name, read.model, read.digest, request.request_id, kind)
 
 
 def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload]]:
