@@ -102,14 +102,14 @@ def check(*, sweep: bool = False, yes: bool = False) -> int:
         handigit store check --sweep
 
     Args:
-        sweep: Delete files that belong to nothing, as a crash can leave them.
+        sweep: Delete files without a record, as a crash can leave them.
         yes: Sweep although more pictures than readings would be deleted.
     """
     from handigit.store.integrity import check as find_faults
 
     with open_store() as opened:
         if sweep:
-            say(f"removed {opened.sweep(force=yes):,} files that belonged to nothing")
+            say(f"removed {opened.sweep(force=yes):,} files without a record")
         findings = find_faults(opened)
     for finding in findings:
         complain(finding.what)

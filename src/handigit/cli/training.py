@@ -226,7 +226,7 @@ def _strip_exporter(task: "StripTask") -> "StripExporter":
 def read_pairs(
     content: bytes, second: "NumberEngine", crops: "Sequence[tuple[np.ndarray, str]]"
 ) -> "Callable[[Combination], PairResult]":
-    """Read held-out crops with two models as `Reader` does; the result combines what they said in a given way."""
+    """Read held-out crops with two models as `Reader` does; the result combines their answers in a given way."""
     from handigit.read.crops import CropPictures, read_crops
     from handigit.read.engine import NumberEngine
     from handigit.read.hypotheses import rank_candidates

@@ -92,7 +92,7 @@ class ModelChoice:
 
 
 class SavedChoice:
-    """The file that keeps the choice across restarts; nothing is kept without a folder."""
+    """The file that keeps the choice across restarts; without a folder there is none."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / CHOICE_FILE if folder else None

@@ -63,7 +63,7 @@ class PageResult:
     error: Exception | None = None
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """The numbers as the command line prints them, with `id`, null where nothing is stored."""
+        """The numbers as the command line prints them, with `id`, null where they are not stored."""
         if self.read is None:
             return []
         ids = self.ids or (None,) * len(self.read.numbers)
@@ -74,7 +74,7 @@ class PageResult:
 
 
 class Service:
-    """What the server does for HTTP; used from one event loop."""
+    """Reads and stores what the HTTP routes receive; used from one event loop."""
 
     def __init__(self, models: Models, store: Store | None, *, capacity: int, workers: int, metrics: Metrics) -> None:
         """`capacity`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""
@@ -101,7 +101,7 @@ class Service:
         self._loading = asyncio.create_task(self._load())
 
     async def stop(self) -> None:
-        """Finish what was accepted and release everything."""
+        """Finish all accepted requests and release everything."""
         self.state = "draining"
         if self._loading:
             await self._loading
@@ -132,7 +132,7 @@ class Service:
         return failed_at is not None and time.monotonic() - failed_at < _STORE_RETRY_S
 
     def check_capacity(self, kind: ReadAs) -> None:
-        """Refuse, before the body is read, what would be refused after.
+        """Refuse a request before its body is read.
 
         Raises:
             Problem: no model yet, or no capacity.
@@ -206,7 +206,7 @@ class Service:
             yield PageResult(upload.name, error=problem)
 
     async def _store_results(self, results: Sequence[tuple[Upload, PageReading, ReadRequest]]) -> list[tuple[int, ...]]:
-        """The ids of each result's numbers in the store; empty where nothing is to be stored."""
+        """The ids of each result's numbers in the store; empty without a store or by request."""
         if self.store is None or not results or not results[0][2].keep:
             return [()] * len(results)
         within_s = results[0][2].within_s

@@ -1,4 +1,4 @@
-"""What an answer rests on: the pixels that it depends on, and the synthetic digits that are most like the glyph."""
+"""Evidence for an answer: the pixels that it depends on, and the synthetic digits most similar to the glyph."""
 
 from dataclasses import dataclass
 from functools import cache
