@@ -2,7 +2,7 @@
 
     python scripts/check_words.py            # list every hit with its replacement, exit 1 if there is one
 
-Looks at documents, docstrings, comments, templates, scripts and styles. Each rule has the plain wording beside it.
+Looks at documents, docstrings, comments, templates, scripts, styles and notebooks. Each rule has the plain wording beside it.
 """
 
 import re
@@ -26,6 +26,7 @@ FILES = (
     "examples/*.py",
     "deploy/*",
     "published/**/*.md",
+    "notebooks/*.ipynb",
     "Makefile",
 )
 RULES = {
@@ -43,7 +44,14 @@ RULES = {
     r"\bgoes? on bit": "continues",
     r"\bat a time each\b": "per",
     r"\bour fault\b": "an internal error",
-    r"\bof ours\b": "our own",
+    r"\bof ours\b(?!\))": "our own",
+    r"\bwhat (was|were|is|are) said\b|\bwhat (a person|people|someone) (says?|said|say)\b": "answer, decision, correction",
+    r"\bwhat (became|can become|becomes) of\b": "state, outcome",
+    r"\bsays? something else\b": "disagrees",
+    r"\bsurest\b|\bleast sure\b": "most confident, least certain",
+    r"\bat its word\b": "accurate",
+    r"\bgo(es)? on (working|writing|serving|reading)\b": "continues",
+    r"\bfor the asking\b": "on request",
 }
 SELF = Path(__file__)
 

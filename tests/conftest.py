@@ -1,6 +1,8 @@
 """What all tests share: no deadlines on a busy machine, and the real data where it is available."""
 
 import os
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 # Tiny nets gain nothing from a second thread, and threads that wait for one another stall on a busy machine. Set
@@ -11,6 +13,12 @@ import hypothesis
 import pytest
 
 from handigit.settings import Settings
+
+_LEARNING = re.compile(r"^(import torch|from torch|from handigit\.(augment|models|train))", re.MULTILINE)
+if find_spec("torch") is None:  # an installation that only reads and serves
+    collect_ignore = [
+        path.name for path in Path(__file__).parent.glob("test_*.py") if _LEARNING.search(path.read_text())
+    ]
 
 pytest_plugins = ("browsing", "signing_in")  # fixtures of all tests of pages
 

@@ -2,12 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -193,3 +194,18 @@ def end_under_load(server: Running) -> Shutdown:
     for client in clients:
         client.join(60)
     return Shutdown(answers, children)
+
+
+def all_end(processes: Sequence[int]) -> bool:
+    """Whether these processes, which need not be children of this one, end within a minute each; Linux only."""
+    for process in processes:
+        try:
+            handle = os.pidfd_open(process)
+        except ProcessLookupError:
+            continue
+        try:
+            if not select.select([handle], [], [], 60)[0]:
+                return False
+        finally:
+            os.close(handle)
+    return True

@@ -31,6 +31,7 @@ from handigit.batch.worker import COLUMNS, BatchError, BatchWorker, InputResult,
 from handigit.cli import run
 from handigit.store import Store
 from handigit.synth import digits, picture
+from serving import all_end
 
 DIGITS = ReadOptions(kind="digit")
 IDENTITY = {"kind": "digit", "model": "m"}
@@ -388,10 +389,7 @@ def test_killed_workers_cost_no_rows_and_do_not_outlive_their_driver(scans: Path
     workers = children_of(process)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert all_end(workers)
 
 
 def test_object_stores_work_for_inputs_and_results(scans: Path, memory: str) -> None:

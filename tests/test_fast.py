@@ -93,6 +93,7 @@ def test_training_in_memory_equals_training_with_a_run(tmp_path) -> None:
     assert all(torch.equal(weights[name], tensor) for name, tensor in run.weights().items())
 
 
+@pytest.mark.slow  # counts page faults, which other programs can disturb
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library's memory is set on Linux alone")
 def test_freed_memory_is_reused() -> None:
     if not keep_freed_memory():

@@ -23,8 +23,7 @@ from handigit.records import Outcome
 from handigit.synth.sets import digits
 from handigit.web import create_app
 from handigit.web.explain.activations import LAYERS, Activations, NotInspectable
-from handigit.web.explain.neighbours import BANK_SIZE, Neighbours
-from handigit.web.explain.occlusion import occlusion_map
+from handigit.web.explain.evidence import BANK_SIZE, Neighbours, occlusion_map
 from handigit.web.explain.sentences import sentences
 from handigit.web.explain.steps import MAX_MAPS, NEAREST, steps
 from handigit.web.wording import answer_sentence

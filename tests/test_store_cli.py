@@ -8,7 +8,8 @@ import pytest
 from cyclopts import App
 from onnx import TensorProto, helper, numpy_helper, save
 
-from handigit.cli.store import DONE, UNSOUND, models, store
+from handigit.cli.models import models
+from handigit.cli.store import DONE, UNSOUND, store
 from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
 from handigit.evaluate.promotion import PromotionRefused

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import event
 
 from handigit.store import RetentionRefused, Store, StoreDamaged, StoreError, StoreFull
+from handigit.store.deletion import Reserve
 from handigit.store.integrity import check
-from handigit.store.reserve import Reserve
 from store_cases import NO_SAMPLES, PROVENANCE, number, page
 
 

@@ -184,7 +184,7 @@ def test_the_last_admin_cannot_be_removed(client) -> None:
 
 
 def test_a_second_server_on_the_same_store_soon_asks_for_credentials(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("handigit.web.auth._REFRESH_S", -1)
+    monkeypatch.setattr("handigit.web.auth.REFRESH_S", -1)
     first, second = (create_app(settings(tmp_path), store=open_store(tmp_path)) for _ in "ab")
     with TestClient(first, base_url=HOST) as one, TestClient(second, base_url=HOST) as two:
         assert two.get("/v1/readings").status_code == 200

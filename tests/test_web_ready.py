@@ -27,7 +27,7 @@ def store(tmp_path) -> Store:
 @pytest.fixture
 def client(tmp_path, store, monkeypatch) -> Iterator[TestClient]:
     """A ready server that checks its parts at each request."""
-    monkeypatch.setattr("handigit.web.readiness._MAX_AGE_S", -1)
+    monkeypatch.setattr("handigit.web.readiness.MAX_AGE_S", -1)
     app = create_app(settings(tmp_path), store=store, make_reader=NumberReader)
     with TestClient(app, base_url=HOST) as opened:
         while opened.get("/readyz").status_code != 200:
@@ -53,7 +53,7 @@ def test_not_ready_without_the_database_file(client, tmp_path) -> None:
 
 def test_not_ready_while_the_store_hangs(client, store, monkeypatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr("handigit.web.readiness._TIMEOUT_S", 0.05)
+    monkeypatch.setattr("handigit.web.readiness.TIMEOUT_S", 0.05)
     monkeypatch.setattr(store, "ping", release.wait)
     assert "has not answered" in not_ready(client)
     release.set()
@@ -137,13 +137,11 @@ def test_changes_that_wait_do_not_take_the_threads_of_reads(client, store, monke
     assert statuses == [201] * 45
 
 
-def test_a_stuck_change_and_too_many_of_them_are_a_503(monkeypatch) -> None:
-    monkeypatch.setattr("handigit.web.write_pool._DEADLINE_S", 0.05)
-    monkeypatch.setattr("handigit.web.write_pool._CAPACITY", 1)
+def test_a_stuck_change_and_too_many_of_them_are_a_503() -> None:
     release = threading.Event()
 
     async def run() -> list[str]:
-        pool = WritePool()
+        pool = WritePool(capacity=1, deadline_s=0.05)
         stuck = asyncio.create_task(pool.run(release.wait))
         await asyncio.sleep(0)
         details = []

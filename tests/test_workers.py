@@ -22,7 +22,7 @@ from handigit.workers import Workers, WorkerUnavailable
 from handigit.workers.pool import WorkerSlot
 from handigit.workers.process import Deadlines
 from handigit.workers.protocol import WorkerGone, decode_reads, encode_reads, receive, send
-from serving import picture, running
+from serving import all_end, picture, running
 
 FAKE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_worker.py")))
 QUICK = Deadlines(silence=1, answer=2, start=30, pause=60)
@@ -257,20 +257,10 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         (child,) = server.children()
         server.process.kill()
         server.process.wait()
-        assert _ends(child)
+        assert all_end([child])
 
 
 def test_a_server_can_work_without_workers(tmp_path: Path) -> None:
     with running(tmp_path, HANDIGIT_WORKERS="0") as server, server.client() as client:
         assert server.children() == []
         assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
-
-
-def _ends(child: int) -> bool:
-    """Whether a process that is not our child ends within some seconds."""
-    waiting = threading.Event()
-    for _ in range(200):
-        if not Path(f"/proc/{child}").exists():
-            return True
-        waiting.wait(0.05)
-    return False

@@ -22,7 +22,7 @@ def write_file(
 
     Args:
         path: The file to write.
-        error: What to raise when the disk refuses.
+        error: The class of the error when the disk refuses.
         durable: Also survive a power failure: sync the file before the rename and its folder after it.
         private: Readable by its owner alone (mode 0600).
 

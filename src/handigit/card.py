@@ -27,7 +27,7 @@ class Combination(BaseModel):
     """How a number model's texts are combined with those of a second, independent model.
 
     A text's score is the product of the first model's probability and the second's, which has the exponent `weight` and
-    is at least `floor`. `coefficients` of a logistic curve turn what is known of the best text into its confidence.
+    is at least `floor`. `coefficients` of a logistic curve turn features of the best text into its confidence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +45,7 @@ class Combination(BaseModel):
 
 
 class Card(BaseModel):
-    """What a reader needs to use a model, and a person to trust it.
+    """Everything that a reader needs to use a model, and a person to trust it.
 
     `steepness` and `shift`: a number's probability becomes its confidence along this logistic curve (Platt 1999).
 

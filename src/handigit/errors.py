@@ -13,7 +13,7 @@ HandigitError
 ├── RunError                a run on disk: missing, of another recipe, already there
 └── StoreError              the app's store; its children are in `handigit.store.errors`
 
-A message names the problem, the value, and what to do about it. Errors are raised where they occur and caught once,
+A message names the problem, the value, and the remedy. Errors are raised where they occur and caught once,
 at the edge (command line, server).
 """
 

@@ -43,7 +43,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         epochs: Passes over the data; None for the recipe's.
         learning_rate: Peak learning rate; None for the recipe's.
         batch_size: Samples per step; None for the recipe's.
-        augment: Train on augmented pictures, as the recipe says.
+        augment: Train on augmented pictures, as the recipe specifies.
         device: auto, cpu, cuda or mps.
         random_state: Seed of the weights, the order and the augmentation.
     """

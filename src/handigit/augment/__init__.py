@@ -5,10 +5,9 @@ The recipe sets the strengths. All randomness comes from the generator passed in
 
 from torch import Generator
 
-from handigit.augment.degradations import apply_degradations
-from handigit.augment.geometry import warp
+from handigit.augment.degradations import apply_degradations, erase
+from handigit.augment.geometry import change_stroke, warp
 from handigit.augment.random import Glyphs
-from handigit.augment.stroke import change_stroke, erase
 from handigit.recipe import Recipe
 
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from jaxtyping import Bool
 from torch import Generator, Tensor
 
+from handigit.augment.geometry import dilate, erode
 from handigit.augment.random import SIDE, Glyphs, between, chance, per_glyph
-from handigit.augment.stroke import dilate, erode
 
 _COORDINATES = torch.arange(SIDE, dtype=torch.float32)
 
@@ -153,3 +153,15 @@ def _noise(like: Glyphs, generator: Generator) -> Glyphs:
 def _half(like: Glyphs, generator: Generator) -> Bool[Tensor, "n 1 1 1"]:
     """A random mask of half of the glyphs."""
     return per_glyph(chance(len(like), 0.5, generator)).to(like.device)
+
+
+def erase(glyphs: Glyphs, fraction: float, generator: Generator) -> Glyphs:
+    """Erase a rectangle with sides of 3 to 8 pixels in a fraction of the glyphs."""
+    count = len(glyphs)
+    selected = per_glyph(chance(count, fraction, generator))
+    sides = torch.randint(3, 9, (count, 2), generator=generator)
+    corners = (torch.rand(count, 2, generator=generator) * (SIDE - sides + 1)).long()
+    rows, columns = torch.arange(SIDE)[None, :, None], torch.arange(SIDE)[None, None, :]
+    top, left, high, wide = (part[:, None, None] for part in (*corners.unbind(1), *sides.unbind(1)))
+    inside = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + wide)
+    return glyphs.masked_fill((inside[:, None] & selected).to(glyphs.device), 0.0)

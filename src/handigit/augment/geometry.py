@@ -1,4 +1,4 @@
-"""Other hands: rotate, shear, scale, shift and warp whole batches, in one resampling."""
+"""Other hands and pens: whole batches rotated, sheared, scaled, shifted and warped; strokes thicker or thinner."""
 
 import math
 from functools import cache
@@ -8,12 +8,14 @@ import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from handigit.augment.random import SIDE, Glyphs, chance, uniform
+from handigit.augment.random import SIDE, Glyphs, chance, per_glyph, uniform
 from handigit.recipe import Recipe
 
 FAR = 2.5
 """Factor on all strengths for the fraction `recipe.far` of the glyphs."""
 _ELASTIC_KNOTS = 6  # a displacement every 28/5 px: bends a stroke without breaking it
+Pictures = Float[Tensor, "n 1 h w"]
+"""Glyphs or lines: a batch, ink bright on 0."""
 
 
 def warp(glyphs: Glyphs, recipe: Recipe, generator: Generator) -> Glyphs:
@@ -66,3 +68,26 @@ def affine_matrices(count: int, recipe: Recipe, generator: Generator) -> Float[T
     top = torch.stack([cos * wide, (shear * cos - sin) * high, right], dim=1)
     bottom = torch.stack([sin * wide, (shear * sin + cos) * high, down], dim=1)
     return torch.stack([top, bottom], dim=1)
+
+
+def change_stroke(pictures: Pictures, fraction: float, generator: Generator) -> Pictures:
+    """Blend a fraction of the pictures with their dilation or, as often, with their erosion."""
+    selected, thicker = (per_glyph(chance(len(pictures), p, generator)) for p in (fraction, 0.5))
+    amount = per_glyph(torch.rand(len(pictures), generator=generator)).to(pictures.device)
+    dilated, eroded = dilate(pictures), erode(pictures)
+    # Erosion by a full pixel on either side would erase thin strokes, so it is halved.
+    target = torch.where(thicker.to(pictures.device), dilated, 0.5 * (pictures + eroded))
+    return torch.where(selected.to(pictures.device), pictures + amount * (target - pictures), pictures)
+
+
+def dilate(pictures: Pictures) -> Pictures:
+    """The brightest of each pixel's 3x3 neighbours; shifted copies are ten times faster than `max_pool2d`."""
+    wide = F.pad(pictures, (1, 1, 0, 0), mode="replicate")
+    wide = torch.maximum(torch.maximum(wide[..., :-2], wide[..., 1:-1]), wide[..., 2:])
+    high = F.pad(wide, (0, 0, 1, 1), mode="replicate")
+    return torch.maximum(torch.maximum(high[..., :-2, :], high[..., 1:-1, :]), high[..., 2:, :])
+
+
+def erode(pictures: Pictures) -> Pictures:
+    """The darkest of each pixel's 3x3 neighbours."""
+    return -dilate(-pictures)

@@ -42,7 +42,7 @@ def _with_margin(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) 
 
 
 def _moved(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) -> UInt8[np.ndarray, "48 _"]:
-    """The strip stretched, slanted, tilted, shifted and bent, its border repeated where nothing was."""
+    """The strip stretched, slanted, tilted, shifted and bent, its border repeated into the gaps."""
     height, width = grey.shape
     stretch = float(np.exp(rng.uniform(np.log(0.8), np.log(1.35))))
     target = max(16, round(width * stretch))

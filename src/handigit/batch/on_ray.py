@@ -1,6 +1,6 @@
 """The cluster driver: Ray Data streams chunks of inputs through actors that each hold a `WorkerPool` of one process.
 
-Ray schedules, retries actors that die with their machine, and limits what is in flight. The process below each actor
+Ray schedules, retries actors that die with their machine, and limits the inputs in flight. The process below each actor
 keeps a file that crashes its reader from taking the actor with it.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PART_INPUTS: Final = 2000
 PART_SECONDS: Final = 60.0
-"""A part ends after this number of inputs or seconds: what a crash costs at most."""
+"""A part ends after this number of inputs or seconds: the maximum that a crash costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def run_batch(options: BatchOptions, *, on_progress: Callable[[Progress], None] 
 
 
 def _identity(options: ReadOptions) -> dict[str, Any]:
-    """What must be equal for rows to belong to one batch; loads models and templates, so bad options fail here."""
+    """The facts that all rows of one batch share; loads models and templates, so bad options fail here."""
     worker = BatchWorker(options)
     expected = options.expected
     if expected.pattern is not None or expected.alphabet is not None:

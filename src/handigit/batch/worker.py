@@ -28,7 +28,7 @@ class BatchError(HandigitError):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What to read and how. `keep_doubts`: return the pages of uncertain numbers, for the review queue.
+    """How to read. `keep_doubts`: return the pages of uncertain numbers, for the review queue.
 
     `templates`: paths or names of form templates; then records are read instead of numbers.
     """
@@ -123,7 +123,7 @@ class BatchWorker:
 
     def _is_single(self, item: Input) -> bool:
         # Digits alone: a run of the number model on several crops gives each slightly other confidences than alone, so
-        # the rows of a resumed batch, whose chunks are other ones, would differ (3 of 120 crops did).
+        # the rows of a resumed batch, whose chunks differ, would differ too (3 of 120 crops did).
         is_digit = self.options.kind == "digit" and not self.options.templates
         return is_digit and PurePosixPath(item.entry or item.source).suffix.lower() not in _PAGED
 

@@ -20,8 +20,9 @@ from handigit.cli.data import data
 from handigit.cli.doctor import doctor
 from handigit.cli.evaluation import compare, evaluate, list_models, submit
 from handigit.cli.forms import form
+from handigit.cli.models import models
 from handigit.cli.read import DONE, INTERRUPTED, SOME_FAILED, WRONG_USAGE, read
-from handigit.cli.store import models, serve, store
+from handigit.cli.store import serve, store
 from handigit.cli.terminal import complain, err
 from handigit.cli.training import export, train, tune
 from handigit.errors import HandigitError, RecipeError

@@ -1,4 +1,4 @@
-"""`handigit doctor`: what is installed, whether it works, and what is missing, for a help desk."""
+"""`handigit doctor`: installed parts, whether they work, and missing ones, for a help desk."""
 
 import importlib.metadata
 import os
@@ -45,7 +45,7 @@ _SLOW_MS: Final = 500.0
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; `advice` says what to do about it."""
+    """One line of the report; `advice` is the remedy."""
 
     name: str
     state: State
@@ -57,7 +57,7 @@ def doctor(
     *,
     format: Annotated[Literal["text", "json"], Parameter(name="--format")] = "text",  # noqa: A002
 ) -> int:
-    """Check this installation: versions, models, device, memory, disk, a self-test, and what each extra lacks.
+    """Check this installation: versions, models, device, memory, disk, a self-test, missing parts of each extra.
 
     Examples:
         handigit doctor
@@ -94,7 +94,7 @@ def _guard(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     """The results of a check; whatever it raises is a result too."""
     try:
         yield from check()
-    except Exception as error:  # a broken installation raises anything, which is what this verb is for
+    except Exception as error:  # a broken installation can raise anything, and this verb must report it
         advice = "" if isinstance(error, HandigitError) else "reinstall: pip install --force-reinstall handigit"
         yield Check(name, "problem", f"{type(error).__name__}: {error}", advice)
 

@@ -185,7 +185,7 @@ def _read_file(
 
 
 def _annotate(source: Path | BytesIO, path: Path, index: int, page: "PageReading", folder: Path) -> None:
-    from handigit.read.annotate import write_annotated
+    from handigit.read.display import write_annotated
 
     write_annotated(source, index, page, folder / _annotated_name(path, index))
 

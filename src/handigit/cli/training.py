@@ -228,7 +228,7 @@ def _number_exporter(task: "NumberTask") -> "NumberExporter":
 def read_held_out(
     content: bytes, second: "NumberEngine | None", crops: "Sequence[tuple[np.ndarray, str]]"
 ) -> "Callable[[Combination | None], HeldOutResult]":
-    """Read held-out crops as `Reader` does; the result combines what the models said in a given way.
+    """Read held-out crops as `Reader` does; the result combines their answers in a given way.
 
     A crop that is not a number but is read as one counts as an error.
     """

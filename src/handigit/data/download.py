@@ -146,7 +146,7 @@ def open_unpacked(path: Path) -> BufferedIOBase:
 
 
 def read_at_most(read: ReadBytes, count: int) -> bytes:
-    """Up to `count` bytes from a stream's `read`, in blocks: a header that claims terabytes allocates nothing."""
+    """Up to `count` bytes from a stream's `read`, in blocks: a header that claims terabytes allocates no memory."""
     blocks = []
     while count and (block := read(min(count, _BLOCK_BYTES))):
         blocks.append(block)

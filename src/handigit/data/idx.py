@@ -38,7 +38,7 @@ def read_idx(path: Path) -> Shaped[np.ndarray, "..."]:
     """The array in an IDX file, in the machine's byte order.
 
     Raises:
-        BadDataFile: missing, not IDX, truncated, or longer than its header says.
+        BadDataFile: missing, not IDX, truncated, or longer than its header declares.
     """
     try:
         with open_unpacked(path) as stream:

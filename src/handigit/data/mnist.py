@@ -52,7 +52,7 @@ def load_mnist(folder: Path, *, part: Literal["train", "test"]) -> Dataset:
     Only the counts are checked here; digests are checked by `fetch_mnist`.
 
     Raises:
-        DataError: a file is missing; the message says how to get it.
+        DataError: a file is missing; the message explains how to get it.
         BadDataFile: a file is damaged, or is not MNIST's.
     """
     images, labels = (_find(file, folder) for file in _PAIRS[part])

@@ -1,7 +1,7 @@
 """NumPy archives: other people's `images` or Keras's `x_train`, and our own with finished `glyphs`.
 
 `images` may have any size and either polarity, so they are normalised like any picture; `glyphs` already are. Keras's
-`mnist.npz` holds MNIST's own normalisation, which is kept. Arrays of other names are ignored; nothing is unpickled.
+`mnist.npz` holds MNIST's own normalisation, which is kept. Arrays of other names are ignored; pickled ones are refused.
 """
 
 import zipfile
@@ -101,7 +101,7 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def _check_unpacked_size(stream: object, path: Path) -> None:
-    """Refuse a decompression bomb from the archive's directory; zipfile unpacks no more than the directory says."""
+    """Refuse a decompression bomb from the archive's directory; zipfile unpacks no more than the directory declares."""
     with zipfile.ZipFile(stream) as archive:  # type: ignore[call-overload]
         entries = archive.infolist()
     unpacked, packed = sum(e.file_size for e in entries), sum(e.compress_size for e in entries)

@@ -1,6 +1,6 @@
 """A data set in the terminal: figures, bar charts, and samples in half-block characters.
 
-Nothing is printed here: `describe` returns a Rich renderable.
+`describe` prints nothing; it returns a Rich renderable.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ def load(source: str, *, folder: Path, part: Part = "train", limits: Limits = DE
     distinguish its parts is returned whole for either; `overlap` reveals that.
 
     Raises:
-        DataError: no such set; or BadDataFile, its child: the content is not what the format requires.
+        DataError: no such set; or BadDataFile, its child: the content does not match the format.
     """
     if source == MNIST:
         return load_mnist(folder / MNIST, part=part)

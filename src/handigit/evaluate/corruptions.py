@@ -71,8 +71,8 @@ def glass_blur(ink: Ink, rng: Generator) -> Ink:
     """Frosted glass: blurred, neighbours exchanged, blurred again."""
     pixels = _blurred(ink, GLASS_SIGMA_PX).reshape(len(ink), SIDE_PX**2).T.copy()
     images = np.arange(len(ink))
-    # Half of the time nothing; else a pixel changes places with itself or one of three neighbours above and left.
-    # Going from the last pixel to the first carries some ink far, which is what makes this one hard.
+    # Half of the time no change; else a pixel changes places with itself or one of three neighbours above and left.
+    # Iterating from the last pixel to the first carries some ink far, which makes this corruption hard.
     offsets = np.array([0, 0, 0, 0, 0, 1, SIDE_PX, SIDE_PX + 1])
     order = [row * SIDE_PX + column for row in COLUMNS[:1:-1] for column in COLUMNS[:1:-1]]
     for pixel in order * GLASS_ROUNDS:
@@ -146,7 +146,7 @@ def fog(ink: Ink, rng: Generator) -> Ink:
 
 
 def spatter(ink: Ink, rng: Generator) -> Ink:
-    """Dark grey splashes of mud that hide what is under them."""
+    """Dark grey splashes of mud that hide the ink under them."""
     drops = rng.normal(DROP_MEAN, DROP_SPREAD, ink.shape).astype(np.float32)
     wet = (_blurred(drops, DROP_SIGMA_PX) > DROP_LEVEL).astype(np.float32)
     splash = _blurred(wet, SPLASH_SIGMA_PX)
@@ -166,7 +166,7 @@ def zigzag(ink: Ink, rng: Generator) -> Ink:
     start = rng.integers(0, SIDE_PX - 1, (len(ink), 1))
     rise = rng.integers(-5, 5, (len(ink), 1))
     along = COLUMNS - ZIGZAG_FROM_PX
-    # A triangle wave that starts at 0 and first goes down the picture.
+    # A triangle wave that starts at 0 and first runs down the picture.
     wave = np.abs((along / ZIGZAG_PERIOD_PX + 0.75) % 1 - 0.5) * 4 - 1
     heights = start + rise * along / (ZIGZAG_TO_PX - ZIGZAG_FROM_PX) + ZIGZAG_HEIGHT_PX * wave
     drawn = (COLUMNS >= ZIGZAG_FROM_PX) & (COLUMNS < ZIGZAG_TO_PX)

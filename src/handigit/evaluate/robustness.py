@@ -24,7 +24,7 @@ Pictures = UInt8[np.ndarray, "n h w"]
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """One step of a grid: a name with units, and a function. Ink stays bright unless the name says otherwise."""
+    """One step of a grid: a name with units, and a function. Ink stays bright unless the name states otherwise."""
 
     name: str
     apply: Callable[[Glyphs], Pictures]

@@ -1,10 +1,10 @@
-"""What can become of a page of a pile."""
+"""The states of a page in a pile."""
 
 from enum import StrEnum
 
 
 class PageState(StrEnum):
-    """What became of a page."""
+    """The state of a page after reading."""
 
     PLACED = "placed"
     UNPLACED = "unplaced"

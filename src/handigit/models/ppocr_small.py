@@ -23,6 +23,7 @@ class PPOCRSmall(nn.Module):
     3,004,196 weights. Pixels are in -1..1, paper bright.
     """
 
+    LICENCE = "MIT; starts from PP-OCRv6 small, Apache-2.0"
     PAPER = "PP-OCRv6 small recogniser (PaddleOCR, Apache-2.0); SVTR neck after Du et al. 2022"
 
     def __init__(self, classes: int = CHARACTERS + 1) -> None:

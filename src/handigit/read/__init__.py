@@ -8,7 +8,7 @@ Read later: `annotate`.
 """
 
 from handigit.images import Limits as Limits
-from handigit.read.annotate import annotate as annotate
+from handigit.read.display import annotate as annotate
 from handigit.read.document import PageReading as PageReading
 from handigit.read.document import read_batch as read_batch
 from handigit.read.document import read_document as read_document

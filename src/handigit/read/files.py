@@ -64,7 +64,7 @@ def suffixes() -> frozenset[str]:
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key with numbers by value: scan2 comes before scan10."""
+    """Sort key with numbers by value: scan2 before scan10."""
     parts = re.split(r"([0-9]+)", str(path).casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 

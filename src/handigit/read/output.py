@@ -67,7 +67,7 @@ def print_readings(readings: Iterable[Reading], *, format: Format, console: Cons
 
 
 def save_readings(readings: Iterable[Reading], path: Path, *, format: Format) -> None:  # noqa: A002
-    """Write results to a file: text as UTF-8, line by line, so that an interrupted run keeps what it has read."""
+    """Write results to a file: text as UTF-8, line by line, so that an interrupted run keeps its results so far."""
     if format == "xlsx":
         write_xlsx(path, _XLSX_COLUMNS, map(_xlsx_row, readings))
         return
@@ -223,7 +223,7 @@ def _row(cells: Sequence[str], widths: Sequence[int], shown: Sequence[int], styl
 
 
 def _shorten(name: str, width: int) -> str:
-    """A name with its middle left out; its end, with the page and suffix, says more than its start."""
+    """A name with its middle left out; its end, with the page and suffix, is more telling than its start."""
     if cell_len(name) <= width or width < 4:
         return name
     tail = chop_cells(name[::-1], (width - 1) * 2 // 3)[0][::-1]

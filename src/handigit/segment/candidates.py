@@ -15,7 +15,7 @@ from handigit.segment.page_rules import PageRules
 _OVERLAP: Final = 0.4
 """Minimum vertical overlap of two parts on one row, in heights of the lower one."""
 _MAX_HEIGHT_RATIO: Final = 2.2
-"""A part more than this many times as high as its neighbour is someone else's writing, or print."""
+"""Maximum ratio of the heights of neighbours in one number; beyond it, the higher part is other writing or print."""
 _MAX_WORD_GAP: Final = 1.3
 """Maximum gap between words of a line of print, in heights."""
 _MAX_PARTS: Final = 14

@@ -73,7 +73,7 @@ class RestoredPictures:
 
 
 def backup(store: Store, folder: Path) -> Backup:
-    """Write a backup into a new, private folder, whole or not at all, while the store goes on working.
+    """Write a backup into a new, private folder, whole or not at all, while the store stays in use.
 
     A picture that is missing or broken is named in the result and in the manifest.
 

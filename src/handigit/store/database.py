@@ -117,7 +117,7 @@ class Database:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def copy_to(self, path: Path) -> None:
-        """Copy an SQLite database as of one moment into one file while other programs go on writing."""
+        """Copy an SQLite database as of one moment into one file while other programs keep writing."""
         create_private(path)
         with _translated_errors(), self._raw_connection() as source, closing(sqlite3.connect(path)) as target:
             source.backup(target)

@@ -5,8 +5,10 @@ use, because `Store.add` writes a picture before it holds the write lock. A cras
 which `Store.sweep` removes.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, union_all
@@ -14,7 +16,6 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, 
 from handigit.store.database import Database
 from handigit.store.errors import RetentionRefused, StoreError, StoreFull
 from handigit.store.pictures import Pictures
-from handigit.store.reserve import Reserve
 from handigit.store.tables import corrections, form_pages, form_records, inputs, leases, queue, readings, undos
 from handigit.store.types import Deleted
 
@@ -22,6 +23,8 @@ BATCH: Final = 500
 """Readings per statement; SQLite takes at most 32,766 parameters."""
 _SMALL_STORE: Final = 10
 """Retention may empty a store of fewer entries: there is little to lose to a wrong clock."""
+RESERVE_BYTES: Final = 4 * 2**20
+"""Deleting 500 readings with their corrections writes about 1 MB to SQLite's log."""
 
 
 def delete_readings(connection: Connection, ids: Sequence[int]) -> Deleted:
@@ -150,3 +153,33 @@ class Deletions:
 
 def _sum(parts: Sequence[Deleted]) -> Deleted:
     return Deleted(sum(part.readings for part in parts), sum(part.pictures for part in parts))
+
+
+class Reserve:
+    """A file of zeros beside the database, because SQLite needs room even to delete; releasing it frees its space."""
+
+    def __init__(self, path: Path, *, size: int = RESERVE_BYTES) -> None:
+        self._path = path
+        self._size = size
+
+    def fill(self) -> None:
+        """Allocate the file if it is missing; on a full disk, leave it for later."""
+        if self._path.exists():
+            return
+        try:
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(handle, 0, self._size)
+                else:
+                    stream.write(bytes(self._size))  # written, because a sparse file would hold no space
+        except OSError:
+            self.release()
+
+    def release(self) -> bool:
+        """Delete the file; whether there was one."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True

@@ -19,7 +19,7 @@ from handigit.store.tables import inputs, metadata, queue, readings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong. `harmless`: left over from a crash, or a matter of access; nothing is lost."""
+    """A fault. `harmless`: left over from a crash, or a matter of access rights; no data are lost."""
 
     what: str
     harmless: bool = False

@@ -1,8 +1,8 @@
 """Rows to readings and corrections, and the queries for lists of readings.
 
-The current number is a query. A person's *opinion* of a reading is their last correction that is not undone. What most
-opinions say holds; among equally many, what was said last, and then the reading is *disputed*. Two answers are the
-same if their canonical forms are.
+The current number is a query. A person's *opinion* of a reading is their last correction that is not undone. The
+answer of most opinions holds. In a tie the latest answer holds and the reading is *disputed*. Two answers are the same
+if their canonical forms are equal.
 """
 
 from functools import cache
@@ -44,7 +44,7 @@ def is_decided(of: FromClause = readings) -> ColumnElement[bool]:
 
 
 def consensus(of: FromClause = readings) -> ColumnElement[int]:
-    """The id of the last correction that says what holds; null where no one has an opinion."""
+    """The id of the last correction with the answer that holds; null where no one has an opinion."""
     opinion = corrections.alias("opinion")
     return _ranked(of, opinion, func.max(opinion.c.id), rank=0)
 
@@ -133,7 +133,7 @@ def _current_number_contains(part: str) -> ColumnElement[bool]:
 
 @cache
 def _select_readings() -> Select[Any]:
-    """Every column of a reading and what people say about it; cached, because building it costs more than running."""
+    """Every column of a reading with its consensus; cached, because building the query costs more than running it."""
     holding = corrections.alias("holding")
     return (
         select(
@@ -183,7 +183,7 @@ def get_corrections(connection: Connection, condition: ColumnElement[bool]) -> t
 
 @cache
 def _select_corrections() -> Select[Any]:
-    """Every column of a correction with what it corrects and whether it was undone."""
+    """Every column of a correction with its reading and whether it was undone."""
     return (
         select(
             corrections,

@@ -1,4 +1,4 @@
-"""Review: which reading a reviewer is shown, what they decide, and what remains to be seen.
+"""Review: the next reading for a reviewer, their decisions, and the rest of the queue.
 
 Everything here runs inside a writing transaction. There is one at a time, so two reviewers cannot get the same item.
 """

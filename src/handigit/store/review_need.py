@@ -1,4 +1,4 @@
-"""Which readings people should see: doubts, the random samples, and decisions that differ."""
+"""The readings that people should see: doubts, random samples, and disagreements."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ NO_OPINIONS = Opinions()
 def review_need(
     reading: int, outcome: Outcome, margin: float, *, policy: Policy, opinions: Opinions = NO_OPINIONS
 ) -> ReviewNeed | None:
-    """What a reading still needs from people; None for nothing.
+    """The review that a reading still needs, if any.
 
     `margin`: how much likelier the best alternative is than the second. A control item stays in the sample when
     someone corrects it on their own initiative: otherwise errors that people notice would be missing from the

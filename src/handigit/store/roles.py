@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a person may do; each role includes the ones before it."""
+    """The rights of a person; each role includes those before it."""
 
     READER = "reader"
     REVIEWER = "reviewer"

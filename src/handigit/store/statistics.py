@@ -1,4 +1,4 @@
-"""Statistics of how well reading goes, counted from what people have decided."""
+"""Statistics of reading quality, counted from people's decisions."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -35,7 +35,7 @@ class ErrorCount:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often the digit `read` was read where people say `truth`; both are single digits."""
+    """How often the digit `read` was read where the truth is `truth`."""
 
     read: str
     truth: str
@@ -55,7 +55,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How well reading goes.
+    """Reading quality over a selection of readings.
 
     `control` estimates the error rate of `read` results without bias, because its readings were chosen at random.
     `confusions` come from all decided readings with as many digits as were read, most frequent first; `wrong_length`
@@ -104,7 +104,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """A reading that people say is wrong, as written; `crop` is None where no picture was stored."""
+    """A reading that people corrected; `crop` is None where no picture was stored."""
 
     reading: int
     read: str
@@ -250,7 +250,7 @@ class Insights:
         return tuple((day, crop) for day, crop in crops if crop)
 
     def misread(self, digests: tuple[str, ...], *, most: int) -> tuple[Misread, ...]:
-        """The last `most` readings by these models about which people say something else."""
+        """The last `most` readings by these models that people corrected."""
         holding = corrections.alias("misread_holding")
         query = (
             select(readings, holding.c.text.label("truth_text"), holding.c.outcome.label("truth_outcome"))

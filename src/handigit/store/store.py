@@ -1,4 +1,4 @@
-"""The store: everything that was read, its pictures, and everything that people said about it.
+"""The store: readings, their pictures, and people's decisions about them.
 
 Each method is one transaction unless it says otherwise. Many threads may share one store; each process opens its own.
 """
@@ -222,9 +222,9 @@ class Store:
         return correction
 
     def undo(self, correction: int, *, by: str) -> Correction:
-        """Undo a correction, one's own or another person's; the decisions before it count again.
+        """Undo a correction by anyone; the decisions before it count again.
 
-        The history keeps it with the name of who undid it. A second time changes nothing.
+        The history keeps it with the name of the person who undid it. Undoing it again has no effect.
 
         Raises:
             NotInStore: no such correction.
@@ -235,10 +235,11 @@ class Store:
         return undone
 
     def lease(self, reviewer: str) -> Lease | None:
-        """The next reading for a reviewer, or None if there is nothing for them.
+        """The next reading for a reviewer, if there is one.
 
         Third opinions come first, then the doubt with the smallest margin between the two best alternatives, which
-        teaches most (Scheffer et al. 2001); sometimes one of the control sample. No one gets what they have decided.
+        teaches most (Scheffer et al. 2001); sometimes one of the control sample. No one gets a reading that they have
+        decided.
         A reviewer may hold several leases, so that the next item can be preloaded.
         """
         with self.database.writing(durable=False) as connection:
@@ -269,7 +270,7 @@ class Store:
             return review.count_waiting(connection, _now())
 
     def statistics(self, filter: Filter = EVERYTHING) -> Statistics:  # noqa: A002
-        """How well reading goes: outcomes, confusions, the measured error rate, day by day."""
+        """Reading quality: outcomes, confusions, the measured error rate, day by day."""
         with self.database.reading() as connection:
             return compute_statistics(connection, filter)
 

@@ -3,7 +3,7 @@
     digits/0/ ... digits/9/    one digit per picture; `handigit train --data FOLDER/digits` takes it
     numbers/labels.csv         `file,text`, one line per picture; the pictures of whole numbers are beside it
 
-Only readings that people agree on are written: no disputed or undone decisions, nothing that is not a number. The text
+Only readings that people agree on are written: no disputed or undone decisions, no non-numbers. The text
 is the number as it is written, with its separators.
 """
 

@@ -12,7 +12,7 @@ from handigit.store.errors import BadTruth
 MAX_TEXT_LENGTH: Final = 64
 """Maximum length of a corrected number."""
 _NUMBER_AS_WRITTEN: Final = re.compile(r"(?![=@])(?=.*[0-9])[0-9 .,:/'+\-$€£%x=]+")
-"""Digits and what people write between and around them; never the beginning of a spreadsheet formula but a sign."""
+"""Digits with signs, separators and units; of what begins a spreadsheet formula, only a sign."""
 
 
 def canonical(text: str, value: Decimal | date | None) -> str:

@@ -25,7 +25,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much of the work people see.
+    """How much people review.
 
     Args:
         control_share: Fraction of `read` readings in the control sample.
@@ -44,7 +44,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where readings came from: the source's name (text that is never opened), the model, and the request."""
+    """The origin of readings: the source's name (text that is never opened), the model, and the request."""
 
     source: str
     model: str
@@ -55,10 +55,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One number as it was read, and what people said about it since.
+    """One number as it was read, with the answer of people since.
 
-    `number` is the reader's result and never changes. `truth` is what most people say (among equally many: the last);
-    None if no one has said anything. `disputed`: as many people say something else. `picture` is the SHA-256 of the
+    `number` is the reader's result and never changes. `truth` is the answer of most people (in a tie: the latest); None
+    without one. `disputed`: another answer has as many votes. `picture` is the SHA-256 of the
     page, `place` the number's position on it in reading order, from 1.
     """
 
@@ -95,7 +95,7 @@ class Reading:
 
     @property
     def corrected(self) -> bool:
-        """Whether people say another number than the reader."""
+        """Whether people gave another number than the reader."""
         return self.truth is not None and self.truth.canonical != canonical_of(self.number)
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Reading:
 class Correction:
     """One person's decision on one reading; it stays in the history when it is undone.
 
-    `raw` is what the reader had read, `model` the model that read it. `purpose` is that of the lease under which it
+    `raw` is the reader's text, `model` the model that read it. `purpose` is that of the lease under which it
     was decided; None without a lease. `undone_by` and `undone_at` are None while it is active.
     """
 

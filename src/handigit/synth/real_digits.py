@@ -1,6 +1,6 @@
 """Real digits grouped by style of writing, so that several of them look like one person's hand.
 
-MNIST does not say who wrote what. Slant and stroke thickness make digits look alike, so a hand is a point in that
+MNIST does not record its writers. Slant and stroke thickness make digits look alike, so a hand is a point in that
 plane, and its digits are the nearest ones.
 """
 

@@ -181,6 +181,7 @@ def make_card(run: Run, model: nn.Module, exporter: Exporter, *, name: str | Non
         "name": run.recipe.model,
         "architecture": run.recipe.model,
         "parameters": count_parameters(model),
+        "licence": getattr(model, "LICENCE", "MIT"),
         "recipe": run.recipe.differences(),
         "data": metadata.get("data", {}),
         "scores": scores,

@@ -1,4 +1,4 @@
-"""Who sends a request, and what their role lets them do.
+"""Authentication and roles.
 
 Everyone may do everything while the server listens on loopback only and has neither a token nor accounts. Otherwise a
 bearer token or a session cookie identifies the user. Secrets are compared in the store, or in constant time.
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 COOKIE: Final = "handigit_session"
 _LOCAL_USER: Final = User("local", Role.ADMIN)
 _SIGN_INS_PER_MINUTE: Final = 30
-"""Per address; the store also slows down attempts per account, wherever they come from."""
-_REFRESH_S: Final = 1.0
+"""Per address; the store also slows down attempts per account, from any address."""
+REFRESH_S: Final = 1.0
 """How soon a server notices the first account that another process has added."""
 
 
@@ -43,7 +43,7 @@ class Access:
         self._local_only = is_loopback(settings.host) and not settings.proxies and not settings.hosts
         self._sign_ins = TokenBucket(_SIGN_INS_PER_MINUTE, burst=_SIGN_INS_PER_MINUTE)
         self._has_accounts = False
-        self._refreshed_at = -_REFRESH_S
+        self._refreshed_at = -REFRESH_S
         self.refresh()
 
     @property
@@ -98,8 +98,8 @@ class Access:
 
     async def _refresh_if_stale(self) -> None:
         """Another process on the same store may have added the first account."""
-        if self.is_open and self.accounts and time.monotonic() - self._refreshed_at > _REFRESH_S:
-            self._refreshed_at = time.monotonic()  # one request asks, the others go on
+        if self.is_open and self.accounts and time.monotonic() - self._refreshed_at > REFRESH_S:
+            self._refreshed_at = time.monotonic()  # one request asks, the others continue
             try:
                 await asyncio.to_thread(self.refresh)
             except StoreError as problem:  # a route that needs the store raises it again

@@ -83,7 +83,7 @@ class BatchQueue(Generic[Item, Answer]):
             thread.start()
 
     def check_capacity(self, items: int = 1) -> None:
-        """Refuse early what would be refused anyway.
+        """Refuse early.
 
         Raises:
             QueueFull: the items do not fit. An empty queue takes any number, else retrying would never help.
@@ -131,7 +131,7 @@ class BatchQueue(Generic[Item, Answer]):
                 ticket.dropped = True
 
     async def close(self) -> None:
-        """Finish what was accepted, then end the threads; work that hangs is left to its daemon thread."""
+        """Finish all accepted items, then end the threads; work that hangs is left to its daemon thread."""
         with self._condition:
             self._closing = True
             self._condition.notify_all()
@@ -189,7 +189,7 @@ class queue_problems:  # noqa: N801 - a context manager, cheaper than a generato
         self._within_s = within_s
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Does nothing."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, QueueFull):

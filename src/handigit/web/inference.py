@@ -1,4 +1,4 @@
-"""The two networks on tensors, in batches: what the Open Inference Protocol offers."""
+"""The two networks on tensors, in batches, for the Open Inference Protocol."""
 
 from collections.abc import Sequence
 from itertools import islice

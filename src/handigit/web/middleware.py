@@ -26,7 +26,7 @@ _PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live"
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """What every request must satisfy.
+    """Requirements on every request.
 
     Attributes:
         max_bytes: Largest body.

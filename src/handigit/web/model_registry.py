@@ -13,8 +13,7 @@ from typing import Any, Final
 from handigit.errors import HandigitError, ModelError
 from handigit.read import Reader
 from handigit.web.problems import CONFLICT, MODEL_REJECTED, NOT_FOUND, Problem
-from handigit.web.saved_choice import ModelChoice, SavedChoice
-from handigit.web.served_model import Model, check_digest, smoke_test
+from handigit.web.served_model import Model, ModelChoice, SavedChoice, check_digest, smoke_test
 
 log = logging.getLogger(__name__)
 DEFAULT: Final = "default"

@@ -1,6 +1,6 @@
 """The regular expressions that a pattern may use: a subset whose matching time is bounded.
 
-Patterns come from strangers, and general expressions can match for ever, or recurse until memory ends. Allowed are
+Anyone can send a pattern, and general expressions can match for ever, or recurse until memory ends. Allowed are
 characters, classes, groups, alternatives and counts; repetitions of variable length must not be nested.
 """
 
@@ -34,13 +34,13 @@ def check_pattern(pattern: str) -> None:
 
 @dataclass(slots=True)
 class _Part:
-    """What a part of a pattern contains: a repetition of variable length, or alternatives."""
+    """Contents of a part of a pattern: a repetition of variable length, or alternatives."""
 
     varies: bool = False
 
 
 class _Checker:
-    """A recursive-descent parser that keeps nothing but its position."""
+    """A recursive-descent parser; its position is its only state."""
 
     def __init__(self, pattern: str) -> None:
         self.position = 0

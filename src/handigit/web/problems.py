@@ -1,6 +1,6 @@
 """Refusals as `application/problem+json` (RFC 9457).
 
-Each problem says what is wrong, the value, and what to do. None shows a traceback or a path on the server.
+Each problem names the fault, the value, and the remedy. None shows a traceback or a path on the server.
 """
 
 import errno
@@ -77,7 +77,7 @@ _OUT_OF_RESOURCES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, 
 
 
 class Problem(HandigitError):
-    """A request that is answered with a problem; `detail` says what, the value, and what to do."""
+    """A request that is answered with a problem; `detail` names the fault, the value, and the remedy."""
 
     def __init__(self, kind: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)

@@ -10,9 +10,9 @@ from handigit.errors import HandigitError
 from handigit.web.problems import unavailable
 from handigit.web.service import Service
 
-_MAX_AGE_S: Final = 1.0
+MAX_AGE_S: Final = 1.0
 """How long an answer is reused: probes come every few seconds from several places."""
-_TIMEOUT_S: Final = 1.0
+TIMEOUT_S: Final = 1.0
 """How long the store may take to answer; a database that hangs is not ready."""
 _MIN_FREE_BYTES: Final = 64_000_000
 """Free disk space below which the next uploads would fail."""
@@ -30,7 +30,7 @@ class Readiness:
         self._service = service
         self._folder = folder
         self._checking = asyncio.Lock()
-        self._checked_at = -_MAX_AGE_S
+        self._checked_at = -MAX_AGE_S
         self._problem: str | None = None
 
     def check_model(self) -> None:
@@ -50,7 +50,7 @@ class Readiness:
         """
         self.check_model()
         async with self._checking:
-            if time.monotonic() - self._checked_at >= _MAX_AGE_S:
+            if time.monotonic() - self._checked_at >= MAX_AGE_S:
                 self._problem = await self._find_problem()
                 self._checked_at = time.monotonic()
         if self._problem:
@@ -65,11 +65,11 @@ class Readiness:
         if self._service.store_is_failing:
             return "the store refuses new readings; see the log"
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await asyncio.to_thread(store.ping)
                 free = await asyncio.to_thread(shutil.disk_usage, self._folder)
         except TimeoutError:
-            return f"the store has not answered within {_TIMEOUT_S:g} s"
+            return f"the store has not answered within {TIMEOUT_S:g} s"
         except (HandigitError, OSError):
             return "the store does not answer; see the log"
         return f"only {free.free:,} bytes are free on the disk; make room" if free.free < _MIN_FREE_BYTES else None

@@ -1,7 +1,7 @@
 """The server process: it listens, drains and ends.
 
-On SIGTERM it answers /readyz with 503 at once, goes on serving for `HANDIGIT_DRAIN_S`, then accepts no more
-connections, finishes what was accepted, and ends. A second signal ends it at once.
+On SIGTERM it answers /readyz with 503 at once, keeps serving for `HANDIGIT_DRAIN_S`, then accepts no more
+connections, finishes the accepted requests, and ends. A second signal ends it at once.
 """
 
 import asyncio

@@ -14,10 +14,9 @@ from typing import Any, Final, Literal
 
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.images.documents import Cancellation
-from handigit.pipeline import store_pages, to_new_page
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Kind, ReadAs
-from handigit.store import Store, StoreError
+from handigit.store import NewPage, Provenance, Store, StoreError
 from handigit.web.batching import BatchPolicy, BatchQueue, queue_problems
 from handigit.web.inference import Inference
 from handigit.web.metrics import Metrics
@@ -64,7 +63,7 @@ class PageResult:
     error: Exception | None = None
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """The numbers as the command line prints them, with `id`, null where nothing is stored."""
+        """The numbers as the command line prints them, with `id`, null where they are not stored."""
         if self.read is None:
             return []
         ids = self.ids or (None,) * len(self.read.numbers)
@@ -75,7 +74,7 @@ class PageResult:
 
 
 class Service:
-    """What the server does for HTTP; used from one event loop."""
+    """Reads and stores what the HTTP routes receive; used from one event loop."""
 
     def __init__(self, models: Models, store: Store | None, *, capacity: int, workers: int, metrics: Metrics) -> None:
         """`capacity`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""
@@ -102,7 +101,7 @@ class Service:
         self._loading = asyncio.create_task(self._load())
 
     async def stop(self) -> None:
-        """Finish what was accepted and release everything."""
+        """Finish all accepted requests and release everything."""
         self.state = "draining"
         if self._loading:
             await self._loading
@@ -122,13 +121,18 @@ class Service:
         return sum(queue.open_items for queue in queues) + self._documents.open_documents
 
     @property
+    def documents(self) -> PageStreamer:
+        """Where documents are read page by page."""
+        return self._documents
+
+    @property
     def store_is_failing(self) -> bool:
         """Whether the last attempt to store readings failed, a few seconds ago at most: then it is time to retry."""
         failed_at = self._store_failed_at
         return failed_at is not None and time.monotonic() - failed_at < _STORE_RETRY_S
 
     def check_capacity(self, kind: ReadAs) -> None:
-        """Refuse, before the body is read, what would be refused after.
+        """Refuse a request before its body is read.
 
         Raises:
             Problem: no model yet, or no capacity.
@@ -187,7 +191,7 @@ class Service:
         """A document, page by page."""
         reader = self.models.active.reader
         if request.target_error is not None:
-            reader = _with_target_error(reader, request.target_error)
+            reader = with_target_error(reader, request.target_error)
         cancellation = Cancellation()
         open_document = partial(
             read_document, reader, upload.source(), request.kind, expected=request.expected, cancellation=cancellation
@@ -202,7 +206,7 @@ class Service:
             yield PageResult(upload.name, error=problem)
 
     async def _store_results(self, results: Sequence[tuple[Upload, PageReading, ReadRequest]]) -> list[tuple[int, ...]]:
-        """The ids of each result's numbers in the store; empty where nothing is to be stored."""
+        """The ids of each result's numbers in the store; empty without a store or by request."""
         if self.store is None or not results or not results[0][2].keep:
             return [()] * len(results)
         within_s = results[0][2].within_s
@@ -221,11 +225,10 @@ class Service:
     ) -> list[tuple[int, ...] | StoreError]:
         assert self.store is not None
         pages = [
-            to_new_page(read, source=upload.name, request_id=request.request_id, kind=read.kind)
-            for upload, read, request in items
+            NewPage(read.numbers, _provenance(upload, read, request), read.page) for upload, read, request in items
         ]
         try:
-            ids = store_pages(self.store, pages)
+            ids = self.store.ingest.add_many(pages)
         except StoreError:
             self._store_failed_at = time.monotonic()
             raise
@@ -246,11 +249,16 @@ class Service:
             self.state = "ready"
 
 
-def _with_target_error(reader: Reader, target_error: float) -> Reader:
+def with_target_error(reader: Reader, target_error: float) -> Reader:
     """A reader with another error rate and the same loaded models, which `copy` would load again."""
     other = object.__new__(type(reader))
     vars(other).update(vars(reader), target_error=target_error)
     return other
+
+
+def _provenance(upload: Upload, read: PageReading, request: ReadRequest) -> Provenance:
+    kind: Literal["digit", "number"] = "digit" if read.kind == "digit" else "number"
+    return Provenance(upload.name, read.model, read.digest, request.request_id, kind)
 
 
 def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload]]:

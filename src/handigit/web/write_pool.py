@@ -10,7 +10,7 @@ from handigit.web.problems import unavailable
 Result = TypeVar("Result")
 _THREADS: Final = 8
 _CAPACITY: Final = 64
-"""Changes that may wait; more come only when the store is stuck."""
+"""Changes that may wait; more accumulate only when the store is stuck."""
 _DEADLINE_S: Final = 10.0
 """Above the store's own 5 s for its write lock."""
 
@@ -18,7 +18,9 @@ _DEADLINE_S: Final = 10.0
 class WritePool:
     """Runs changes of the store; while another process holds its lock, only these threads wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, capacity: int = _CAPACITY, deadline_s: float = _DEADLINE_S) -> None:
+        self._capacity = capacity
+        self._deadline_s = deadline_s
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="write")
         self._open = 0
 
@@ -28,11 +30,11 @@ class WritePool:
         Raises:
             Problem: too many changes wait, or the store takes too long; `change` may still take effect.
         """
-        if self._open >= _CAPACITY:
+        if self._open >= self._capacity:
             raise unavailable("the store is busy; try again in a few seconds")
         self._open += 1
         try:
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, change)
         except TimeoutError:
             raise unavailable("the store takes too long; try again in a few seconds") from None

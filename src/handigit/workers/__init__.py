@@ -1,6 +1,6 @@
 """Reading in separate processes, so that the server stays responsive and a crash of a decoder ends only one of them.
 
-`pool` is the server's side, `worker` the process, `protocol` what passes between them.
+`pool` is the server's side, `worker` the process, `protocol` their messages.
 """
 
 from handigit.workers.pool import Workers as Workers

@@ -1,4 +1,4 @@
-"""The server's worker processes: which one reads a batch, and what happens when one ends.
+"""The server's worker processes: choosing one for a batch, and replacing one that ends.
 
 While a worker is not ready the server reads by itself, so that no one waits for it. When one ends during a batch, each
 picture is read once more on its own, so that only the picture that ended it gets an error. Workers are restarted after

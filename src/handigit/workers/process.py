@@ -20,7 +20,7 @@ from handigit.records import Kind
 from handigit.workers.protocol import ALIVE, WorkerGone, decode_reads, export_channel, receive, send
 
 KINDS: Final[tuple[Kind, ...]] = ("digit", "number")
-"""What workers read; each kind has its own channel, so that numbers do not delay digits."""
+"""Kinds of pictures; each has its own channel, so that numbers do not delay digits."""
 PROGRAM: Final = (sys.executable, "-m", "handigit.workers.worker")
 _END_S: Final = 5.0
 _LAST_MOMENTS_S: Final = 0.2
@@ -35,7 +35,7 @@ class Deadlines:
     """Maximum waits for a worker, in seconds.
 
     Args:
-        silence: A worker that sends nothing for this long, not even a heartbeat, hangs.
+        silence: A worker that is silent for this long, without a heartbeat, hangs.
         answer: A batch takes milliseconds; more than this means a picture that a decoder cannot get through.
         start: For a new worker before a retry; loading the models takes one to two seconds.
         pause: Before a worker that keeps ending is started again.

@@ -1,7 +1,7 @@
 """Messages between the server and a worker: JSON for structure, bytes for pixels.
 
 A message is the length of its head (4 bytes, big-endian), the head as JSON, and the blobs whose sizes the head lists.
-Nothing that arrives is executed.
+Received data are never executed.
 """
 
 import base64
@@ -36,7 +36,7 @@ def send(channel: socket.socket, head: dict[str, Any], blobs: Sequence[Blob] = (
     """Send one message.
 
     Raises:
-        WorkerGone: the channel is closed, or nothing was taken within its timeout.
+        WorkerGone: the channel is closed, or the other side took no bytes within its timeout.
     """
     sizes = [len(blob) for blob in blobs]
     content = json.dumps(head | {"sizes": sizes}).encode()
@@ -134,7 +134,7 @@ def _decode_glyph(fields: dict[str, Any], blobs: Iterator[Blob]) -> Float32[np.n
 
 
 def export_channel(channel: socket.socket, process_id: int | None) -> int | str:
-    """What identifies a channel to a child: on POSIX its inherited descriptor, on Windows a duplicate for its id."""
+    """The identifier of a channel for a child: on POSIX its inherited descriptor, on Windows a duplicate for its id."""
     if os.name == "nt":
         assert process_id is not None
         return base64.b64encode(channel.share(process_id)).decode()  # type: ignore[attr-defined] # Windows only

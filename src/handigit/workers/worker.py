@@ -93,7 +93,7 @@ class Heartbeat:
 
 
 def _read(reader: Reader, contents: list[bytes], kind: Kind) -> list[PageReading | None]:
-    """The results; None for a picture that cannot be read, whose error the server finds out for itself."""
+    """The results; None for a picture that cannot be read: the server reads it again for its error."""
     try:
         return [read if isinstance(read, PageReading) else None for read in read_batch(reader, contents, kind)]
     except Exception:  # whatever it is, the server must get an answer

@@ -22,8 +22,7 @@ from handigit.images.ink import find_ink
 from handigit.read import Engine, Reader
 from handigit.records import Digit, Outcome
 from handigit.web.explain.activations import Activations, NotInspectable
-from handigit.web.explain.neighbours import Neighbours
-from handigit.web.explain.occlusion import occlusion_map
+from handigit.web.explain.evidence import Neighbours, occlusion_map
 from handigit.web.explain.sentences import layer_caption
 
 NEAREST: Final = 8

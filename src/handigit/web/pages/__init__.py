@@ -1,9 +1,9 @@
-"""The HTML pages: one module per page, each with its template and its script."""
+"""The HTML pages: one module per group of pages; each page has a template, most have a script."""
 
 from fastapi import APIRouter
 
-from handigit.web.pages import forms, insights, learn, models, read, readings, review, sign_in, users
+from handigit.web.pages import accounts, forms, insights, learn, models, read, readings, review
 
 router = APIRouter(include_in_schema=False)
-for _page in (read, forms, review, readings, insights, models, learn, users, sign_in):
+for _page in (read, forms, review, readings, insights, models, learn, accounts):
     router.include_router(_page.router)

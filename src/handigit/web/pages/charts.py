@@ -67,7 +67,7 @@ class Plot:
     """One chart.
 
     Attributes:
-        summary: The chart in a sentence; for a chart without shapes, what is missing.
+        summary: The chart in a sentence; for a chart without shapes, the missing data.
         help: What the chart means and what to do about it.
         legend: Pairs of style and label.
         has_lines: Whether to draw horizontal grid lines.
@@ -86,7 +86,7 @@ class Plot:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to draw."""
+        """Whether the chart has no shapes."""
         return not (self.bars or self.curves or self.dots)
 
 

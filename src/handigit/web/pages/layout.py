@@ -102,7 +102,7 @@ def render(request: Request, template: str, user: User | None, /, *, status: int
 
 
 def to_sign_in(_request: Request, error: Exception) -> Response:
-    """Redirect to the sign-in page, which then returns to where the user wanted to go."""
+    """Redirect to the sign-in page, which then returns to the requested page."""
     assert isinstance(error, LoginRequired)
     return RedirectResponse(f"/sign-in?{urlencode({'back': error.back})}", status_code=303)
 

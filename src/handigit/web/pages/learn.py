@@ -9,7 +9,7 @@ from PIL import Image
 from starlette.responses import Response
 
 from handigit.synth import picture
-from handigit.web.explain.neighbours import BANK_SIZE
+from handigit.web.explain.evidence import BANK_SIZE
 from handigit.web.explain.sentences import sentences
 from handigit.web.explain.steps import encoded, steps
 from handigit.web.pages.layout import AsReader, render

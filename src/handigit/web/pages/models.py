@@ -20,7 +20,7 @@ _NOTES: Final = {
     "number": "The training scores are measured on synthetic lines that are hard on purpose. Insights shows how well "
     "your own numbers are read.",
 }
-"""What a score means, by task, where the figure alone misleads."""
+"""Explanations of scores that mislead on their own, by task."""
 _TRUTH_WORDS: Final = {Outcome.BLANK: "nothing", Outcome.NOT_A_NUMBER: "no number"}
 _CROP_MARGIN: Final = 0.15  # fraction of the crop's longer side shown around it
 

@@ -42,7 +42,7 @@ _DEADLINE_S: Final = 5.0  # later answers are stale: the user has kept drawing
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample picture: its path below the samples folder, its label, and what it contains."""
+    """A sample picture: its path below the samples folder, its label, and its kind."""
 
     path: str
     label: str
@@ -70,7 +70,7 @@ CONTENTS: Final = (
     ("number", "one number"),
     ("digit", "one digit"),
 )
-"""What an uploaded file may contain: the address below /v1 that reads it, and its label. The first is the default."""
+"""Kinds of uploaded files: the address below /v1 that reads one, and its label. The first is the default."""
 
 
 @router.get("/")

@@ -184,7 +184,7 @@ class Risk:
         return max(0, MIN_CHECKED - self.checked)
 
     def at(self, threshold: float) -> Point | None:
-        """The point for a threshold; None where it accepts nothing."""
+        """The point for a threshold; None where it accepts no reading."""
         return next((point for point in reversed(self.points) if point.threshold >= threshold), None)
 
 

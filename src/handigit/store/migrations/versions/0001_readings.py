@@ -1,4 +1,4 @@
-"""Readings, the pictures they came from, corrections and leases."""
+"""Readings and their pictures, corrections and leases."""
 
 import sqlalchemy as sa
 from alembic import op

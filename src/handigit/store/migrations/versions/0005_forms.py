@@ -49,7 +49,7 @@ def upgrade() -> None:
 
 
 def _history(name: str, *columns: sa.Column[Any] | sa.Constraint) -> None:
-    """A table of what was said about records, by whom and when."""
+    """A table of statements about records, with their author and time."""
     op.create_table(
         name,
         sa.Column("id", _ID, nullable=False),
