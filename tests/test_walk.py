@@ -4,7 +4,7 @@ import pytest
 
 from walks import ARCHITECTURE, WALKS, count_lines, documented
 
-LIMITS = {"number": (17, 3600), "page": (48, 9500)}
+LIMITS = {"number": (14, 2950), "page": (42, 7100)}
 """Maximum files and lines from the first pixel to the result."""
 
 
