@@ -63,10 +63,11 @@ class Strip:
         return Box(x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height))
 
 
-def make_strip(crop: UInt8[np.ndarray, "height width"]) -> Strip:
-    """The strip of a crop, ink dark on light."""
+def make_strip(crop: UInt8[np.ndarray, "height width"], *, size: tuple[int, int] | None = None) -> Strip:
+    """The strip of a crop, ink dark on light; `size` (height, width) is the crop's own unless it was reduced before."""
+    height, width = size or (crop.shape[0], crop.shape[1])
     grey = scale_to_strip(crop)
-    return Strip(stretch_contrast(grey), (crop.shape[1] / grey.shape[1], crop.shape[0] / STRIP_PX))
+    return Strip(stretch_contrast(grey), (width / grey.shape[1], height / STRIP_PX))
 
 
 def scale_to_strip(crop: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "48 _"]:

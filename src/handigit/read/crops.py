@@ -28,10 +28,11 @@ class CropStrips:
     strip: Strip | None
 
     @classmethod
-    def of(cls, crop: UInt8[np.ndarray, "height width"]) -> "CropStrips":
-        """The strip of a crop, ink dark on light."""
-        strip = make_strip(crop)
-        return cls((crop.shape[0], crop.shape[1]), strip if strip.has_ink else None)
+    def of(cls, crop: UInt8[np.ndarray, "height width"], *, size: tuple[int, int] | None = None) -> "CropStrips":
+        """The strip of a crop, ink dark on light; `size` is that of the crop as given, if this one was reduced."""
+        size = size or (crop.shape[0], crop.shape[1])
+        strip = make_strip(crop, size=size)
+        return cls(size, strip if strip.has_ink else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
