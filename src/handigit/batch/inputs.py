@@ -2,8 +2,6 @@
 
 import csv
 import io
-import tarfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -14,11 +12,9 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from handigit.errors import HandigitError, ImageError, UnreadableImage
+from handigit.read.archives import ARCHIVES, BROKEN, MAX_FILE_BYTES, Entry, is_hidden, list_entries, read_entry
 from handigit.read.files import find_pictures, natural_key, suffixes
 
-MAX_FILE_BYTES: Final = 256 << 20
-"""Maximum size of one picture or document, packed or not: a bomb in an archive claims more."""
-_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _LISTS: Final = (".csv", ".tsv", ".txt", ".parquet")
 _PATH_COLUMNS: Final = ("path", "file", "source", "url", "uri", "filename")
 
@@ -71,7 +67,7 @@ class Input:
             return self.content
         try:
             content = self._read()
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except BROKEN as error:
             raise UnreadableImage(f"{self.source}: cannot be read: {error}") from None
         if len(content) > MAX_FILE_BYTES:
             raise UnreadableImage(f"{self.source}: larger than {MAX_FILE_BYTES >> 20} MB; split it")
@@ -81,11 +77,7 @@ class Input:
         with fsspec.open(self.url, "rb") as file:
             if self.entry is None:
                 return bytes(file.read(MAX_FILE_BYTES + 1))
-            if self.size:
-                file.seek(self.offset)
-                return bytes(file.read(min(self.size, MAX_FILE_BYTES + 1)))
-            with zipfile.ZipFile(file) as archive, archive.open(self.entry) as entry:
-                return entry.read(MAX_FILE_BYTES + 1)
+            return read_entry(file, Entry(self.entry, self.state, self.offset, self.size))
 
 
 def list_inputs(sources: Iterable[str], *, shard: tuple[int, int] = (0, 1)) -> Iterator[Input]:
@@ -118,13 +110,13 @@ def _expand(source: str) -> Iterator[Input]:
         if lower.endswith(_LISTS):
             for path in _read_list(source):
                 yield from _expand(_beside(source, path))
-        elif lower.endswith(_ARCHIVES):
+        elif lower.endswith(ARCHIVES):
             yield from _read_archive(source)
         elif "://" in source or "::" in source:
             yield from _find_remote(source)
         else:
             yield from _find_local(source)
-    except (HandigitError, OSError, ImportError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (HandigitError, ImportError, *BROKEN) as error:
         message = str(error)
         yield Input(source, problem=message if source in message else f"{source}: cannot be read: {error}")
 
@@ -133,7 +125,7 @@ def _find_local(source: str) -> Iterator[Input]:
     for item in find_pictures([Path(source)]).items:
         if isinstance(item, ImageError):
             yield Input(source, problem=str(item))
-        elif str(item).lower().endswith((*_ARCHIVES, *_LISTS)) and str(item) != source:
+        elif str(item).lower().endswith((*ARCHIVES, *_LISTS)) and str(item) != source:
             yield from _expand(str(item))
         else:
             stat = item.stat()
@@ -157,45 +149,18 @@ def _find_remote(source: str) -> Iterator[Input]:
 
 
 def _is_visible(path: str, folder: str) -> bool:
-    return not any(map(_is_hidden, PurePosixPath(path[len(folder) :]).parts))
+    return not any(map(is_hidden, PurePosixPath(path[len(folder) :]).parts))
 
 
 def _read_archive(source: str) -> Iterator[Input]:
-    """The pictures in an archive. Nothing is extracted to disk, so names in it cannot escape a folder."""
+    """The pictures in an archive."""
     with fsspec.open(source, "rb") as file:
-        if source.lower().endswith(".zip"):
-            with zipfile.ZipFile(file) as archive:
-                entries = [entry for entry in archive.infolist() if _is_picture(entry.filename)]
-            for entry in sorted(entries, key=lambda e: natural_key(Path(e.filename))):
-                problem = _too_large(source, entry.filename, entry.file_size)
-                state = f"{entry.file_size}-{entry.CRC:08x}"
-                yield Input(f"{source}!{entry.filename}", source, entry.filename, state, problem=problem)
-            return
-        is_plain = source.lower().endswith(".tar")
-        with tarfile.open(fileobj=file, mode="r:" if is_plain else "r|*") as tape:
-            for member in tape:
-                if not member.isfile() or not _is_picture(member.name):
-                    continue
-                problem = _too_large(source, member.name, member.size)
-                state, name = f"{member.size}-{member.mtime}", f"{source}!{member.name}"
-                if is_plain:
-                    yield Input(name, source, member.name, state, member.offset_data, member.size, problem=problem)
-                else:
-                    stream = None if problem else tape.extractfile(member)
-                    yield Input(name, state=state, content=stream.read() if stream else None, problem=problem)
-
-
-def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.suffix.lower() in suffixes() and not any(map(_is_hidden, path.parts))
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX", "@eaDir")) and name not in (".", "..")
-
-
-def _too_large(source: str, entry: str, size: int) -> str | None:
-    return f"{source}!{entry}: larger than {MAX_FILE_BYTES >> 20} MB" if size > MAX_FILE_BYTES else None
+        for entry in list_entries(file, source):
+            name, problem = f"{source}!{entry.name}", entry.problem
+            if entry.content is not None or problem:
+                yield Input(name, state=entry.state, content=entry.content, problem=problem)
+            else:
+                yield Input(name, source, entry.name, entry.state, entry.offset, entry.size)
 
 
 def _read_list(source: str) -> Iterator[str]:
