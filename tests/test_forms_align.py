@@ -40,7 +40,7 @@ def distance(found, scan):
     """The largest distance of a field's corner from where it truly is, in field heights."""
     worst = 0.0
     for spec in scan.template.fields_on(scan.page):
-        true = transform(scan.matrix, np.array(spec.box.corners))
+        true = scan.places(np.array(spec.box.corners))
         high = np.linalg.norm(true[3] - true[0])
         if spec.kind.is_written:
             worst = max(worst, float(np.linalg.norm(found.corners(spec) - true, axis=1).max() / high))

@@ -17,6 +17,7 @@ _HOMES = {
     "FormError": "errors",
     "FormReader": "reader",
     "PageState": "page_state",
+    "Rechecker": "recheck",
     "Record": "record",
     "RecordOutcome": "record",
     "RosterError": "errors",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from handigit.forms.proposals import propose as propose
     from handigit.forms.reader import FormReader as FormReader
     from handigit.forms.ready_made import gallery as gallery
+    from handigit.forms.recheck import Rechecker as Rechecker
     from handigit.forms.record import Check as Check
     from handigit.forms.record import CheckState as CheckState
     from handigit.forms.record import Field as Field

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+import cv2
 import numpy as np
 
 from handigit.forms.align_print import place_by_print, refine
@@ -32,6 +33,8 @@ _WORTH_REFINING: Final = 0.1
 """Agreement from which a placement by rules is refined."""
 _EMPTIEST: Final = 2e-4
 """Fraction of a page covered with ink below which it is blank."""
+_SMALLEST_SHEET_PX: Final = 10_000
+"""Smallest area of a sheet that a person outlines."""
 _TEMPLATE_LEAD: Final = 0.02
 """By how much a template must agree better than another for the page to be its own."""
 
@@ -123,6 +126,32 @@ class Aligner:
                 reason = f"its code says {code}, its print {other.template.name}, page {other.page}"
                 return Refusal(PageState.UNPLACED, reason, code)
         return found
+
+    def place_at(self, page: Grey, corners: np.ndarray, template: str, form_page: int) -> Placement:
+        """Place a page by the corners of its sheet, in pixels; the print around them is used to refine it.
+
+        Raises:
+            ValueError: no such template or page of it, or corners that are not those of a sheet.
+        """
+        one = next((c for c in self._candidates if (c.template.name, c.page) == (template, form_page)), None)
+        if one is None:
+            names = ", ".join(sorted({candidate.template.name for candidate in self._candidates}))
+            raise ValueError(f"no page {form_page} of a form {template!r}; there are: {names}")
+        points = corners.astype(np.float32)
+        if points.shape != (4, 2) or not cv2.isContourConvex(points) or cv2.contourArea(points) < _SMALLEST_SHEET_PX:
+            raise ValueError(
+                "the corners are not those of a sheet; give left top, right top, right bottom, left bottom"
+            )
+        small, scale = shrink(page, _JUDGE_PX)
+        ink = ink_of(small)
+        height, width = one.blank.paper.shape
+        sheet = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        given = np.asarray(cv2.getPerspectiveTransform(sheet, points * np.float32(scale)), np.float64)
+        tried = [(judge(one.blank, ink, matrix), matrix) for matrix in (given, refine(one.blank, ink, given))]
+        verdict, matrix = max(tried, key=lambda pair: pair[0].agreement)
+        to_page = scaling(1 / scale) @ matrix @ scaling(one.blank.scale)
+        shifts = snap(one.blank, ink, matrix)
+        return Placement(one.template, one.page, to_page, "corners", verdict, None, shifts)
 
     def _code(self, page: Grey, markers: dict[int, Corners]) -> PageCode | None:
         """The page's code: where the templates have it, else anywhere."""

@@ -10,7 +10,7 @@ from handigit.forms.check_digits import CHANCE, passes
 from handigit.forms.fields import Hypotheses
 from handigit.forms.joint import REST, Distribution, Factor, RuleFactor, TextFactor, decode_jointly, distribution
 from handigit.forms.lookup import Lookup, load_lookup
-from handigit.forms.record import Check, CheckState, Field, FieldOutcome
+from handigit.forms.record import Check, CheckState, Field, FieldOutcome, Record, RecordOutcome
 from handigit.forms.specs import CheckSpec, DigitsCheck, FieldSpec, ListCheck, RangeCheck, RuleCheck, UniqueCheck
 from handigit.forms.template import Template
 from handigit.forms.values import decimal_of, value_of
@@ -47,7 +47,8 @@ class Checker:
         posteriors = decode_jointly(priors, factors) if factors else {}
         checked = {name for spec in specs for name in spec.fields}
         for name in checked:
-            found[name] = self._decided(found[name], hypotheses[name], posteriors[name], threshold)
+            if found[name].by != "person":
+                found[name] = self._decided(found[name], hypotheses[name], posteriors[name], threshold)
         checks = []
         for spec in self.template.checks:
             check = self._judge(spec, found, hypotheses, priors, source)
@@ -56,6 +57,13 @@ class Checker:
                     found[name] = _doubted(found[name], check)
             checks.append(check)
         return self._with_copies(found), tuple(checks)
+
+    def note(self, record: Record) -> None:
+        """Remember the values of a record that must be unique, as if it had been checked."""
+        for spec in self.template.checks:
+            field = record.fields.get(spec.fields[0])
+            if isinstance(spec.test, UniqueCheck) and field is not None and field.text:
+                self._seen[spec].setdefault(field.text, record.place)
 
     def _factor(self, spec: CheckSpec, hypotheses: Mapping[str, Hypotheses]) -> Factor:
         test = spec.test
@@ -171,6 +179,20 @@ class Checker:
                 row = lookup.rows[field.text]
                 fields[field.name] = replace(field, copied={name: row[name] for name in spec.test.copy})
         return fields
+
+
+def outcome_of(
+    template: Template, fields: Mapping[str, Field], checks: Sequence[Check], missing: Sequence[int]
+) -> RecordOutcome:
+    """`read` only if every required field is, no field is a doubt, no check fails and no page is missing."""
+    written = [one for name, one in fields.items() if template.by_name[name].kind.is_written or one.value]
+    if fields and not missing and all(one.outcome is FieldOutcome.BLANK for one in written):
+        return RecordOutcome.BLANK
+    lacking = any(spec.required and (spec.name not in fields or fields[spec.name].outcome is not FieldOutcome.READ)
+                  for spec in template.fields)  # fmt: skip
+    doubted = any(one.outcome is FieldOutcome.DOUBT for one in fields.values())
+    failing = any(check.state is CheckState.FAILS for check in checks)
+    return RecordOutcome.DOUBT if lacking or doubted or failing or missing else RecordOutcome.READ
 
 
 def _range_chance(spec: FieldSpec, bounds: tuple[Decimal, Decimal], length: int) -> float:

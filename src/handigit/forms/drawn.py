@@ -11,18 +11,19 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from handigit.atomic import write_file
 from handigit.forms.blank import render_print
 from handigit.forms.drawn_values import draw_values
-from handigit.forms.page_ink import Matrix, scaling
+from handigit.forms.page_ink import Matrix, scaling, transform
 from handigit.forms.specs import Area, FieldSpec, Kind
 from handigit.forms.template import Template
 from handigit.synth.real_digits import Hand, Hands
 from handigit.synth.write_number import LineStyle, write_number
 from handigit.synth.writer import Pen, Writer
 
+Points = Float64[np.ndarray, "n 2"]
 PAPER: Final = 255
 _PEN_MM: Final = 0.5
 _DIGIT: Final = 0.62
@@ -42,13 +43,24 @@ class FilledPage:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A page as seen: pixels, the matrix from millimetres of the form to them, and what was written."""
+    """A page as seen: pixels, the matrix from millimetres of the flat form to them, and what was written.
+
+    `curl_mm`: how far the curl of the sheet moves its middle, `width_mm` its width; see `places`.
+    """
 
     pixels: UInt8[np.ndarray, "_ _"]
     matrix: Matrix
     values: Mapping[str, str]
     template: Template | None = None
     page: int = 1
+    curl_mm: float = 0.0
+    width_mm: float = 1.0
+
+    def places(self, points: Points) -> Points:
+        """Where points of the form, in millimetres, are on the picture, in pixels, with the sheet's curl."""
+        curled = np.array(points, np.float64)
+        curled[:, 1] -= self.curl_mm * (np.sin(curled[:, 0] * (np.pi / self.width_mm)) - 0.5)
+        return transform(self.matrix, curled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +184,8 @@ def see(filled: FilledPage, view: View, rng: np.random.Generator) -> Scan:
     across, down = np.ascontiguousarray(source[..., 0], np.float32), np.ascontiguousarray(source[..., 1], np.float32)
     seen = cv2.remap(sheet, across, down, cv2.INTER_LINEAR, borderValue=table)
     pixels = _exposed(np.asarray(seen, np.float32), view, rng)
-    return Scan(pixels, matrix @ scaling(per_mm), filled.values, filled.template, filled.page)
+    curl_mm, width_mm = view.bend * height / per_mm, width / per_mm
+    return Scan(pixels, matrix @ scaling(per_mm), filled.values, filled.template, filled.page, curl_mm, width_mm)
 
 
 def _camera(

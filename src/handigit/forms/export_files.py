@@ -33,20 +33,27 @@ def export(
         ExportError: an unknown format, or Parquet without pyarrow.
     """
     target = Path(path)
-    wanted = format or target.suffix.lstrip(".").lower()
     rows = list(records)
-    if wanted == "xlsx":
-        from handigit.forms.export_xlsx import workbook
-
-        data = workbook(rows, crops=crops)
-    elif wanted in _WRITERS:
-        data = _WRITERS[wanted](rows)
-        data = b"\xef\xbb\xbf" + data if wanted == "csv" and bom else data
-    else:
-        raise ExportError(f"no format {wanted!r}; there are: {', '.join(FORMATS)}")
+    data = encode(rows, format or target.suffix.lstrip(".").lower(), bom=bom, crops=crops)
     with write_file(target, error=ExportError) as stream:
         stream.write(data)
     return len(rows)
+
+
+def encode(records: Sequence[Record], format: str, *, bom: bool = True, crops: bool = False) -> bytes:  # noqa: A002
+    """The bytes of the file that `export` writes.
+
+    Raises:
+        ExportError: as `export`.
+    """
+    if format == "xlsx":
+        from handigit.forms.export_xlsx import workbook
+
+        return workbook(records, crops=crops)
+    if format not in _WRITERS:
+        raise ExportError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
+    data = _WRITERS[format](records)
+    return b"\xef\xbb\xbf" + data if format == "csv" and bom else data
 
 
 def as_csv(records: Sequence[Record]) -> bytes:

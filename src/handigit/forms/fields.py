@@ -146,6 +146,7 @@ def _vote(
     elif any(character not in _DIGITS + _SEPARATORS for character in strange):
         note = f"{raw} has more than digits"
     outcome = FieldOutcome.READ if not note and confidence >= threshold else FieldOutcome.DOUBT
+    texts = tuple(pair for pair in ranked[:_LISTED] if pair[1] >= _LEAST)
     field = Field(
         spec.name,
         spec.kind,
@@ -155,10 +156,10 @@ def _vote(
         value=value,
         confidence=confidence,
         alternatives=tuple(pair for pair in ranked[1 : 1 + _ALTERNATIVES] if pair[1] >= _LEAST),
-        alone=Alone(text, confidence, outcome),
+        alone=Alone(text, confidence, outcome, raw, note, texts),
         note=note,
     )
-    return field, Hypotheses(tuple(pair for pair in ranked[:_LISTED] if pair[1] >= _LEAST), raw)
+    return field, Hypotheses(texts, raw)
 
 
 def _possible(spec: FieldSpec, texts: Mapping[str, float]) -> Mapping[str, float]:
@@ -206,7 +207,7 @@ def _other_field(page: Grey, placement: Placement, spec: FieldSpec) -> Field:
         value=value,
         confidence=reading.confidence,
         note=reading.note,
-        alone=Alone(text, reading.confidence, _outcome(spec, reading)),
+        alone=Alone(text, reading.confidence, _outcome(spec, reading), text, reading.note),
     )
 
 

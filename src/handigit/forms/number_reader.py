@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from handigit import Number, Outcome, Reader
 from handigit.forms.page_ink import Grey
+from handigit.images import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class NumberReader:
     def digest(self) -> str:
         """The SHA-256 of the number model."""
         return self._reader.number_engine.digest
+
+    @property
+    def limits(self) -> Limits:
+        """What pictures may be."""
+        return self._reader.limits
 
     @property
     def threshold(self) -> float:

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
 
-from handigit import HandigitError, ImageError, Reader, open_pages
+from handigit import HandigitError, Reader, open_pages
 from handigit.forms.align import Aligner, Placement, Refusal
-from handigit.forms.checks import Checker
+from handigit.forms.checks import Checker, outcome_of
 from handigit.forms.fields import Hypotheses, read_fields
 from handigit.forms.number_reader import NumberReader
 from handigit.forms.page_ink import Grey
 from handigit.forms.page_state import PageState
-from handigit.forms.record import Check, CheckState, Field, FieldOutcome, Page, Record, RecordOutcome
+from handigit.forms.pile import Document, documents
+from handigit.forms.record import Field, Page, Record, RecordOutcome
 from handigit.forms.template import Template
-from handigit.read.files import find_pictures
 
+Corners = Float64[np.ndarray, "4 2"]
 _ANY_COPY: Final = ""
 _SAME_FIELDS: Final = 0.9
 """Fraction of the fields that two scans of one sheet have in common."""
@@ -27,12 +29,22 @@ _SAME_FIELDS: Final = 0.9
 
 @dataclass(frozen=True, eq=False)
 class ReadPage:
-    """One page of a pile: its state, and its fields where it was placed."""
+    """One page of a pile: its state, and its fields where it was placed; `pixels` where they are kept."""
 
     page: Page
     placement: Placement | None = None
     fields: Mapping[str, Field] | None = None
     hypotheses: Mapping[str, Hypotheses] | None = None
+    pixels: Grey | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadForm:
+    """A record with the pictures of its pages, in their order, and a key of their content, templates and model."""
+
+    record: Record
+    pictures: tuple[Grey, ...]
+    key: str
 
 
 class FormReader:
@@ -84,12 +96,27 @@ class FormReader:
         return self.record_of([one])
 
     def records(self, sources: str | Path | Iterable[str | Path]) -> Iterator[Record]:
-        """Read files, folders and patterns; pages are grouped into forms, and pages without a form come too.
+        """Read files, folders, patterns and archives; pages are grouped into forms, and pages without a form come too.
 
         A form ends when its pages are complete, when one of them comes a second time, or with the pile. Each page is
         in exactly one record.
         """
         yield from self.group(self.pages(sources))
+
+    def forms(self, pile: Iterable[Document]) -> Iterator[ReadForm]:
+        """Read documents into records, as `records` does, with the pictures of their pages."""
+        held: dict[tuple[str, int], Grey] = {}
+
+        def watched() -> Iterator[ReadPage]:
+            for one in self._read(pile, keep_pixels=True):
+                if one.pixels is not None:
+                    held[one.page.source, one.page.page] = one.pixels
+                yield replace(one, pixels=None)
+
+        for record in self.group(watched()):
+            found = [held.pop((page.source, page.page), None) for page in record.pages]
+            pictures = tuple(picture for picture in found if picture is not None)
+            yield ReadForm(record, pictures, self._key(record, pictures))
 
     def group(self, pages: Iterable[ReadPage]) -> Iterator[Record]:
         """Group pages that were read into records, as `records` does."""
@@ -118,27 +145,26 @@ class FormReader:
             yield self.record_of(group)
 
     def pages(self, sources: str | Path | Iterable[str | Path]) -> Iterator[ReadPage]:
-        """Read every page of files, folders and patterns; a file that cannot be opened is a page `unplaced`."""
+        """Read every page of files, folders, patterns and archives; what cannot be opened is a page `unplaced`."""
+        return self._read(documents(sources, limits=self._numbers.limits))
+
+    def _read(self, pile: Iterable[Document], *, keep_pixels: bool = False) -> Iterator[ReadPage]:
         digests: dict[str, Page] = {}
-        given = [sources] if isinstance(sources, str | Path) else sources
-        for path in find_pictures(map(Path, given)).items:
-            if isinstance(path, ImageError):
-                yield ReadPage(Page(str(path).partition(":")[0], 0, PageState.UNPLACED, str(path)))
-                continue
+        for document in pile:
             number = -1
             try:
-                for number, page in enumerate(open_pages(path)):
-                    digest = hashlib.sha256(page.tobytes() + str(page.shape).encode()).hexdigest()
+                for number, page in enumerate(document.open()):
+                    digest = _digest(page)
                     if (same := digests.get(digest)) is not None:
                         reason = f"same as {same.source}, page {same.page + 1}"
-                        yield ReadPage(Page(str(path), number, PageState.DUPLICATE, reason))
-                        continue
-                    one = self.read_page(page, source=str(path), number=number)
-                    if one.page.state is not PageState.BLANK:
-                        digests[digest] = one.page
-                    yield one
+                        one = ReadPage(Page(document.name, number, PageState.DUPLICATE, reason))
+                    else:
+                        one = self.read_page(page, source=document.name, number=number)
+                        if one.page.state is not PageState.BLANK:
+                            digests[digest] = one.page
+                    yield replace(one, pixels=page) if keep_pixels else one
             except HandigitError as problem:
-                yield ReadPage(Page(str(path), number + 1, PageState.UNPLACED, str(problem)))
+                yield ReadPage(Page(document.name, number + 1, PageState.UNPLACED, str(problem)))
 
     def read_page(self, page: Grey, *, source: str = "", number: int = 0) -> ReadPage:
         """Place a page that `open_pages` gave, and read its fields alone, without checks."""
@@ -150,6 +176,22 @@ class FormReader:
                 found = other
         if isinstance(found, Refusal):
             return ReadPage(Page(source, number, found.state, found.reason))
+        return self._read_placed(page, found, source, number)
+
+    def read_at(
+        self, page: Grey, corners: Corners, *, template: str, form_page: int = 1, source: str = "", number: int = 0
+    ) -> ReadPage:
+        """Read a page whose place a person gives: the corners of its sheet, in pixels of the page.
+
+        They are left top, right top, right bottom, left bottom.
+
+        Raises:
+            ValueError: no such template or page of it, or corners that are not those of a sheet.
+        """
+        found = self._aligner.place_at(page, np.asarray(corners, np.float64), template, form_page)
+        return self._read_placed(page, found, source, number)
+
+    def _read_placed(self, page: Grey, found: Placement, source: str, number: int) -> ReadPage:
         fields, hypotheses = read_fields(page, found, self._numbers, number=number, keep_crops=self._keep_crops)
         state = Page(source, number, PageState.PLACED, form_page=found.page, method=found.method,
                      agreement=found.verdict.agreement)  # fmt: skip
@@ -174,7 +216,7 @@ class FormReader:
         missing = tuple(sorted(set(range(1, len(template.pages) + 1)) - present))
         fields = {spec.name: fields[spec.name] for spec in template.fields if spec.name in fields}
         return Record(
-            outcome=_outcome(template, fields, checks, missing),
+            outcome=outcome_of(template, fields, checks, missing),
             template=template.name,
             version=template.version,
             copy=placement.code.copy if placement.code else "",
@@ -183,8 +225,25 @@ class FormReader:
             pages=tuple(page.page for page in pages),
             source=first.page.source,
             missing=missing,
-            provenance={"template": template.digest, "model": self._numbers.digest},
+            provenance={
+                "template": template.digest,
+                "model": self._numbers.digest,
+                "threshold": f"{self._numbers.threshold:.6g}",
+            },
         )
+
+    def again(self) -> "FormReader":
+        """A reader for another pile with the same templates and models, without the values that it has seen."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), _checkers={one.name: Checker(one) for one in self.templates})
+        return other
+
+    def _key(self, record: Record, pictures: Sequence[Grey]) -> str:
+        """A digest of pages, templates and model: what is read twice has the same."""
+        template = record.provenance.get("template") or "-".join(one.digest for one in self.templates)
+        places = [f"{page.source}:{page.page}" for page in record.pages] if not pictures else []
+        parts = [*map(_digest, pictures), *places, template, self._numbers.digest, record.outcome.value]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @staticmethod
     def _duplicate_of(one: ReadPage, seen: dict[str, list[ReadPage]]) -> Page | None:
@@ -199,23 +258,13 @@ class FormReader:
         return same
 
 
+def _digest(page: Grey) -> str:
+    return hashlib.sha256(page.tobytes() + str(page.shape).encode()).hexdigest()
+
+
 def _alike(first: ReadPage, second: ReadPage) -> bool:
     """Whether two pages have the same text in nearly all fields in which either has one."""
     texts = [{name: field.text for name, field in (page.fields or {}).items()} for page in (first, second)]
     written = [name for name in texts[0].keys() & texts[1].keys() if texts[0][name] or texts[1][name]]
     same = sum(texts[0][name] == texts[1][name] for name in written)
     return bool(written) and same >= _SAME_FIELDS * len(written)
-
-
-def _outcome(
-    template: Template, fields: Mapping[str, Field], checks: Sequence[Check], missing: Sequence[int]
-) -> RecordOutcome:
-    """`read` only if every required field is, no field is a doubt, no check fails and no page is missing."""
-    written = [one for name, one in fields.items() if template.by_name[name].kind.is_written or one.value]
-    if fields and not missing and all(one.outcome is FieldOutcome.BLANK for one in written):
-        return RecordOutcome.BLANK
-    lacking = any(spec.required and (spec.name not in fields or fields[spec.name].outcome is not FieldOutcome.READ)
-                  for spec in template.fields)  # fmt: skip
-    doubted = any(one.outcome is FieldOutcome.DOUBT for one in fields.values())
-    failing = any(check.state is CheckState.FAILS for check in checks)
-    return RecordOutcome.DOUBT if lacking or doubted or failing or missing else RecordOutcome.READ

@@ -1,10 +1,10 @@
 """The results of a form: records, fields and checks, and the pages they came from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handigit import Box
+from handigit.forms.errors import FormError
 from handigit.forms.page_state import PageState
 from handigit.forms.specs import Kind
 
@@ -19,7 +20,7 @@ Value = Decimal | date | time | bool | str | None
 
 
 class FieldOutcome(StrEnum):
-    """What became of a field."""
+    """The outcome of a field."""
 
     READ = "read"
     DOUBT = "doubt"
@@ -27,7 +28,7 @@ class FieldOutcome(StrEnum):
 
 
 class RecordOutcome(StrEnum):
-    """What became of a form."""
+    """The outcome of a form."""
 
     READ = "read"
     DOUBT = "doubt"
@@ -45,11 +46,41 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """The reading of a field before the checks."""
+    """The reading of a field before the checks.
+
+    `texts`: all texts that it may hold with their probabilities, from which checks can be applied again; `raw`: the
+    likeliest as written.
+    """
 
     text: str
     confidence: float
     outcome: FieldOutcome
+    raw: str = ""
+    note: str = ""
+    texts: tuple[tuple[str, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The reading as JSON has it."""
+        return {
+            "text": self.text,
+            "confidence": round(self.confidence, 6),
+            "outcome": self.outcome.value,
+            "raw": self.raw,
+            "note": self.note,
+            "texts": [[text, round(share, 6)] for text, share in self.texts],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Alone":
+        """The reading of `to_json`; older ones have no texts."""
+        return cls(
+            content["text"],
+            content["confidence"],
+            FieldOutcome(content["outcome"]),
+            content.get("raw", ""),
+            content.get("note", ""),
+            _pairs(content.get("texts", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +109,15 @@ class Field:
     note: str = ""
     crop: UInt8[np.ndarray, "_ _"] | None = field(default=None, repr=False)
 
-    def corrected(self, text: str, value: Value) -> "Field":
-        """The field as a person decided it."""
-        return replace(self, outcome=FieldOutcome.READ, raw=text, text=text, value=value, confidence=1.0, by="person")
+    def corrected(self, text: str, value: Value, *, raw: str = "") -> "Field":
+        """The field as a person decided it; an empty text leaves it blank."""
+        outcome = FieldOutcome.READ if text else FieldOutcome.BLANK
+        return replace(
+            self, outcome=outcome, raw=raw or text, text=text, value=value, confidence=1.0, by="person", note=""
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The field as JSON has it; decimals, dates and times as text."""
-        alone = self.alone
         return {
             "name": self.name,
             "kind": self.kind.value,
@@ -97,11 +130,49 @@ class Field:
             "box": self.box.as_list() if self.box else None,
             "page": self.page,
             "by": self.by,
-            "alone": alone and {"text": alone.text, "confidence": round(alone.confidence, 6),
-                                "outcome": alone.outcome.value},
+            "alone": self.alone and self.alone.to_json(),
             "copied": dict(self.copied),
             "note": self.note,
-        }  # fmt: skip
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Field":
+        """The field of `to_json`, without its picture."""
+        kind, alone = Kind(content["kind"]), content.get("alone")
+        return cls(
+            content["name"],
+            kind,
+            FieldOutcome(content["outcome"]),
+            raw=content["raw"],
+            text=content["text"],
+            value=_value(kind, content["value"]),
+            confidence=content["confidence"],
+            alternatives=_pairs(content["alternatives"]),
+            box=Box(*content["box"]) if content["box"] else None,
+            page=content["page"],
+            by=content["by"],
+            alone=Alone.from_json(alone) if alone else None,
+            copied=content["copied"],
+            note=content["note"],
+        )
+
+
+def _pairs(given: Iterable[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((text, share) for text, share in given)
+
+
+def _value(kind: Kind, value: Any) -> Value:
+    """The value of a field from JSON, where decimals, dates and times are text."""
+    if not isinstance(value, str):
+        return value if isinstance(value, bool) else None
+    if kind is Kind.DATE:
+        return date.fromisoformat(value)
+    if kind is Kind.TIME:
+        return time.fromisoformat(value)
+    try:
+        return Decimal(value) if kind in {Kind.NUMBER, Kind.DECIMAL} else value
+    except InvalidOperation:
+        return value  # a number whose text is not only digits, such as 079X
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +187,11 @@ class Check:
     def to_json(self) -> dict[str, Any]:
         """The check as JSON has it."""
         return {"says": self.says, "state": self.state.value, "fields": list(self.fields), "why": self.why}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Check":
+        """The check of `to_json`."""
+        return cls(content["says"], CheckState(content["state"]), tuple(content["fields"]), content["why"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +218,18 @@ class Page:
             "agreement": round(self.agreement, 3),
         }
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Page":
+        """The page of `to_json`."""
+        return cls(**{**content, "state": PageState(content["state"])})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One form as read, or one page that is not part of any: `outcome` is then `unplaced` or `blank`.
 
     `template` is empty for such a page. `missing`: pages of the form, counted from 1, that were not in the batch;
-    `provenance`: digests of what read it (template, model).
+    `provenance`: digests of what read it (template, model), and from which confidence a text was `read` (threshold).
     """
 
     outcome: RecordOutcome
@@ -164,6 +245,11 @@ class Record:
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[name]
+
+    @property
+    def place(self) -> str:
+        """Its source and first page, which identify it within a batch."""
+        return f"{self.source}, page {self.pages[0].page + 1}" if self.pages else self.source
 
     @property
     def problems(self) -> list[str]:
@@ -189,6 +275,29 @@ class Record:
             "missing": list(self.missing),
             "provenance": dict(self.provenance),
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Record":
+        """The record of `to_json`.
+
+        Raises:
+            FormError: it is not a record.
+        """
+        try:
+            return cls(
+                RecordOutcome(content["outcome"]),
+                template=content["template"],
+                version=content["version"],
+                copy=content["copy"],
+                fields={name: Field.from_json(one) for name, one in content["fields"].items()},
+                checks=tuple(map(Check.from_json, content["checks"])),
+                pages=tuple(map(Page.from_json, content["pages"])),
+                source=content["source"],
+                missing=tuple(content["missing"]),
+                provenance=content["provenance"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise FormError(f"not a record of a form ({problem!r}); give one that handigit form wrote") from None
 
     def json_line(self) -> str:
         """The record as one line of JSON."""

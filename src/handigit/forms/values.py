@@ -31,22 +31,41 @@ def value_of(spec: FieldSpec, text: str, raw: str = "") -> Value:
     return Decimal(int(text))
 
 
-def parse_value(spec: FieldSpec, typed: str) -> Value:
-    """The value of what a person typed: `36.8` or `36,8` for a decimal, the digits of a date.
+def parse_typed(spec: FieldSpec, typed: str) -> tuple[str, Value]:
+    """Text and value of what a person typed: `36.8` or `36,8` for a decimal, `yes` for a mark, the digits of a date.
+
+    An empty text is an empty field.
 
     Raises:
         ValueError: it cannot be one of this field.
     """
+    typed = typed.strip()
+    if not spec.kind.is_written:
+        return _parse_mark(spec, typed)
+    if not typed:
+        return "", None
     if spec.kind is Kind.DECIMAL:
         try:
-            return Decimal(typed.replace(",", "."))
+            value = Decimal(typed.replace(",", "."))
         except InvalidOperation:
             raise ValueError(f"{typed!r} is not a decimal, which {spec.name} holds; type one such as 36.8") from None
-    digits = "".join(character for character in typed if character.isdecimal())
-    value = value_of(spec, digits, typed)
-    if value is None and typed:
+        places = spec.places if spec.places is not None else _places_in(typed)
+        return str(int(abs(value).scaleb(places))), value
+    digits = "".join(character for character in typed if character.isalnum())
+    found = value_of(spec, digits, typed)
+    if found is None:
         raise ValueError(f"{typed!r} is not a {spec.kind}, which {spec.name} holds")
-    return value
+    return digits, found
+
+
+def _parse_mark(spec: FieldSpec, typed: str) -> tuple[str, Value]:
+    """A person's answer about a mark, a choice or a signature."""
+    answers = [value for value, _ in spec.choices] if spec.kind is Kind.CHOICE else ["yes", "no"]
+    if spec.kind is Kind.CODE or (spec.kind is Kind.CHOICE and not typed):
+        return typed, typed or None
+    if (typed or "no") not in answers:
+        raise ValueError(f"{typed!r} is not an answer of {spec.name}; type one of: {', '.join(answers)}")
+    return typed or "no", typed if spec.kind is Kind.CHOICE else typed == "yes"
 
 
 def decimal_of(spec: FieldSpec, text: str, raw: str = "") -> Decimal | None:
