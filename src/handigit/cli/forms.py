@@ -1,6 +1,8 @@
 """`handigit form`: scans of forms to records; new, checked and printed templates."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +13,9 @@ from handigit.cli.terminal import complain, out, progress, say, say_status
 from handigit.settings import Settings
 
 if TYPE_CHECKING:
-    from handigit.forms import FormReader, Record
+    from handigit.forms import Record
+    from handigit.forms.reader import ReadForm
+    from handigit.store import Store
 
 DONE, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 form = App(name="form", help="Read paper forms with a template; make, check and print templates.")
@@ -31,6 +35,8 @@ def read_forms(
     output: Output = None,
     annotate: Path | None = None,
     crops: bool = False,
+    into: str | None = None,
+    batch: str | None = None,
     target_error: ErrorRate = 0.01,
     model: Path | None = None,
 ) -> int:
@@ -38,19 +44,22 @@ def read_forms(
 
     Examples:
         handigit form scans/ --template score-sheet -o marks.xlsx
-        handigit form pile.pdf --template front.toml --template back.toml --format jsonl
+        handigit form pile.zip --template front.toml --template back.toml --format jsonl
 
     Args:
-        scans: Pictures, PDFs, folders (searched recursively) or patterns.
+        scans: Pictures, PDFs, folders (searched recursively), patterns, .zip or .tar archives.
         template: Templates: .toml files, or names of the gallery (see `handigit form gallery`).
         format: Output format [default: by the name of -o, else a table].
         output: Write the records to this file instead of the screen.
         annotate: Folder in which to write each page with its fields drawn on it.
         crops: Put the picture of each field into the workbook.
+        into: URL of the web app's database, in which the records are stored for review, each once.
+        batch: Name of the batch in that database [default: the time].
         target_error: Accept about this share of errors (0.01 = 1 in 100).
         model: A folder with digit.onnx and number.onnx [default: the embedded models].
     """
-    from handigit.forms import FormReader, export
+    from handigit.forms import FormReader
+    from handigit.forms.pile import documents
     from handigit.read.files import find_pictures
     from handigit.read.reader import Reader
 
@@ -62,28 +71,63 @@ def read_forms(
     if chosen in ("xlsx", "parquet") and output is None:
         complain(f"--format {chosen} needs a file: add -o forms.{chosen}")
         return WRONG_USAGE
-    settings = Settings()
+    settings, started = Settings(), f"{datetime.now():%Y-%m-%dT%H.%M.%S}"
     reader = Reader(model or settings.model_dir, target_error=target_error, threads=settings.threads,
                     limits=limits_of(settings))  # fmt: skip
     forms = FormReader(template, reader=reader, keep_crops=crops and chosen == "xlsx")
     count = find_pictures(scans).pictures
-    with progress("reading", count) as advance:
-        found: list[Record] = []
-        for record in _watched(forms, scans, advance):
-            found.append(record)
+    found: list[Record] = []
+    with progress("reading", count) as advance, _open_store(settings, into) as store:
+        for one in _watched(forms.forms(documents(scans, limits=limits_of(settings))), advance):
+            found.append(one.record)
+            if store is not None:
+                _store(store, one, batch or started)
             if chosen == "jsonl" and output is None:
-                out.out(record.json_line(), highlight=False)
+                out.out(one.record.json_line(), highlight=False)
             if annotate is not None:
-                _annotate(record, annotate)
-    if output is not None:
-        export(found, output, format="jsonl" if chosen == "table" else chosen, crops=crops)
-        say(f"wrote {output}")
-    elif chosen == "csv":
-        from handigit.forms.export_files import as_csv
+                _annotate(one, annotate)
+    _write(found, chosen, output, crops=crops)
+    return _conclude(found)
 
-        out.out(as_csv(found).decode(), end="", highlight=False)
-    elif chosen == "table":
-        _print_table(found)
+
+@form.command(name="recheck")
+def recheck(
+    records: Path,
+    /,
+    *,
+    template: Annotated[list[str], Parameter(name=["--template", "-t"], negative="")],
+    format: Annotated[  # noqa: A002
+        Literal["table", "jsonl", "csv", "xlsx", "parquet"] | None, Parameter(name="--format")
+    ] = None,
+    output: Output = None,
+) -> int:
+    """Apply the checks and lists of templates again to records that were read, without a new scan.
+
+    Examples:
+        handigit form scans/ --template claim.toml -o claims.jsonl
+        handigit form recheck claims.jsonl --template claim.toml -o claims.xlsx
+
+    Args:
+        records: JSON Lines that `handigit form` or the web app wrote.
+        template: Templates of the same version, whose rules or lists may have changed since.
+        format: Output format [default: by the name of -o, else a table].
+        output: Write the records to this file instead of the screen.
+    """
+    import json
+
+    from handigit.forms import FormError, Rechecker, Record
+
+    chosen = format or _FORMATS.get(output.suffix.lower() if output else "", "table")
+    checker, found = Rechecker(template), []
+    for number, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(checker.recheck(Record.from_json(json.loads(line))))
+        except (json.JSONDecodeError, FormError) as problem:
+            raise FormError(f"{records}, line {number}: {problem}") from None
+    if chosen == "jsonl" and output is None:
+        for record in found:
+            out.out(record.json_line(), highlight=False)
+    _write(found, chosen, output, crops=False)
     return _conclude(found)
 
 
@@ -195,31 +239,57 @@ def draw_sample(
     say(f"wrote {_count(count, 'copy', 'copies')} to {output}")
 
 
-def _watched(forms: "FormReader", scans: tuple[Path, ...], advance: object) -> Iterator["Record"]:
-    """The records of all scans, with the bar advanced per file."""
-    assert callable(advance)
+def _watched(forms: Iterator["ReadForm"], advance: Callable[[], None]) -> Iterator["ReadForm"]:
+    """The forms, with the bar advanced per file."""
     last = ""
-    for record in forms.records(scans):
-        for page in record.pages:
+    for form in forms:
+        for page in form.record.pages:
             if page.source != last:
                 last = page.source
                 advance()
-        yield record
+        yield form
 
 
-def _annotate(record: "Record", folder: Path) -> None:
+@contextmanager
+def _open_store(settings: Settings, url: str | None) -> Iterator["Store | None"]:
+    """The store with this URL, None without one."""
+    if url is None:
+        yield None
+        return
+    from handigit.store import Store
+
+    with Store.open(url, files=settings.state / "pictures") as store:
+        yield store
+
+
+def _store(store: "Store", form: "ReadForm", batch: str) -> None:
+    pages = dict(enumerate(form.pictures, start=1))
+    store.forms.add(form.record.to_json(), key=form.key, pages=pages, batch=batch)
+
+
+def _write(records: list["Record"], format: str, output: Path | None, *, crops: bool) -> None:  # noqa: A002
+    """Write records to a file, or as CSV or a table to the screen; JSON lines were printed as they came."""
+    from handigit.forms.export_files import as_csv, export
+
+    if output is not None:
+        export(records, output, format="jsonl" if format == "table" else format, crops=crops)
+        say(f"wrote {output}")
+    elif format == "csv":
+        out.out(as_csv(records).decode(), end="", highlight=False)
+    elif format == "table":
+        _print_table(records)
+
+
+def _annotate(form: "ReadForm", folder: Path) -> None:
     """Write each page of a record that was placed, with its fields drawn on it."""
-    from handigit import open_pages
     from handigit.forms.annotate import annotate_record, save_picture
     from handigit.forms.page_state import PageState
 
-    for page in record.pages:
+    for page, pixels in zip(form.record.pages, form.pictures, strict=False):
         if page.state is PageState.PLACED:
-            for number, pixels in enumerate(open_pages(page.source)):
-                if number == page.page:
-                    stem = Path(page.source).stem
-                    save_picture(annotate_record(pixels, record, number=number), folder / f"{stem}-{number + 1}.png")
-                    break
+            stem = Path(page.source.replace("!", "/")).stem
+            picture = annotate_record(pixels, form.record, number=page.page)
+            save_picture(picture, folder / f"{stem}-{page.page + 1}.png")
 
 
 def _print_table(records: list["Record"]) -> None:
