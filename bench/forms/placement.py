@@ -1,6 +1,6 @@
 """How well pages are placed on their forms: drawn scans and photographs, foreign pages, speed per page.
 
-    python -m bench.forms.placement [--pages 60] [--foreign 60]
+    python -m bench.forms.placement [--only markers|without_markers|foreign] [--pages 60]
 
 Fields are compared with where the drawing put them; foreign pages are other forms of the gallery without their codes,
 forms shifted by a row, scribbles and photographs of nothing. Results go to bench/results/forms.json.
@@ -9,7 +9,10 @@ forms shifted by a row, scribbles and photographs of nothing. Results go to benc
 import argparse
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from statistics import mean, median
+from typing import Final
 
 import cv2
 import numpy as np
@@ -30,7 +33,7 @@ def worst_distance(found: Placement, scan: Scan) -> float:
     worst = 0.0
     for spec in found.template.fields_on(found.page):
         if spec.kind.is_written:
-            true = transform(scan.matrix, np.array(spec.box.corners))
+            true = scan.places(np.array(spec.box.corners))
             high = float(np.linalg.norm(true[3] - true[0]))
             worst = max(worst, float(np.linalg.norm(found.corners(spec) - true, axis=1).max()) / high)
     return worst
@@ -123,20 +126,25 @@ def _scribbles(rng: np.random.Generator) -> np.ndarray:
     return page
 
 
+PARTS: Final[dict[str, Callable[[int, np.random.Generator], dict[str, object]]]] = {
+    "markers": drawn_pages,
+    "without_markers": partial(drawn_pages, hide_markers=True),
+    "foreign": foreign_pages,
+}
+
+
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=60)
-    parser.add_argument("--foreign", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=sorted(PARTS), help="one part; the results of the others are kept")
     options = parser.parse_args()
     results = load_results(FILE)
-    rng = np.random.default_rng(options.seed)
-    results["placement"] = {"command": "python -m bench.forms.placement "
-                            f"--pages {options.pages} --foreign {options.foreign} --seed {options.seed}",
-                            "markers": drawn_pages(options.pages, rng),
-                            "without_markers": drawn_pages(options.pages // 2, rng, hide_markers=True),
-                            "foreign": foreign_pages(options.foreign, rng)}  # fmt: skip
+    measured = results.setdefault("placement", {})
+    for name in [options.only] if options.only else PARTS:
+        command = f"python -m bench.forms.placement --only {name} --pages {options.pages} --seed {options.seed}"
+        measured[name] = {"command": command, **PARTS[name](options.pages, np.random.default_rng(options.seed))}
     save_results(FILE, results)
     print(results["placement"])
 
