@@ -16,7 +16,7 @@ from handigit.store.errors import (
     StoreFull,
     TooManyAttempts,
 )
-from handigit.store.forms import FieldChange, FormRecord
+from handigit.store.forms import FieldChange, FormBatch, FormRecord
 from handigit.store.ingest import NewPage
 from handigit.store.roles import Role, Token, User
 from handigit.store.statistics import Confusion, Day, ErrorCount, Statistics

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from handigit.store.database import Database
 from handigit.store.deletion import BATCH, delete_unused_inputs, remove_unused_files
@@ -51,12 +51,29 @@ class FormRecord:
     changes: tuple[FieldChange, ...]
     at: datetime
     request_id: str = ""
+    batch: str = ""
 
     @property
     def corrected(self) -> dict[str, str]:
         """The text of each field whose last change was not taken back."""
         last = {change.field: change.text for change in self.changes}
         return {field: text for field, text in last.items() if text is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class FormBatch:
+    """Records that were sent together: their counts by outcome, the templates, the time of the first, the newest id."""
+
+    name: str
+    outcomes: Mapping[str, int]
+    templates: tuple[str, ...]
+    at: datetime
+    last: int
+
+    @property
+    def records(self) -> int:
+        """Number of records."""
+        return sum(self.outcomes.values())
 
 
 class Forms:
@@ -73,8 +90,9 @@ class Forms:
         key: str,
         pages: Mapping[int, UInt8[np.ndarray, "..."]] | None = None,
         request_id: str = "",
+        batch: str = "",
     ) -> int:
-        """Store a record with the pictures of its pages; returns its id.
+        """Store a record with the pictures of its pages; returns its id. `batch` names what was sent together.
 
         `key` identifies pages, template and model together, such as their joined digests: the same key is stored once,
         and later calls return the first id. `pages`: pictures by page number from 1, as `Store.add` takes them.
@@ -89,23 +107,22 @@ class Forms:
             known = connection.scalar(select(form_records.c.id).where(form_records.c.key == key))
             if known is not None:
                 return int(known)
-            return self._insert(connection, content, key=key, pictures=pictures, request_id=request_id)
+            values = {"key": key, "request_id": request_id, "batch": batch or request_id}
+            return self._insert(connection, content, pictures, values)
 
     def _insert(
         self,
         connection: Connection,
         content: Mapping[str, Any],
-        *,
-        key: str,
         pictures: Mapping[int, Picture],
-        request_id: str,
+        values: dict[str, Any],
     ) -> int:
         now = _now()
         for picture in pictures.values():  # again: before we held the write lock, a deletion may have removed the file
             self._pictures.put(picture.sha256, picture.content, verify=False)
         insert_pictures(connection, list(pictures.values()), now)
-        values = {name: content[name] for name in _COLUMNS}
-        statement = insert(form_records).values(**values, key=key, request_id=request_id, at=now)
+        values |= {name: content[name] for name in _COLUMNS}
+        statement = insert(form_records).values(**values, at=now)
         record = int(connection.execute(statement.returning(form_records.c.id)).scalar_one())
         rows = [{"record": record, "number": n, "input": picture.sha256} for n, picture in pictures.items()]
         if rows:
@@ -126,22 +143,49 @@ class Forms:
         return records[0]
 
     def list(
-        self, *, template: str | None = None, outcome: str | None = None, after: int | None = None, limit: int = 100
+        self,
+        *,
+        template: str | None = None,
+        outcome: str | None = None,
+        batch: str | None = None,
+        after: int | None = None,
+        limit: int = 100,
     ) -> tuple[FormRecord, ...]:
         """Records, newest first, with ids below `after`; as many as `limit`, at most 1000."""
-        query = select(form_records.c.id).order_by(form_records.c.id.desc()).limit(max(1, min(limit, MAX_PAGE)))
-        for column, value in ((form_records.c.template, template), (form_records.c.outcome, outcome)):
+        table = form_records.c
+        query = select(table.id).order_by(table.id.desc()).limit(max(1, min(limit, MAX_PAGE)))
+        for column, value in ((table.template, template), (table.outcome, outcome), (table.batch, batch)):
             query = query if value is None else query.where(column == value)
         query = query if after is None else query.where(form_records.c.id < after)
         with self._database.reading() as connection:
             return _load(connection, connection.scalars(query).all())
 
-    def all(self, *, template: str | None = None) -> Iterator[FormRecord]:
-        """All records of a template, or of every one, newest first, with a thousand in memory at a time."""
+    def all(self, *, template: str | None = None, batch: str | None = None) -> Iterator[FormRecord]:
+        """All records of a template or batch, or every one, newest first, with a thousand in memory at a time."""
         after = None
-        while batch := self.list(template=template, after=after, limit=MAX_PAGE):
-            yield from batch
-            after = batch[-1].id
+        while part := self.list(template=template, batch=batch, after=after, limit=MAX_PAGE):
+            yield from part
+            after = part[-1].id
+
+    def batches(self, *, limit: int = 50) -> tuple[FormBatch, ...]:
+        """The newest batches, the newest first."""
+        table = form_records.c
+        last = func.max(table.id).label("last")
+        newest = select(table.batch, last).group_by(table.batch).order_by(last.desc()).limit(limit).subquery()
+        query = (
+            select(table.batch, table.template, table.outcome, func.count(), func.min(table.at), newest.c.last)
+            .join(newest, newest.c.batch == table.batch)
+            .group_by(table.batch, table.template, table.outcome, newest.c.last)
+            .order_by(newest.c.last.desc())
+        )
+        found: dict[str, FormBatch] = {}
+        with self._database.reading() as connection:
+            for name, template, outcome, count, at, newest_id in connection.execute(query):
+                known = found.get(name) or FormBatch(name, {}, (), at, newest_id)
+                outcomes = {**known.outcomes, outcome: known.outcomes.get(outcome, 0) + count}
+                templates = tuple(sorted({*known.templates, template} - {""}))
+                found[name] = FormBatch(name, outcomes, templates, min(known.at, at), newest_id)
+        return tuple(found.values())
 
     def revise(self, record: int, content: Mapping[str, Any], *, by: str) -> None:
         """Add the content of a record after its checks were applied again; earlier ones stay in the history.
@@ -156,7 +200,7 @@ class Forms:
             connection.execute(change.values({name: content[name] for name in _COLUMNS}))
 
     def change(self, record: int, field: str, text: str | None, *, by: str, key: str) -> FieldChange:
-        """Record what a person says about a field; None takes the reader's result back.
+        """Record a person's answer about a field; None takes the reader's result back.
 
         The same `key` by the same person is recorded once.
 
@@ -235,6 +279,7 @@ def _load(connection: Connection, ids: Sequence[int]) -> tuple[FormRecord, ...]:
             changes=tuple(changes.get(row.id, ())),
             at=row.at,
             request_id=row.request_id,
+            batch=row.batch,
         )
         for row in rows
     )

@@ -56,7 +56,7 @@ readings = Table(
     _text("text"),
     _text("raw"),
     Column("value", SafeText),  # decimal or ISO date; null where `raw` does not decide it
-    _text("canonical"),  # equal for equal numbers: what corrections are compared with
+    _text("canonical"),  # equal for equal numbers; corrections are compared by it
     Column("confidence", Float, nullable=False),
     Column("box", JSON(none_as_null=True)),
     Column("digits", JSON, nullable=False),
@@ -173,8 +173,10 @@ form_records = Table(
     _text("source"),
     _text("request_id"),
     _text("key", unique=True),  # the same pages, template and model give one record
+    Column("batch", SafeText, nullable=False, server_default=""),
     Column("at", UtcMicros, nullable=False, index=True),
     Index(None, "template", "id"),
+    Index(None, "batch", "id"),
     sqlite_autoincrement=True,
 )
 
