@@ -20,8 +20,8 @@ from draw_samples import BALLPOINT, BLUE, CREAM, FELT, GREY, PENCIL, PLAIN, SAMP
 from handigit.records import Box
 from handigit.synth import Camera, Paper, Pen, Writer
 from handigit.synth.camera import photograph
-from handigit.synth.draw import coverage
 from handigit.synth.form_paper import draw_waves
+from handigit.synth.ink import coverage
 from handigit.synth.photo import write_text
 from handigit.synth.photo_paper import Rgb, apply_ink, draw_sheet
 from handigit.synth.write_number import LineStyle, write_number

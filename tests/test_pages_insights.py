@@ -19,9 +19,10 @@ from handigit.store.statistics import Checked, Crop, Stratum
 from handigit.store.tables import readings
 from handigit.web import create_app
 from handigit.web.pages.charts import buckets, curve, heat_map, rate, stacked_bars
-from handigit.web.pages.ink_stats import Ink, InkMeter
 from handigit.web.pages.trends import (
     MIN_CHECKED,
+    Ink,
+    InkMeter,
     Point,
     confidence_by_day,
     digits_by_day,

@@ -9,7 +9,7 @@ from handigit.records import Box
 from handigit.segment.page_rules import find_page_rules
 from handigit.segment.regions import Region, find_regions
 from handigit.synth.camera import Camera, photograph
-from handigit.synth.draw import coverage
+from handigit.synth.ink import coverage
 from handigit.synth.photo import write_text
 from handigit.synth.photo_paper import Paper, apply_ink, draw_sheet
 from handigit.synth.writer import Pen, Writer

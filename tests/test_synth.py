@@ -11,8 +11,7 @@ from handigit.errors import DataError
 from handigit.images import find_digit
 from handigit.synth import Camera, Paper, Pen, Scene, Writer, contact_sheet, digits, nondigits, picture
 from handigit.synth.camera import photograph
-from handigit.synth.draw import coverage, glyph
-from handigit.synth.ink import Ink
+from handigit.synth.ink import Ink, coverage, glyph
 from handigit.synth.nondigits import CLEAR_MARKS, FOREIGN, KINDS, LATIN, MIRROR, OVER, TURNS, cut, invented
 from handigit.synth.photo import write_text
 from handigit.synth.shapes import DIGITS, LOOK_ALIKES, LOWER, SIGNS, join_letter

@@ -11,8 +11,7 @@ from jaxtyping import UInt8
 from handigit.errors import DataError
 from handigit.records import Box
 from handigit.synth.camera import Camera, photograph
-from handigit.synth.draw import coverage
-from handigit.synth.ink import Ink
+from handigit.synth.ink import Ink, coverage
 from handigit.synth.nondigits import KINDS
 from handigit.synth.photo_paper import INKS, Paper, Rgb, apply_ink, draw_sheet
 from handigit.synth.shapes import SIGNS

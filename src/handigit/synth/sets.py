@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from handigit.errors import DataError
-from handigit.synth.draw import GLYPH_PX, glyph
+from handigit.synth.ink import GLYPH_PX, glyph
 from handigit.synth.nondigits import KINDS
 from handigit.synth.strokes import parse_figure
 from handigit.synth.writer import Pen, Writer, write

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from handigit.synth.draw import FINE, paint
-from handigit.synth.ink import Ink
+from handigit.synth.ink import FINE, Ink, paint
 from handigit.synth.nondigits import CLEAR_MARKS, LATIN, scribble, word
 from handigit.synth.pen_writers import PenHand
 from handigit.synth.real_digits import Hand, crop_to_ink

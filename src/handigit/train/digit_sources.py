@@ -19,8 +19,7 @@ from handigit.data.npz import load_names
 from handigit.errors import DataError
 from handigit.recipe import Recipe
 from handigit.synth import digits, nondigits
-from handigit.synth.draw import glyph
-from handigit.synth.ink import Ink
+from handigit.synth.ink import Ink, glyph
 from handigit.synth.pen_writers import Strokes, read_strokes
 
 SYNTHETIC: Final = "synth:"

@@ -16,9 +16,8 @@ from handigit.records import Outcome
 from handigit.store import ErrorCount, Filter, Statistics, Store
 from handigit.web.pages import trends
 from handigit.web.pages.charts import Axis, Plot, Table, curve, dot, rate
-from handigit.web.pages.ink_stats import CROPS_PER_DAY, MAX_PAGE_PX, InkMeter
 from handigit.web.pages.layout import AsReader, render
-from handigit.web.pages.trends import Point, Risk, risks
+from handigit.web.pages.trends import CROPS_PER_DAY, MAX_PAGE_PX, InkMeter, Point, Risk, risks
 from handigit.web.state import state_of
 
 router = APIRouter()
