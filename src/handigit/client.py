@@ -98,7 +98,8 @@ class Client:
                 if response.is_success:
                     return response
                 if not remaining or response.status_code not in _RETRY_STATUSES:
-                    raise ServiceError(response.status_code, _problem(response))
+                    is_problem = response.headers.get("content-type") == "application/problem+json"
+                    raise ServiceError(response.status_code, dict(response.json()) if is_problem else None)
                 wait_s = _retry_after_s(response)
             time.sleep(wait_s)
         raise AssertionError("the last attempt returns or raises")
@@ -121,7 +122,3 @@ def _file_part(source: Source) -> tuple[str, bytes]:
 def _retry_after_s(response: httpx.Response) -> float:
     header = response.headers.get("retry-after", "")
     return min(float(header), _MAX_WAIT_S) if header.isdigit() else _DEFAULT_WAIT_S
-
-
-def _problem(response: httpx.Response) -> dict[str, Any] | None:
-    return dict(response.json()) if response.headers.get("content-type") == "application/problem+json" else None

@@ -54,7 +54,7 @@ def watch(
     with WorkerPool(options.read, jobs=options.jobs, timeout_s=options.timeout_s) as pool:
         try:
             for paths in _settled_pictures(options, stop):
-                for result in pool.results([_to_input(path) for path in paths], chunk=1):
+                for result in pool.results([Input(str(path), str(path)) for path in paths], chunk=1):
                     table.append(result)
                     if queue is not None:
                         queue.add([result])
@@ -102,10 +102,6 @@ def _state(path: Path) -> tuple[int, int] | None:
     except OSError:  # moved or deleted in the meantime
         return None
     return stat.st_size, stat.st_mtime_ns
-
-
-def _to_input(path: Path) -> Input:
-    return Input(str(path), str(path))
 
 
 def _file(path: Path, result: InputResult) -> None:

@@ -279,7 +279,8 @@ def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"
     axes = style(figure.add_subplot(), theme, grid=False)
     sheet = np.zeros((10 * 28, COLUMNS * 28), dtype=np.uint8)
     for row in range(10):
-        chosen = _row(len(glyphs), row) if labels is None else np.flatnonzero(labels == row)[:COLUMNS]
+        of_row = np.arange(row * COLUMNS, min((row + 1) * COLUMNS, len(glyphs)))
+        chosen = of_row if labels is None else np.flatnonzero(labels == row)[:COLUMNS]
         for column, index in enumerate(chosen):
             sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28] = glyphs[index]
     axes.imshow(sheet, cmap=ink_colours(theme), vmin=0, vmax=255, interpolation="nearest")
@@ -287,11 +288,6 @@ def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"
     axes.set_xticks([])
     axes.set_yticks([] if labels is None else np.arange(10) * 28 + 14, [] if labels is None else [*"0123456789"])
     return figure
-
-
-def _row(n: int, row: int) -> Int64[np.ndarray, " k"]:
-    """The indices of a row of an unlabelled set."""
-    return np.arange(min(row * COLUMNS, n), min((row + 1) * COLUMNS, n), dtype=np.int64)
 
 
 def misclassified(

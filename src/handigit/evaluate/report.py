@@ -103,12 +103,12 @@ def describe_scores(scores: Scores, *, title: str) -> Table:
 
 def summary(scores: Scores) -> list[tuple[str, str]]:
     """Each score with its name, for the terminal and the report."""
-    interval = scores.accuracy_interval
+    interval, macro = scores.accuracy_interval, scores.macro
     lines = [
         ("samples", f"{scores.n:,}"),
         ("accuracy", f"{scores.accuracy:.2%} (95% interval {interval.low:.2%} to {interval.high:.2%})"),
         ("misclassified", f"{len(scores.misclassified):,}"),
-        ("macro precision, recall, F1", " ".join(f"{v:.2%}" for v in _macro(scores))),
+        ("macro precision, recall, F1", f"{macro.precision:.2%} {macro.recall:.2%} {macro.f1:.2%}"),
         ("negative log-likelihood", f"{scores.nll:.4f}"),
         ("Brier score", f"{scores.brier:.4f}"),
         ("calibration error", f"{scores.calibration_error:.2%}"),
@@ -119,10 +119,6 @@ def summary(scores: Scores) -> list[tuple[str, str]]:
         bound = f"true error at most {rate.bound.high:.2%}" if rate.accepted else "no threshold keeps it"
         lines.append((f"read at {rate.error:.1%} error", f"{rate.share:.2%} ({bound})"))
     return lines
-
-
-def _macro(scores: Scores) -> tuple[float, float, float]:
-    return scores.macro.precision, scores.macro.recall, scores.macro.f1
 
 
 FORMAT = 1

@@ -70,12 +70,10 @@ def _share_field(a: Candidate, cell: Box, b: Candidate, next_cell: Box) -> bool:
 
 def _merge(candidates: list[Candidate], cells: list[Box], owners: Counter[Box]) -> Candidate:
     """The candidates of one field as one; a lone candidate has a field only if it is alone in a cell that fits it."""
-    if len(candidates) == 1 and not (_is_field(candidates[0].box, cells[0]) and owners[cells[0]] == 1):
-        return candidates[0]
+    if len(candidates) == 1:
+        cell, writing = cells[0], candidates[0].box
+        fits = cell.height <= _MAX_CELL_HEIGHT * writing.height and cell.width <= _MAX_CELL_ASPECT * cell.height
+        if not fits or owners[cell] > 1:
+            return candidates[0]
     box = Box.around(candidate.box for candidate in candidates)
     return Candidate(box, sum(candidate.parts for candidate in candidates), len(set(cells)))
-
-
-def _is_field(box: Box, cell: Box) -> bool:
-    """Whether a cell is a box for the writing in it alone."""
-    return cell.height <= _MAX_CELL_HEIGHT * box.height and cell.width <= _MAX_CELL_ASPECT * cell.height

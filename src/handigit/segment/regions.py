@@ -68,7 +68,8 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
 
     Handwriting beside print is separate if there is a gap. A word is one region, a line of print too.
     """
-    scale = _working_scale(page)
+    longest = max(page.shape)
+    scale = float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
     work = _resize(page, scale)
     paper = _paper_brightness(work)
     darkness = _darkness(work, paper)
@@ -80,11 +81,6 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
     clean = _paint_over(work, paper, rules, ink)
     candidates = join_print(join_fields(find_candidates(ink, rules), rules))
     return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
-
-
-def _working_scale(page: UInt8[np.ndarray, "height width"]) -> float:
-    longest = max(page.shape)
-    return float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
 
 
 def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.ndarray, "h w"]:

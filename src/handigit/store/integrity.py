@@ -29,8 +29,9 @@ def check(store: Store) -> tuple[Finding, ...]:
     """All findings, empty for a sound store. Reads every picture."""
     try:
         with store.database.reading() as connection:
+            damage = connection.scalars(text("PRAGMA integrity_check")) if store.database.is_sqlite else ()
             return (
-                *(_integrity(connection) if store.database.is_sqlite else ()),
+                *(Finding(f"database: {line}; restore the last backup") for line in damage if line != "ok"),
                 *_dangling(connection),
                 *_pictures(connection, store.pictures),
                 *_unqueued(connection),
@@ -38,12 +39,6 @@ def check(store: Store) -> tuple[Finding, ...]:
             )
     except StoreDamaged as problem:
         return (Finding(str(problem)),)
-
-
-def _integrity(connection: Connection) -> Iterator[Finding]:
-    for line in connection.scalars(text("PRAGMA integrity_check")):
-        if line != "ok":
-            yield Finding(f"database: {line}; restore the last backup")
 
 
 def _dangling(connection: Connection) -> Iterator[Finding]:

@@ -263,7 +263,16 @@ class Insights:
             .limit(most)
         )
         with self._database.reading() as connection:
-            return tuple(_misread(row) for row in connection.execute(query))
+            return tuple(
+                Misread(
+                    row.id,
+                    row.raw or row.text,
+                    row.confidence,
+                    Truth(row.truth_text, Outcome(row.truth_outcome)),
+                    _crop(row),
+                )
+                for row in connection.execute(query)
+            )
 
 
 def _checked(connection: Connection, condition: ColumnElement[bool]) -> dict[tuple[str, str], list[Checked]]:
@@ -304,8 +313,3 @@ def _date(number: int) -> date:
 
 def _crop(row: Any) -> Crop | None:
     return Crop(row.sha256, row.width, row.height, Box(*row.box)) if row.sha256 and row.box else None
-
-
-def _misread(row: Any) -> Misread:
-    truth = Truth(row.truth_text, Outcome(row.truth_outcome))
-    return Misread(row.id, row.raw or row.text, row.confidence, truth, _crop(row))

@@ -88,7 +88,10 @@ def encode_reads(reads: Sequence[PageReading | None]) -> tuple[dict[str, Any], l
             items.append(None)
             continue
         blobs.append(np.ascontiguousarray(read.page).data.cast("B"))
-        numbers = [_encode_number(number, blobs) for number in read.numbers]
+        numbers = [
+            number.to_json(full=True) | {"digits": [_encode_digit(digit, blobs) for digit in number.digits]}
+            for number in read.numbers
+        ]
         digit = _encode_digit(read.digit, blobs) if read.digit else None
         items.append(
             {
@@ -108,10 +111,6 @@ def decode_reads(head: dict[str, Any], blobs: Sequence[Blob]) -> list[PageReadin
     return [_decode_read(item, remaining) if item else None for item in head["reads"]]
 
 
-def _encode_number(number: Number, blobs: list[Blob]) -> dict[str, Any]:
-    return number.to_json(full=True) | {"digits": [_encode_digit(digit, blobs) for digit in number.digits]}
-
-
 def _encode_digit(digit: Digit, blobs: list[Blob]) -> dict[str, Any]:
     if digit.glyph is not None:
         blobs.append(np.ascontiguousarray(digit.glyph).data.cast("B"))
@@ -120,13 +119,12 @@ def _encode_digit(digit: Digit, blobs: list[Blob]) -> dict[str, Any]:
 
 def _decode_read(item: dict[str, Any], blobs: Iterator[Blob]) -> PageReading:
     page = np.frombuffer(next(blobs), np.uint8).reshape(item["shape"])
-    numbers = tuple(_decode_number(fields, blobs) for fields in item["numbers"])
+    numbers = tuple(
+        Number.from_json(fields, glyphs=[_decode_glyph(digit, blobs) for digit in fields["digits"]])
+        for fields in item["numbers"]
+    )
     digit = Digit.from_json(item["digit"], glyph=_decode_glyph(item["digit"], blobs)) if item["digit"] else None
     return PageReading(numbers, page, item["model"], item["digest"], digit)
-
-
-def _decode_number(fields: dict[str, Any], blobs: Iterator[Blob]) -> Number:
-    return Number.from_json(fields, glyphs=[_decode_glyph(digit, blobs) for digit in fields["digits"]])
 
 
 def _decode_glyph(fields: dict[str, Any], blobs: Iterator[Blob]) -> Float32[np.ndarray, "28 28"] | None:

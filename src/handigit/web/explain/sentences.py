@@ -6,6 +6,8 @@ from typing import Any, Final
 from handigit.records import Outcome, percent
 from handigit.web.wording import answer_sentence
 
+_MAPS: Final = "For each layer, the most active maps are shown."
+_NO_MAPS: Final = "The active model has no feature maps to show. It sees the digit as one long row of numbers."
 _NEGATIVE_EVIDENCE: Final = -0.1  # fraction of the strongest evidence from which counter-evidence is mentioned
 
 
@@ -14,9 +16,8 @@ def sentences(steps: dict[str, Any]) -> dict[str, str]:
     texts = _answer(steps["answer"]) | _picture(steps["picture"])
     if steps["glyph"] is None:
         return texts
-    return (
-        texts | {"layers-says": _layers(steps["layers"])} | _evidence(steps["evidence"]) | _thresholds(steps["answer"])
-    )
+    layers = {"layers-says": _MAPS if steps["layers"] else _NO_MAPS}
+    return texts | layers | _evidence(steps["evidence"]) | _thresholds(steps["answer"])
 
 
 def layer_caption(index: int, *, shown: int, count: int, side: int) -> str:
@@ -32,12 +33,6 @@ def _picture(picture: dict[str, Any]) -> dict[str, str]:
     )
     size = f"{picture['width']} by {picture['height']} pixels"
     return {"picture-says": f"The reader receives this picture: {size}.", "ink-says": ink}
-
-
-def _layers(layers: list[dict[str, Any]]) -> str:
-    if layers:
-        return "For each layer, the most active maps are shown."
-    return "The active model has no feature maps to show. It sees the digit as one long row of numbers."
 
 
 def _evidence(evidence: dict[str, Any]) -> dict[str, str]:

@@ -113,7 +113,9 @@ def part_of(sha256: str, card: dict[str, Any]) -> Part:
         facts=tuple(facts.items()),
         details=tuple(details.items()),
         note=_NOTES.get(card["task"], "") if card["scores"] else "",
-        scores=tuple((_label(name), _score(name, value)) for name, value in card["scores"].items()),
+        scores=tuple(
+            (_label(name), f"{value:.4f}" if "loss" in name else rate(value)) for name, value in card["scores"].items()
+        ),
         thresholds=tuple(thresholds.items()),
         data=tuple(card["data"].items()),
         recipe=tuple((_label(name), _recipe_value(value)) for name, value in card["recipe"].items()),
@@ -122,10 +124,6 @@ def part_of(sha256: str, card: dict[str, Any]) -> Part:
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _score(name: str, value: float) -> str:
-    return f"{value:.4f}" if "loss" in name else rate(value)
 
 
 def _recipe_value(value: Any) -> str:
