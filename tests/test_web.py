@@ -237,7 +237,9 @@ def test_models_are_listed_switched_and_rolled_back(client) -> None:
 
 def active_after(folder: Path, **changes: object) -> str:
     """The name of the model that a server with this state starts with."""
-    with TestClient(create_app(settings(folder, models=folder / "models", **changes)), base_url=HOST) as client:
+    with TestClient(
+        create_app(settings(folder, models=folder / "models", **changes), make_reader=NumberReader), base_url=HOST
+    ) as client:
         name: str = wait_until_ready(client).app.state.handigit.service.models.active.name
     return name
 
@@ -246,7 +248,8 @@ def test_a_switch_survives_a_restart_while_the_model_is_unchanged(tmp_path, capl
     (tmp_path / "models").mkdir()
     other = tmp_path / "models" / "other.onnx"
     other.write_bytes((EMBEDDED / "digit.onnx").read_bytes())
-    with TestClient(create_app(settings(tmp_path, models=other.parent)), base_url=HOST) as client:
+    app = create_app(settings(tmp_path, models=other.parent), make_reader=NumberReader)
+    with TestClient(app, base_url=HOST) as client:
         wait_until_ready(client).post("/v1/models/switch", json={"name": "other"})
     assert active_after(tmp_path) == "other"
     assert active_after(tmp_path, model_dir=EMBEDDED) == "default"  # another configured model takes precedence
