@@ -2,7 +2,8 @@
 
     python scripts/check_words.py            # list every hit with its replacement, exit 1 if there is one
 
-Looks at documents, docstrings, comments, templates, scripts, styles and notebooks. Each rule has the plain wording beside it.
+Looks at documents, docstrings, comments, templates, scripts, styles and notebooks. Each rule has the plain wording
+beside it.
 """
 
 import re
@@ -45,7 +46,8 @@ RULES = {
     r"\bat a time each\b": "per",
     r"\bour fault\b": "an internal error",
     r"\bof ours\b(?!\))": "our own",
-    r"\bwhat (was|were|is|are) said\b|\bwhat (a person|people|someone) (says?|said|say)\b": "answer, decision, correction",
+    r"\bwhat (was|were|is|are) said\b": "answer, decision, correction",
+    r"\bwhat (a person|people|someone) (says?|say|said)\b": "their answer, decision, correction",
     r"\bwhat (became|can become|becomes) of\b": "state, outcome",
     r"\bsays? something else\b": "disagrees",
     r"\bsurest\b|\bleast sure\b": "most confident, least certain",

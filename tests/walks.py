@@ -3,11 +3,14 @@
 python tests/walks.py     # write the lists into docs/architecture.md
 """
 
+import ast
+import math
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import OK
 from pathlib import Path
 from types import CodeType, FrameType
@@ -16,7 +19,7 @@ from fastapi.testclient import TestClient
 
 import handigit
 from handigit.read import Reader
-from handigit.web import create_app
+from handigit.web import auth, create_app
 from serving import HOST, open_store, settings
 
 PACKAGE = Path(handigit.__file__).parent
@@ -67,9 +70,19 @@ def walk_number() -> list[str]:
     return tracer.files()
 
 
+@contextmanager
+def no_refresh() -> Iterator[None]:
+    """An open server looks for new accounts once per second, not with each request; here not at all."""
+    usual, auth.REFRESH_S = auth.REFRESH_S, math.inf
+    try:
+        yield
+    finally:
+        auth.REFRESH_S = usual
+
+
 def walk_page() -> list[str]:
     """From `POST /v1/page` to the stored rows, read in the server's process so that one trace sees everything."""
-    with tempfile.TemporaryDirectory() as name, Tracer() as tracer:
+    with tempfile.TemporaryDirectory() as name, no_refresh(), Tracer() as tracer:
         folder = Path(name)
         with TestClient(create_app(settings(folder, workers=0), store=open_store(folder)), base_url=HOST) as client:
             while client.get("/readyz").status_code != OK:  # the model is loaded on another thread
@@ -85,8 +98,12 @@ WALKS: dict[str, Callable[[], list[str]]] = {"number": walk_number, "page": walk
 
 
 def render(files: Sequence[str]) -> str:
-    """The list as it appears in the document."""
-    return "\n".join(f"- `{name}`" for name in files) + "\n"
+    """The list as it appears in the document: each file with the first sentence of its docstring."""
+    lines = [f"{len(files)} files, about {round(count_lines(files), -2):,} lines:", ""]
+    for name in files:
+        docstring = ast.get_docstring(ast.parse((PACKAGE / name).read_text(encoding="utf-8"))) or ""
+        lines.append(f"- `{name}`: {docstring.splitlines()[0].rstrip('.')}")
+    return "\n".join(lines) + "\n"
 
 
 def documented(name: str, text: str) -> list[str]:
