@@ -15,6 +15,7 @@ from PIL import Image
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit, open_pages, views_of
+from handigit.images.sheet import flatten_sheet
 from handigit.records import Box
 
 FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP"]
@@ -587,3 +588,28 @@ def test_leaning_digit_is_also_seen_upright(lean):
     columns = np.flatnonzero((upright > 0.5).any(axis=0))
     assert np.ptp(columns) <= 8
     assert views_of(cv2.line(np.full((200, 260), 255, np.uint8), (130, 40), (130, 160), 0, 12)).others() == ()
+def test_boxes_on_a_page_that_is_read_reduced_are_in_its_own_pixels():
+    page = drawn(size=(4400, 4000), box=(1000, 750, 1200, 2000), pen=200)
+    found = views_of(page).found
+    assert found is not None
+    expected = (1000 - 20, 850 - 100 - 20, 2200 + 20, 2750 + 60)
+    assert np.allclose(found.box.as_list(), expected, atol=120)
+
+
+def test_a_large_sheet_is_reduced_and_maps_back_to_the_picture():
+    picture = np.full((4400, 4000), 70, np.uint8)
+    picture[400:4000, 500:3500] = 240
+    picture[1000:1100, 1000:3000] = 20
+    flat = flatten_sheet(picture)
+    assert flat.page.size < 16_000_000
+    height, width = flat.page.shape
+    corners = flat.to_original(Box(0, 0, width, height), size=picture.shape)
+    assert np.allclose(corners.as_list(), [500, 400, 3500, 4000], atol=100)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pictures_of_32_bits_may_have_half_the_pixels(mode):
+    with pytest.raises(ImageTooLarge, match=r"0\.02 Mpx allowed for colour"):
+        page_of(encoded(Image.new(mode, (200, 160)), "TIFF"), limits=Limits(max_colour_mpx=0.04))
+
+

@@ -3,6 +3,7 @@
 Light falls unevenly, so darkness is measured against the paper nearby.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -12,6 +13,8 @@ from jaxtyping import Float32, Float64, UInt8
 
 GLANCE_PX: Final = 192
 """Longer side at which the polarity of a larger picture is judged."""
+READING_PX: Final = 16_000_000
+"""Pixels at which a larger picture is read: A3 at 300 dpi. Each copy of an A3 scan at 600 dpi would take 70 MB."""
 _SMALL_PX: Final = 64
 """Longer side up to which a picture is taken for a crop of one character: too small for tables, shadows, margins."""
 _MAX_STROKE: Final = 0.24
@@ -53,6 +56,11 @@ def downscale(grey: UInt8[np.ndarray, "height width"], longest_px: int) -> UInt8
         return grey
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cast("np.ndarray", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+
+
+def reduce_large(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "h w"]:
+    """The page reduced to about `READING_PX`; a smaller one unchanged."""
+    return downscale(page, math.floor(max(page.shape) * min(1.0, math.sqrt(READING_PX / page.size))))
 
 
 def quantile(values: Float32[np.ndarray, " n"] | Float64[np.ndarray, " n"], q: float) -> float:

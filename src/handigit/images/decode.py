@@ -19,7 +19,7 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImag
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
-from handigit.images.documents import SUPPORTED, Cancellation, DocumentFormat, document_frames
+from handigit.images.documents import SUPPORTED, Cancellation, DocumentFormat, Frame, document_frames
 from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
 from handigit.images.limits import Limits as Limits
 from handigit.images.sheet import normalise_polarity
@@ -130,8 +130,11 @@ def _without_alpha(
     """Compose a transparent picture on white, or on black where white would hide the drawing."""
     if alpha.min() == 255 or alpha.max() == 0:  # several Windows programs write 0 everywhere, and mean opaque
         return np.ascontiguousarray(grey)
-    on_black = cv2.multiply(grey, alpha, scale=1 / 255)
-    on_white = cv2.add(on_black, 255 - alpha)
+    on_black, on_white = np.empty(grey.shape, np.uint8), np.empty(grey.shape, np.uint8)
+    rows = max(1, _STRIP_PX // grey.shape[1])
+    for strip in (slice(top, top + rows) for top in range(0, grey.shape[0], rows)):
+        on_black[strip] = cv2.multiply(grey[strip], alpha[strip], scale=1 / 255)
+        on_white[strip] = cv2.add(on_black[strip], 255 - alpha[strip])
     faint = 32  # grey levels: less contrast than this on white, and more on black, is a drawing in white
     return on_black if np.ptp(on_white) < faint < np.ptp(on_black) else on_white
 
@@ -265,17 +268,21 @@ def _decode_apart(
     picture: str = "",
 ) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """The pages that another process decodes."""
-    for frame in document_frames(
+    frames = document_frames(
         file, format_=format_, name=name, limits=limits, picture=picture, cancellation=cancellation
-    ):
-        if frame.mode == "L":
-            grey = frame.pixels
-        elif frame.mode == "LA":
-            grey = _without_alpha(frame.pixels[..., 0], frame.pixels[..., 1])
-        else:
-            grey = _eight_bits(frame.pixels)
-        rotate = _TURNS.get(frame.orientation)
-        yield normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
+    )
+    yield from map(_page_of_frame, frames)  # keeps no reference to the frame while the page is used
+
+
+def _page_of_frame(frame: Frame) -> UInt8[np.ndarray, "height width"]:
+    if frame.mode == "L":
+        grey = frame.pixels
+    elif frame.mode == "LA":
+        grey = _without_alpha(frame.pixels[..., 0], frame.pixels[..., 1])
+    else:
+        grey = _eight_bits(frame.pixels)
+    rotate = _TURNS.get(frame.orientation)
+    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
 
 
 @dataclass(frozen=True, slots=True)

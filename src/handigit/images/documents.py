@@ -108,10 +108,10 @@ def document_frames(
         for number in count(1):
             page = name if format_ == "picture" else f"{name}, page {number}"
             with _deadline(child, limits.page_seconds) as late:
-                frame = _next_frame(child, late, name=name, page=page, limits=limits)
-            if frame is None:
+                frames = _next_frame(child, late, name=name, page=page, limits=limits)
+            if not frames:
                 return
-            yield frame
+            yield frames.pop()
 
 
 @contextmanager
@@ -166,13 +166,13 @@ def _deadline(child: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]
         timer.cancel()
 
 
-def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page: str, limits: Limits) -> Frame | None:
-    """The next page, or None after the last."""
+def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page: str, limits: Limits) -> list[Frame]:
+    """The next page; empty after the last. A list, for the caller keeps no reference to a page that it has yielded."""
     assert child.stdout is not None
     try:
         header = _next_message(child.stdout)
         if "end" in header:
-            return None
+            return []
         width, height = int(header["width"]), int(header["height"])
         limits.check_size((width, height), mode=str(header["mode"]), name=page)
         decoded = _next_message(child.stdout)
@@ -185,7 +185,7 @@ def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page:
             or cast("BufferedReader", child.stdout).readinto(pixels.data.cast("B")) != pixels.nbytes
         ):
             raise ValueError("truncated pixels")
-        return Frame(mode, pixels, int(decoded["orientation"]))
+        return [Frame(mode, pixels, int(decoded["orientation"]))]
     except _Problem as problem:
         raise problem.as_error(name, page, limits) from None
     except (ValueError, KeyError):  # a truncated message, or none: the child is dead

@@ -4,14 +4,14 @@ As in MNIST (LeCun et al. 1998): the ink box is scaled so that its longer side h
 moved by whole pixels so that the centre of mass is at the centre of the field.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from handigit.images.background import downscale, estimate_background, polarity_is_doubtful
+from handigit.images.background import downscale, estimate_background, polarity_is_doubtful, reduce_large
 from handigit.images.ink import Ink, find_ink
 from handigit.images.sheet import without_table
 from handigit.records import Box
@@ -89,12 +89,16 @@ class Views:
 
 def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
     """The ways to see a page of one digit, ink dark on light."""
-    page = without_table(page)
-    found = _find_on_paper(page)
+    reduced = reduce_large(page)
+    clean = without_table(reduced)
+    found = _find_on_paper(clean)
     if page.shape == (FIELD_PX, FIELD_PX):
-        return Views(found, page)
-    inverted = _find_on_paper(255 - page) if polarity_is_doubtful(page) else None
-    return Views(found or _find_in_two_tones(page), None, inverted)
+        return Views(found, clean)
+    inverted = _find_on_paper(255 - clean) if polarity_is_doubtful(clean) else None
+    found = found or _find_in_two_tones(clean)
+    if found and reduced is not page:
+        found = replace(found, box=_scale_box(found.box, page.shape[1] / reduced.shape[1], page.shape))
+    return Views(found, None, inverted)
 
 
 def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:

@@ -5,8 +5,10 @@ from typing import Final
 
 from handigit.errors import ImageTooLarge
 
-_GREY_MODES: Final = frozenset({"1", "L", "LA", "La"})
-"""Pictures of 16 or 32 bits per pixel count as colour: they take as much memory."""
+_GREY_MODES: Final = frozenset({"1", "L"})
+"""Pictures with transparency or 16 bits per pixel count as colour: they take as much memory."""
+_DEEP_MODES: Final = frozenset({"I", "F"})
+"""32 bits per pixel."""
 MAX_SIDE_PX: Final = 30_000
 """A0 at 600 dpi. Work and memory per row or column would else exceed those for the pixels."""
 MAX_ASPECT: Final = 100
@@ -23,7 +25,7 @@ class Limits:
 
     Attributes:
         max_grey_mpx: Largest grey picture in millions of pixels; A3 at 600 dpi has 70.
-        max_colour_mpx: Largest colour picture. Pillow takes four bytes per pixel for it.
+        max_colour_mpx: Largest colour picture, for which Pillow takes four bytes per pixel; half of it for 32 bits.
         max_pages: Maximum number of pages of a PDF or TIFF.
         page_dpi: Resolution at which PDF pages are rendered; an A4 page has 3.9 Mpx at 200.
         page_seconds: Maximum time to decode one page of what is decoded in a process of its own.
@@ -44,7 +46,7 @@ class Limits:
             ImageTooLarge: more pixels than allowed, a side that is too long, or a strip that cannot be a page.
         """
         kind = "grey" if mode in _GREY_MODES else "colour"
-        allowed = self.max_grey_mpx if kind == "grey" else self.max_colour_mpx
+        allowed = self.max_grey_mpx if kind == "grey" else self.max_colour_mpx / (2 if mode in _DEEP_MODES else 1)
         width, height = size
         if max(size) > MAX_SIDE_PX:
             raise ImageTooLarge(f"{name}: {width} x {height} has a side of more than {MAX_SIDE_PX:,} pixels; cut it up")

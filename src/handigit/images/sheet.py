@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from handigit.images.background import GLANCE_PX, dark_ink_votes, downscale
+from handigit.images.background import GLANCE_PX, dark_ink_votes, downscale, reduce_large
 from handigit.records import Box
 
 Grey = UInt8[np.ndarray, "height width"]
@@ -83,7 +83,8 @@ def without_table(page: Grey) -> Grey:
 
 def normalise_polarity(grey: Grey) -> Grey:
     """The picture with dark ink: inverted if the ink on its sheet is the lighter of the two shades."""
-    return 255 - grey if dark_ink_votes(downscale(without_table(grey), GLANCE_PX)) < 0 else grey
+    small = downscale(without_table(reduce_large(grey)), GLANCE_PX)
+    return 255 - grey if dark_ink_votes(small) < 0 else grey
 
 
 def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
@@ -101,15 +102,18 @@ def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
     weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(small.shape) / 8)
     paper = cv2.GaussianBlur(closed * inside, (0, 0), max(small.shape) / 8) / np.maximum(weight, 1e-3)
     usual = float(np.median(closed[inside > 0])) if inside.any() else 255.0
-    paper = np.where(weight > 0.02, paper, usual)
+    paper = np.where(weight > 0.02, paper, usual).clip(0, 255).astype(np.uint8)
     height, width = grey.shape
     mask = cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.where(mask > 0, grey, cv2.resize(paper, (width, height)).clip(0, 255).astype(np.uint8))
+    return np.asarray(cv2.copyTo(grey, mask, cv2.resize(paper, (width, height))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatSheet:
-    """A page of nothing but its sheet, perspective undone; `to_source`: homography to the picture as given."""
+    """A page of nothing but its sheet, perspective undone, a large one reduced.
+
+    `to_source`: homography to the picture as given.
+    """
 
     page: Grey
     to_source: Float64[np.ndarray, "3 3"]
@@ -125,12 +129,15 @@ class FlatSheet:
 
 
 def flatten_sheet(page: Grey) -> FlatSheet:
-    """The sheet on a page, seen from above; the page as it is if no table is in view."""
+    """The sheet on a page, seen from above; all of the page if no table is in view."""
+    given = page
+    page = reduce_large(given)
+    to_source = np.diag([given.shape[1] / page.shape[1], given.shape[0] / page.shape[0], 1.0])
     sheet = find_sheet(page)
     if sheet is None:
-        return FlatSheet(page, np.eye(3))
+        return FlatSheet(page, to_source)
     if sheet.corners is None:
-        return FlatSheet(paint_over_table(page, sheet), np.eye(3))
+        return FlatSheet(paint_over_table(page, sheet), to_source)
     centre = sheet.corners.mean(axis=0)
     corners = (centre + (sheet.corners - centre) * (1 - _RIM)).astype(np.float32)
     top, right, bottom, left = (float(np.hypot(*side)) for side in corners - np.roll(corners, -1, axis=0))
@@ -138,7 +145,7 @@ def flatten_sheet(page: Grey) -> FlatSheet:
     square = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners, square)
     flat = cv2.warpPerspective(page, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return FlatSheet(np.asarray(flat, np.uint8), np.linalg.inv(matrix))
+    return FlatSheet(np.asarray(flat, np.uint8), to_source @ np.linalg.inv(matrix))
 
 
 def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import ImageError, ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.images.background import reduce_large
 from handigit.images.sheet import without_table
 from handigit.read.crops import CropStrips, read_crops
 from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
@@ -307,7 +308,7 @@ class Reader:
         return self._strips(next(iter(open_pages(image, limits=self.limits))))
 
     def _strips(self, crop: UInt8[np.ndarray, "height width"]) -> CropStrips:
-        return CropStrips.of(without_table(crop))
+        return CropStrips.of(without_table(reduce_large(crop)), size=(crop.shape[0], crop.shape[1]))
 
     def _views(self, image: Source) -> Views:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
