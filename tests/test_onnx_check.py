@@ -131,3 +131,20 @@ def test_the_allowed_operators_exist() -> None:
 def test_any_bytes_are_answered(content: bytes) -> None:
     with contextlib.suppress(ModelError):  # and no other error
         check_onnx(content, "m")
+
+
+@pytest.mark.parametrize("operator", ["Expand", "Tile", "ConstantOfShape", "Range", "Pad"])
+def test_the_content_of_a_picture_sets_no_size(operator: str) -> None:
+    number = helper.make_node("Cast", ["x"], ["count"], to=TensorProto.INT64)
+    sizes = ["count"] * (3 if operator == "Range" else 1)
+    inputs = sizes if operator in ("ConstantOfShape", "Range") else ["x", *sizes]
+    hostile = model(number, helper.make_node(operator, inputs, ["y"]))
+    with pytest.raises(ModelError, match=f"{operator} makes a tensor whose size depends"):
+        check_onnx(hostile.SerializeToString(), "m")
+
+
+def test_the_shape_of_a_picture_may_set_sizes() -> None:
+    shape = helper.make_node("Shape", ["x"], ["shape"])
+    twice = helper.make_node("Add", ["shape", "shape"], ["sizes"])
+    harmless = model(shape, twice, helper.make_node("Expand", ["x", "sizes"], ["y"]))
+    check_onnx(harmless.SerializeToString(), "m")

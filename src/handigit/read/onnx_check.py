@@ -12,7 +12,8 @@ from handigit.errors import ModelError
 
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_TENSOR_NAME = 8
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _ATTRIBUTE_SPARSE, _ATTRIBUTE_SPARSES = 22, 23
 _SPARSE_VALUES, _SPARSE_INDICES = 1, 2
@@ -40,16 +41,29 @@ OPERATORS: Final = frozenset(
 )
 """What networks and the models of scikit-learn consist of; no control flow (If, Loop, Scan, SequenceMap)."""
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+_SIZES: Final[dict[str, tuple[int, ...]]] = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "Pad": (1,),
+    "Range": (0, 1, 2),
+    "Resize": (2, 3),
+    "Tile": (1,),
+    "Upsample": (1,),
+}
+"""Operators whose output may be larger than their inputs, and the inputs that set its size."""
+_SHAPES: Final = frozenset({"Shape", "Size"})
+"""Operators whose output depends on the shape of their input alone."""
 
 
 def check_onnx(content: bytes, name: str) -> None:
-    """Check that a model is self-contained and uses only known operators.
+    """Check that a model is self-contained, uses only known operators, and that its pictures do not set sizes.
 
     Raises:
-        ModelError: external data, an operator that is not in `OPERATORS`, or bytes that are not a protobuf message.
+        ModelError: external data, an operator that is not in `OPERATORS`, a tensor whose size depends on what is in a
+            picture, or bytes that are not a protobuf message.
     """
     try:
-        for number, value in _fields(content):
+        for number, value in message_fields(content):
             if number == _MODEL_GRAPH:
                 _check_graph(value, name, depth=0)
             elif number == _MODEL_FUNCTIONS:
@@ -61,22 +75,34 @@ def check_onnx(content: bytes, name: str) -> None:
 def _check_graph(content: bytes | memoryview, name: str, *, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise ModelError(f"{name}: nests graphs more than {_MAX_DEPTH} deep; export it without control flow")
-    for number, value in _fields(content):
-        if number == _GRAPH_NODE:
-            _check_node(value, name, depth=depth)
-        elif number == _GRAPH_INITIALIZER:
+    fixed: set[str] = set()
+    for number, value in message_fields(content):  # before the nodes, which may come first
+        if number == _GRAPH_INITIALIZER:
             _check_tensor(value, name)
+            fixed.add(_text_of(value, _TENSOR_NAME))
         elif number == _GRAPH_SPARSE:
             _check_sparse(value, name)
+    for number, value in message_fields(content):
+        if number == _GRAPH_NODE:
+            _check_node(value, name, fixed, depth=depth)
 
 
-def _check_node(content: bytes | memoryview, name: str, *, depth: int) -> None:
+def _text_of(content: bytes | memoryview, field: int) -> str:
+    return next((bytes(value).decode() for number, value in message_fields(content) if number == field), "")
+
+
+def _check_node(content: bytes | memoryview, name: str, fixed: set[str], *, depth: int) -> None:
+    """Check a node; `fixed` are the tensors that do not depend on what is in a picture, and gets the node's own."""
     operator = domain = ""
-    for number, value in _fields(content):
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, value in message_fields(content):
         if number == _NODE_OPERATOR:
             operator = bytes(value).decode()
         elif number == _NODE_DOMAIN:
             domain = bytes(value).decode()
+        elif number in (_NODE_INPUT, _NODE_OUTPUT):
+            (inputs if number == _NODE_INPUT else outputs).append(bytes(value).decode())
         elif number == _NODE_ATTRIBUTE:
             _check_attribute(value, name, depth=depth)
     if operator not in OPERATORS or domain not in DOMAINS:
@@ -85,10 +111,18 @@ def _check_node(content: bytes | memoryview, name: str, *, depth: int) -> None:
             f"{name}: uses the operator {shown[:80]!r}, which is not allowed; export the model without loops, branches "
             "and custom operators"
         )
+    varies = [bool(tensor) and tensor not in fixed for tensor in inputs]
+    if any(varies[index : index + 1] == [True] for index in _SIZES.get(operator, ())):
+        raise ModelError(
+            f"{name}: {operator} makes a tensor whose size depends on what is in the picture; export the model with "
+            "sizes that depend on the shape of its input alone"
+        )
+    if operator in _SHAPES or not any(varies):
+        fixed.update(outputs)
 
 
 def _check_attribute(content: bytes | memoryview, name: str, *, depth: int) -> None:
-    for number, value in _fields(content):
+    for number, value in message_fields(content):
         if number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
             _check_tensor(value, name)
         elif number in (_ATTRIBUTE_SPARSE, _ATTRIBUTE_SPARSES):
@@ -98,13 +132,13 @@ def _check_attribute(content: bytes | memoryview, name: str, *, depth: int) -> N
 
 
 def _check_sparse(content: bytes | memoryview, name: str) -> None:
-    for number, value in _fields(content):
+    for number, value in message_fields(content):
         if number in (_SPARSE_VALUES, _SPARSE_INDICES):
             _check_tensor(value, name)
 
 
 def _check_tensor(content: bytes | memoryview, name: str) -> None:
-    for number, value in _fields(content):
+    for number, value in message_fields(content):
         if number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != b"\0"):
             raise ModelError(
                 f"{name}: keeps its weights in another file, so its digest says nothing about them; save the model as "
@@ -112,7 +146,7 @@ def _check_tensor(content: bytes | memoryview, name: str) -> None:
             )
 
 
-def _fields(content: bytes | memoryview) -> Iterator[tuple[int, bytes | memoryview]]:
+def message_fields(content: bytes | memoryview) -> Iterator[tuple[int, bytes | memoryview]]:
     """The fields of a protobuf message: number and content; of a varint, its bytes.
 
     Raises:

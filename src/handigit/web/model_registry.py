@@ -14,6 +14,7 @@ from handigit.errors import HandigitError, ModelError
 from handigit.read import Reader
 from handigit.web.problems import CONFLICT, MODEL_REJECTED, NOT_FOUND, Problem
 from handigit.web.served_model import Model, ModelChoice, SavedChoice, check_digest, smoke_test
+from handigit.workers.model_probe import probe_model
 
 log = logging.getLogger(__name__)
 DEFAULT: Final = "default"
@@ -36,6 +37,7 @@ class Models:
         folder: Path | None = None,
         start: Path | None = None,
         state: Path | None = None,
+        probe: Callable[[Path], None] = probe_model,
     ) -> None:
         self._saved = SavedChoice(state)
         self._make_reader = make_reader
@@ -45,6 +47,8 @@ class Models:
         self._active: Model | None = None
         self._loaded: dict[str, Model] = {}
         self._described: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._probe = probe
+        self._probed: dict[Path, object] = {}
         self._switching = threading.Lock()
 
     @property
@@ -70,7 +74,7 @@ class Models:
 
     def load_initial(self) -> Model:
         """Load the saved choice, else the configured model, and smoke-test it."""
-        self._active = self._load_saved() or smoke_test(Model(DEFAULT, self._make_reader(self._start)))
+        self._active = self._load_saved() or smoke_test(Model(DEFAULT, self._new_reader(self._start)))
         return self._active
 
     def names(self) -> list[str]:
@@ -146,12 +150,24 @@ class Models:
         """A model by name, loaded again if its file has changed."""
         path = self._start if name == DEFAULT else self._path(name)
         try:
-            model = Model(name, self._make_reader(path))
+            model = Model(name, self._new_reader(path))
             digests, before = model.digests, self._loaded.get(name)
             self._loaded[name] = before if before and before.digests == digests else model
-        except (HandigitError, OSError):
+        except (HandigitError, OSError) as problem:
+            log.warning("model refused", extra={"model": name, "problem": str(problem)})
             raise Problem(MODEL_REJECTED, f"{name}: not a model that can be run; export it again") from None
         return self._loaded[name]
+
+    def _new_reader(self, path: Path | None) -> Reader:
+        """A reader of the models at a path, after they were tried in another process.
+
+        Raises:
+            ModelError: not usable.
+        """
+        if path is not None and self._probed.get(path) != (version := _version(path)):
+            self._probe(path)
+            self._probed[path] = version
+        return self._make_reader(path)
 
     def _path(self, name: str) -> Path:
         """The path of a listed model: a name is only compared with the folder's listing, never joined to a path."""
