@@ -57,7 +57,7 @@ def main(path: Path) -> int:
             else:
                 reader.numbers_on([np.tile(np.arange(48, dtype=np.uint8) * 5, (48, _WIDE_PX // 48))])
     except HandigitError as problem:
-        print(problem)
+        sys.stdout.write(f"{problem}\n")
         return 1
     return 0
 
