@@ -1,0 +1,149 @@
+// Printed rules removed from a mask of ink; strokes that cross them stay. A port of `handigit.images.rules`.
+
+import { drawLine } from "./drawing.js";
+import { closedAt } from "./morphology.js";
+import { Plane, and, countNonZero, not, or, quantile, roundHalfEven, select } from "./plane.js";
+import { connectedParts } from "./regions.js";
+import { SMALL_PX, Segment, findSegments } from "./straight_lines.js";
+
+const MIN_SIDE_PX = 24;
+const SPAN = 0.85;
+const MIN_PART = 0.1;
+const ALONE = 0.35;
+const ALIGNED = 0.05;
+const EXTEND_FROM = 0.3;
+const WRITTEN = 2;
+const FRAME_THICKNESS = 2;
+const SIDE = 0.7;
+
+/** The mask (0 or 1) without rules and frames, which are searched where it is darker than `faint`. */
+export function removeRules(mask, darkness, faint) {
+  if (mask.shortest < MIN_SIDE_PX || !mayContainRules(mask)) return mask;
+  const threshold = Math.fround(faint);
+  const [level, upright] = findRules(darkness.map((value) => (value > threshold ? 1 : 0)));
+  const rules = or(level, upright);
+  if (!countNonZero(rules)) return mask;
+  const written = Math.fround(WRITTEN * quantile(select(darkness, rules), 0.75));
+  const removed = rules.map((value, i) => value & ((darkness.data[i] > written ? 0 : 1) | (level.data[i] & upright.data[i])));
+  return withoutCrumbs(removeKeepingStrokes(mask, removed), countNonZero(level) > 0, countNonZero(upright) > 0);
+}
+
+/** A cheap first test: in a small picture, ink at two opposite edges. */
+function mayContainRules(mask) {
+  if (mask.longest > SMALL_PX) return true;
+  const [top, bottom, left, right] = mask.sides().map((side) => side.some((value) => value));
+  return (left && right) || (top && bottom);
+}
+
+/** The pixels of level and of upright rules. */
+function findRules(mask) {
+  const [across, down] = findSegments(mask, maxRulePx(mask));
+  const [rows, columns] = [spanningRuns(across, mask.width), spanningRuns(down, mask.height)];
+  const [level, upright] = [bands(across, rows, rows), bands(down, columns, columns)];
+  if (mask.longest <= SMALL_PX) return [level, upright];
+  const [tops, sides] = findFrames(mask);
+  return [or(level, tops), or(upright, sides)];
+}
+
+/** The runs from edge to edge; in a larger picture also the remains of rules that a digit interrupts. */
+function spanningRuns({ boxes, level }, side) {
+  const extents = boxes.map((box) => (level ? [box.left, box.right] : [box.top, box.bottom]));
+  const indices = extents.map((_, n) => n);
+  const whole = indices.filter((n) => extents[n][1] - extents[n][0] >= SPAN * side);
+  if (side <= SMALL_PX) return new Set(whole);
+  const atStart = indices.filter((n) => extents[n][0] <= 1);
+  const atEnd = indices.filter((n) => extents[n][1] >= side - 1);
+  if (whole.length) return new Set([...whole, ...atStart, ...atEnd]);
+  const middles = boxes.map((box) => (level ? (box.top + box.bottom) / 2 : (box.left + box.right) / 2));
+  const atLeast = (fraction) => (n) => extents[n][1] - extents[n][0] >= fraction * side;
+  const found = new Set([...atStart, ...atEnd].filter(atLeast(ALONE)));
+  for (const a of atStart.filter(atLeast(MIN_PART))) {
+    for (const b of atEnd.filter(atLeast(MIN_PART))) {
+      if (Math.abs(middles[a] - middles[b]) <= ALIGNED * side) found.add(a).add(b);
+    }
+  }
+  return found;
+}
+
+/** Maximum thickness of a rule in a picture of this size. */
+export const maxRulePx = (mask) => Math.max(1, roundHalfEven(mask.longest / 70));
+
+/** The pixels on the straight line through each selected run, as thick as the run and as long. */
+function bands(segments, selected, extended) {
+  const drawn = Plane.bytes(segments.pixels.width, segments.pixels.height);
+  const side = segments.level ? drawn.width : drawn.height;
+  for (const number of selected) {
+    const segment = Segment.fit(...segments.coordinates(number), segments.level);
+    if (!segment) continue;
+    const isExtended = extended.has(number) && segment.length >= EXTEND_FROM * side;
+    (isExtended ? segment.spanning(drawn) : segment).draw(drawn, 2);
+  }
+  return and(drawn, segments.pixels);
+}
+
+/** The level and the upright sides of boxes, which are printed thicker than rules. */
+function findFrames(mask) {
+  const [across, down] = findSegments(mask, FRAME_THICKNESS * maxRulePx(mask));
+  const [rows, columns] = [new Set(), new Set()];
+  if (across.boxes.length && down.boxes.length) {
+    const shortest = 0.1 * mask.longest;
+    for (const { left, top, width, height } of connectedParts(mask).parts) {
+      if (Math.min(width, height) < shortest) continue;
+      addSides({ left, top, right: left + width, bottom: top + height }, across, down, rows, columns);
+    }
+  }
+  return [bands(across, rows, new Set()), bands(down, columns, new Set())];
+}
+
+/** Add the runs that are sides of the box, if at least three of its four sides are drawn. */
+function addSides(frame, across, down, rows, columns) {
+  const [width, height] = [frame.right - frame.left, frame.bottom - frame.top];
+  const [bandX, bandY] = [0.2 * width, 0.2 * height];
+  const sides = { top: [], bottom: [], left: [], right: [] };
+  across.boxes.forEach((box, number) => {
+    if (box.right - box.left < SIDE * width || !overlaps(box, frame)) return;
+    if (box.bottom <= frame.top + bandY) sides.top.push(number);
+    else if (box.top >= frame.bottom - bandY) sides.bottom.push(number);
+  });
+  down.boxes.forEach((box, number) => {
+    if (box.bottom - box.top < SIDE * height || !overlaps(box, frame)) return;
+    if (box.right <= frame.left + bandX) sides.left.push(number);
+    else if (box.left >= frame.right - bandX) sides.right.push(number);
+  });
+  if (Object.values(sides).filter((side) => side.length).length < 3) return;
+  for (const number of [...sides.top, ...sides.bottom]) rows.add(number);
+  for (const number of [...sides.left, ...sides.right]) columns.add(number);
+}
+
+const overlaps = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+
+/** The mask without the rules, except where a stroke continues on both sides, in any of eight directions. */
+function removeKeepingStrokes(mask, rules) {
+  const rest = and(mask, not(rules));
+  const length = 2 * ((maxRulePx(mask) + 5) >> 1) + 1;
+  const bridged = directions(length).reduce((all, offsets) => or(all, closedAt(rest, offsets)), rest);
+  return and(mask, bridged);
+}
+
+/** The mask without loose remains of removed rules; upright ones only if short, because a 1 is upright too. */
+function withoutCrumbs(mask, level, upright) {
+  const { labels, parts } = connectedParts(mask);
+  const thickest = maxRulePx(mask);
+  const kept = parts.map(({ width, height }) => {
+    const isFlat = height <= thickest && width > 3 * height;
+    const isThin = width <= thickest && height > 3 * width && height < 0.05 * mask.longest;
+    return !((level && isFlat) || (upright && isThin));
+  });
+  return mask.map((_, i) => (labels[i] && kept[labels[i] - 1] ? 1 : 0));
+}
+
+/** The offsets of straight segments of an odd length through the middle of a square, in eight directions. */
+export function directions(lengthPx) {
+  const middle = lengthPx >> 1;
+  return [[0, 2], [1, 2], [2, 2], [2, 1], [2, 0], [2, -1], [2, -2], [1, -2]].map(([across, down]) => {
+    const square = Plane.bytes(lengthPx, lengthPx);
+    const [x, y] = [Math.floor((across * middle) / 2), Math.floor((down * middle) / 2)];
+    drawLine(square, [middle - x, middle - y], [middle + x, middle + y], 1);
+    return [...square.data.keys()].filter((i) => square.data[i]).map((i) => [(i % lengthPx) - middle, Math.floor(i / lengthPx) - middle]);
+  });
+}

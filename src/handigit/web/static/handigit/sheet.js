@@ -1,0 +1,135 @@
+// The sheet of paper in a photo of one on a table, found and cut out. A port of `handigit.images.sheet`.
+
+import { GLANCE_PX, darkInkVotes, downscale } from "./background.js";
+import { fillConvex } from "./drawing.js";
+import { blur3, blurFloats, medianBlur, otsu } from "./filters.js";
+import { closed, erode } from "./morphology.js";
+import { Plane, clamp, maximum, median, roundHalfEven, select, not } from "./plane.js";
+import { connectedParts, convexHull, outline, polygonArea, polygonLength, simplified } from "./regions.js";
+import { resizeLinear } from "./resize.js";
+
+const LOOK_PX = 256;
+const MIN_SIDE_PX = 72;
+const MIN_AREA = 0.1;
+const MIN_SOLIDITY = 0.92;
+const MIN_CONTRAST = 0.12;
+const MIN_SHARP = 0.75;
+const SHARP = 0.5;
+const MIN_SIDES = 2;
+const MIN_INK = 0.0008;
+const RIM = 0.012;
+
+/** The convex outline, [x, y] in pixels of the picture, of the bright sheet in it; null if the paper fills the picture. */
+export function findSheet(grey) {
+  const small = downscale(grey, LOOK_PX);
+  if (small.shortest < MIN_SIDE_PX) return null;
+  const side = Math.max(3, Math.floor(small.longest / 24)) | 1;
+  const bare = closed(medianBlur(small, 3), side, side);
+  const bright = otsu(bare);
+  const table = select(bare, not(bright));
+  if (!table.length || table.length === bare.data.length) return null;
+  const hull = largestHull(bright);
+  if (!hull || !hasInk(small, bare, hull)) return null;
+  const paper = median(select(bare, bright));
+  const contrast = paper - median(table);
+  if (contrast < Math.max(MIN_CONTRAST * paper, 12)) return null;
+  if (!hasSharpSides(blur3(bare), hull, contrast)) return null;
+  const scale = grey.width / small.width;
+  return hull.map(([x, y]) => [Math.fround(x * scale), Math.fround(y * scale)]);
+}
+
+/** The picture with paper in place of what a sheet lies on; the same object if no sheet is found. */
+export function withoutTable(page) {
+  const sheet = findSheet(page);
+  return sheet ? paintOverTable(page, sheet) : page;
+}
+
+/** The picture with dark ink: inverted if the ink on its sheet is the lighter of the two shades. */
+export function normalisePolarity(grey) {
+  const votes = darkInkVotes(downscale(withoutTable(grey), GLANCE_PX));
+  return votes < 0 ? grey.map((value) => 255 - value) : grey;
+}
+
+/** The picture with paper in place of everything around the sheet. */
+function paintOverTable(grey, sheet) {
+  const small = downscale(grey, LOOK_PX);
+  const scale = small.width / grey.width;
+  const inside = eroded(filled(small, sheet.map(([x, y]) => [roundHalfEven(Math.fround(x * scale)), roundHalfEven(Math.fround(y * scale))])), small);
+  const side = Math.max(3, Math.floor(small.longest / 6)) | 1;
+  const bare = closed(small, side, side);
+  const sigma = small.longest / 8;
+  const weight = blurFloats(inside.map((value) => value, Float32Array), sigma);
+  const light = blurFloats(bare.map((value, i) => value * inside.data[i], Float32Array), sigma);
+  const shown = select(bare, inside);
+  const usual = shown.length ? median(shown) : 255;
+  const paper = weight.map((value, i) => clamp(Math.floor(value > 0.02 ? light.data[i] / Math.max(value, 1e-3) : usual), 0, 255));
+  const mask = resizeLinear(inside, grey.width, grey.height);
+  const wide = resizeLinear(paper, grey.width, grey.height);
+  return grey.map((value, i) => (mask.data[i] ? value : wide.data[i]));
+}
+
+function filled({ width, height }, corners) {
+  const mask = Plane.bytes(width, height);
+  fillConvex(mask, corners);
+  return mask;
+}
+
+/** The mask without its rim; paper beyond the picture's edge is not the sheet's rim. */
+function eroded(mask, small) {
+  const rim = Math.max(1, roundHalfEven(RIM * small.longest));
+  const wide = Plane.bytes(mask.width + 2 * rim, mask.height + 2 * rim);
+  for (let y = 0; y < wide.height; y++) {
+    for (let x = 0; x < wide.width; x++) {
+      const from = clamp(y - rim, 0, mask.height - 1) * mask.width + clamp(x - rim, 0, mask.width - 1);
+      wide.data[y * wide.width + x] = mask.data[from];
+    }
+  }
+  return erode(wide, 2 * rim + 1, 2 * rim + 1).cut(rim, rim, rim + mask.width, rim + mask.height);
+}
+
+/** The corners of the largest bright region, if it is solid and neither too small nor the whole picture. */
+function largestHull(bright) {
+  const { labels, parts } = connectedParts(bright, { connectivity: 4 });
+  if (!parts.length) return null;
+  const largest = parts.findIndex(({ area }) => area === maximum(parts.map((part) => part.area)));
+  const border = outline(labels, largest + 1, bright.width, bright.height);
+  const hull = convexHull(border);
+  const [area, hullArea] = [polygonArea(border), polygonArea(hull)];
+  if (hullArea < MIN_AREA * bright.data.length || area < MIN_SOLIDITY * hullArea) return null;
+  const polygon = simplified(hull, 0.02 * polygonLength(hull));
+  return polygon.length >= 4 && polygon.length <= 8 && polygonArea(polygon) >= 0.9 * hullArea ? polygon : null;
+}
+
+/** Whether something is drawn inside the hull. */
+function hasInk(small, bare, hull) {
+  const margin = Math.max(3, Math.floor(small.longest / 24)) | 1;
+  const inside = erode(filled(small, hull), margin, margin);
+  const shown = select(bare, inside);
+  if (!shown.length) return false;
+  const paper = median(shown);
+  const darkness = select(bare.map((value, i) => Math.max(value - small.data[i], 0)), inside);
+  return darkness.filter((value) => value > 0.12 * paper).length / darkness.length >= MIN_INK;
+}
+
+/** Whether at least two sides are inside the picture, with a sharp step from sheet to table along them. */
+function hasSharpSides(blurred, hull, contrast) {
+  const { width, height } = blurred;
+  const [reach, edge] = [Math.max(2, 0.015 * blurred.longest), 0.02 * blurred.longest];
+  const centre = [0, 1].map((axis) => hull.reduce((total, corner) => total + corner[axis], 0) / hull.length);
+  const sample = (x, y) => blurred.data[clamp(roundHalfEven(y), 0, height - 1) * width + clamp(roundHalfEven(x), 0, width - 1)];
+  let [sides, sharp, total] = [0, 0, 0];
+  hull.forEach(([x0, y0], i) => {
+    const [x1, y1] = hull[(i + 1) % hull.length];
+    const length = Math.hypot(x1 - x0, y1 - y0);
+    if (length < 0.1 * blurred.shortest) return;
+    const count = Math.max(8, Math.floor(length / 2));
+    const points = Array.from({ length: count }, (_, n) => 0.06 + (n * 0.88) / (count - 1)).map((t) => [x0 + (x1 - x0) * t, y0 + (y1 - y0) * t]);
+    let [nx, ny] = [(y1 - y0) / length, (x0 - x1) / length];
+    if (nx * (centre[0] - x0) + ny * (centre[1] - y0) > 0) [nx, ny] = [-nx, -ny];
+    const atBorder = points.filter(([x, y]) => x < edge || y < edge || x > width - 1 - edge || y > height - 1 - edge);
+    if (atBorder.length / count > 0.5) return;
+    const steps = points.filter(([x, y]) => sample(x - nx * reach, y - ny * reach) - sample(x + nx * reach, y + ny * reach) >= SHARP * contrast);
+    [sides, sharp, total] = [sides + 1, sharp + steps.length, total + count];
+  });
+  return sides >= MIN_SIDES && sharp >= MIN_SHARP * total;
+}
