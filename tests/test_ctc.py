@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handigit.errors import PatternError
-from handigit.read.ctc import align, decode, parse_alphabet, parse_pattern
+from handigit.read.ctc import align, decode
+from handigit.read.patterns import parse_alphabet, parse_pattern
 
 ALPHABET = "0123456789.,-/=$x?"
 

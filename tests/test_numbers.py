@@ -8,10 +8,11 @@ from handigit.card import Card, Combination, Threshold
 from handigit.errors import PatternError
 from handigit.images.strip import make_strip
 from handigit.read import Reader
-from handigit.read.ctc import Hypothesis, parse_pattern
-from handigit.read.engine import NumberEngine
+from handigit.read.ctc import Hypothesis
 from handigit.read.hypotheses import Reading, rank_candidates, read_strips
+from handigit.read.number_engine import NumberEngine
 from handigit.read.numbers import ReadOptions, features, is_blank, likely_numbers, to_number
+from handigit.read.patterns import parse_pattern
 from handigit.records import Box, Number, Outcome
 
 ALPHABET = "0123456789.,-/=$x? "

@@ -19,8 +19,9 @@ from handigit.card import METADATA_KEY, Card, Threshold
 from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views
 from handigit.read import Engine, Reader, annotate
+from handigit.read.digit_engine import decide_outcome
 from handigit.read.digits import predict_digits
-from handigit.read.engine import decide_outcome, softmax
+from handigit.read.engine import softmax
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Outcome
 
@@ -198,28 +199,28 @@ class FakeViews(Views):
 
 
 def test_confident_first_view_is_accepted_alone():
-    (belief,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 1.0)), [FakeViews(1)])
-    assert belief.probs.tolist() == saying(3, 0.99)
-    assert belief.box == SOME_BOX
+    (prediction,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 1.0)), [FakeViews(1)])
+    assert prediction.probs.tolist() == saying(3, 0.99)
+    assert prediction.box == SOME_BOX
 
 
 def test_confident_but_oversized_first_view_is_not_accepted_alone():
-    (belief,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 0.99)), [FakeViews(1, box=Box(0, 4, 28, 24))])
-    assert belief.probs.argmax() == 5
-    assert belief.probs.max() < 0.85
+    (prediction,) = predict_digits(FakeEngine(saying(3, 0.99), saying(5, 0.99)), [FakeViews(1, box=Box(0, 4, 28, 24))])
+    assert prediction.probs.argmax() == 5
+    assert prediction.probs.max() < 0.85
 
 
 def test_flat_views_have_almost_no_weight():
-    (belief,) = predict_digits(FakeEngine(FLAT, FLAT, saying(7, 0.99)), [FakeViews(2)])
-    assert belief.probs[7] == pytest.approx(0.99, abs=1e-3)
-    assert belief.glyph[0, 0] == 2
-    assert belief.box == SOME_BOX
+    (prediction,) = predict_digits(FakeEngine(FLAT, FLAT, saying(7, 0.99)), [FakeViews(2)])
+    assert prediction.probs[7] == pytest.approx(0.99, abs=1e-3)
+    assert prediction.glyph[0, 0] == 2
+    assert prediction.box == SOME_BOX
 
 
 def test_contradicting_views_end_in_doubt():
-    (belief,) = predict_digits(FakeEngine(saying(1, 0.96), saying(7, 0.99)), [FakeViews(1)])
-    assert belief.probs.argmax() == 7
-    assert belief.probs.max() < 0.6
+    (prediction,) = predict_digits(FakeEngine(saying(1, 0.96), saying(7, 0.99)), [FakeViews(1)])
+    assert prediction.probs.argmax() == 7
+    assert prediction.probs.max() < 0.6
 
 
 @given(
@@ -229,24 +230,26 @@ def test_contradicting_views_end_in_doubt():
 )
 @settings(max_examples=50, deadline=None)
 def test_prediction_is_never_more_confident_than_its_views(rows):
-    (belief,) = predict_digits(FakeEngine(*rows), [FakeViews(2)])
+    (prediction,) = predict_digits(FakeEngine(*rows), [FakeViews(2)])
     (other,) = predict_digits(FakeEngine(rows[0], rows[2], rows[1]), [FakeViews(2)])
-    assert belief.probs.sum() == pytest.approx(1)
-    assert (belief.probs <= rows.max(axis=0) + 1e-9).all()
-    assert np.allclose(belief.probs, other.probs)
+    assert prediction.probs.sum() == pytest.approx(1)
+    assert (prediction.probs <= rows.max(axis=0) + 1e-9).all()
+    assert np.allclose(prediction.probs, other.probs)
 
 
 @pytest.mark.parametrize(("confidence", "blank"), [(0.85, True), (0.95, False)])
 def test_page_without_ink_is_blank_unless_its_frame_is_confident(confidence, blank):
-    (belief,) = predict_digits(FakeEngine(FLAT, saying(4, confidence)), [FakeViews(1, box=None)])
-    assert (belief is None) is blank
-    assert belief is None or belief.box == Box(0, 0, 28, 28)
+    (prediction,) = predict_digits(FakeEngine(FLAT, saying(4, confidence)), [FakeViews(1, box=None)])
+    assert (prediction is None) is blank
+    assert prediction is None or prediction.box == Box(0, 0, 28, 28)
 
 
 def test_each_page_gets_its_own_prediction():
     fake = FakeEngine(saying(3, 0.5), saying(8, 0.9), saying(3, 0.5))
     views = [FakeViews(0), FakeViews(1), FakeViews(0, box=None), FakeViews(2), FakeViews(0)]
-    values = [None if belief is None else int(belief.probs.argmax()) for belief in predict_digits(fake, views)]
+    values = [
+        None if prediction is None else int(prediction.probs.argmax()) for prediction in predict_digits(fake, views)
+    ]
     assert values == [3, 8, None, 8, 3]
     assert predict_digits(fake, []) == []
 

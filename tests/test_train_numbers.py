@@ -18,7 +18,7 @@ from handigit.data.writers import Part
 from handigit.errors import BadDataFile, DataError, ModelError
 from handigit.images.strip import scale_to_strip
 from handigit.models import build
-from handigit.read.engine import NumberEngine
+from handigit.read.number_engine import NumberEngine
 from handigit.recipe import Recipe
 from handigit.synth.crops import Crop, Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET

@@ -1,6 +1,6 @@
 """A model's card: the facts that travel with a model, as JSON in the ONNX file's metadata.
 
-`train/export.py` writes it, `read/engine.py` reads it.
+`train/export.py` writes it, the engines in `read` read it.
 """
 
 import math

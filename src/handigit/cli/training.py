@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from handigit.card import Combination
-    from handigit.read.engine import NumberEngine
+    from handigit.read.number_engine import NumberEngine
     from handigit.train.export import Bits
     from handigit.train.export_numbers import HeldOutResult, NumberExporter
     from handigit.train.number_task import NumberTask
@@ -212,7 +212,7 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
 
 def _number_exporter(task: "NumberTask") -> "NumberExporter":
     """Calibrates a number model together with the package's second one, unless it is to become the second itself."""
-    from handigit.read.engine import NumberEngine
+    from handigit.read.number_engine import NumberEngine
     from handigit.read.reader import EMBEDDED, SECOND_MODEL
     from handigit.train.export_numbers import NumberExporter
 
@@ -233,8 +233,8 @@ def read_held_out(
     A crop that is not a number but is read as one counts as an error.
     """
     from handigit.read.crops import CropStrips, read_crops
-    from handigit.read.engine import NumberEngine
     from handigit.read.hypotheses import rank_candidates
+    from handigit.read.number_engine import NumberEngine
     from handigit.read.numbers import features, likely_numbers
     from handigit.train.export_numbers import HeldOutResult
 

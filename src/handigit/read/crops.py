@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 
 from handigit.images.strip import Strip, make_strip
 from handigit.read.ctc import Constraint
-from handigit.read.engine import NumberEngine
 from handigit.read.hypotheses import Reading, read_strips
+from handigit.read.number_engine import NumberEngine
 
 _SURE: Final = 0.7
 """Probability of the best text below which the first model reads a wider strip too, because its frames of 8 pixels are
@@ -37,7 +37,7 @@ class CropStrips:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairReading:
-    """What the first model and, if there is one, the second say of a crop."""
+    """The readings of a crop by the first model and, if there is one, the second."""
 
     first: Reading
     second: Reading | None

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from handigit.images import Views
-from handigit.read.engine import Engine
-from handigit.records import Box
+from handigit.read.digit_engine import Engine, decide_outcome
+from handigit.records import Box, Digit, Outcome
 
 _SURE: Final = 0.97
 """Probability from which the first view is accepted alone."""
@@ -26,6 +26,7 @@ _MIN_RIVAL: Final = 0.4
 """Minimum vote weight of a view that can contradict a confident first one."""
 _SURE_OF_FRAME: Final = 0.9
 """Probability from which a frame without ink is accepted: of 2,000 empty ones with grain, fog or slopes, one was."""
+BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,28 @@ class DigitPrediction:
     probs: Float64[np.ndarray, " 10"]
     glyph: Float32[np.ndarray, "28 28"]
     box: Box
+
+
+def read_digits(engine: Engine, views: Sequence[Views], *, target_error: float) -> list[Digit]:
+    """The digit in each picture, with its outcome."""
+    return [
+        BLANK_DIGIT if prediction is None else _to_digit(engine, prediction, target_error)
+        for prediction in predict_digits(engine, views)
+    ]
+
+
+def _to_digit(engine: Engine, prediction: DigitPrediction, target_error: float) -> Digit:
+    probs = prediction.probs.tolist()
+    confidence = max(probs)
+    outcome = decide_outcome(engine.card, confidence=confidence, target_error=target_error)
+    return Digit(
+        outcome=outcome,
+        value=None if outcome is Outcome.NOT_A_NUMBER else probs.index(confidence),
+        confidence=confidence,
+        probabilities=tuple(probs),
+        box=prediction.box,
+        glyph=prediction.glyph,
+    )
 
 
 def predict_digits(engine: Engine, views: Sequence[Views]) -> list[DigitPrediction | None]:

@@ -1,4 +1,4 @@
-"""What two number models say of one crop -> ranked candidates.
+"""The readings of one crop by two number models -> ranked candidates.
 
 The models were trained independently, so that a text both prefer is far more likely right than either alone. A text's
 score is the product of its probabilities, the second's weakened by an exponent and never below a floor: one model's
@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from handigit.card import Combination
 from handigit.images.strip import Strip
 from handigit.read.ctc import GAP, UNKNOWN, Constraint, Hypothesis, decode
-from handigit.read.engine import NumberEngine, padded_width
+from handigit.read.number_engine import NumberEngine, padded_width
 
 _MIN_PROBABILITY: Final = 1e-5
 """Probability of a text that the first model's beam does not contain."""

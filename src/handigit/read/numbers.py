@@ -27,7 +27,7 @@ _NOT_A_NUMBER_RATIO: Final = 1.5
 _MAX_GAPPED: Final = 0.05
 """Probability of an empty cell among the digits from which a number is a doubt."""
 _BLANK_FROM: Final = 0.5
-"""Probability of no writing at all from which a crop is blank, if the line finder or the second model agrees."""
+"""Probability of no writing at all from which a crop is blank."""
 _INKED: Final = 0.3
 """Ink strength from which a pixel counts for a box."""
 
@@ -45,7 +45,7 @@ class ReadOptions:
 
 
 def combine(pair: PairReading, card: Card, options: ReadOptions, *, size: tuple[int, int]) -> Number:
-    """The number in a crop of `size` (height, width), from what one or two models say."""
+    """The number in a crop of `size` (height, width), from the readings of one or two models."""
     if is_blank(pair.first, pair.second):
         return BLANK
     second = pair.second.hypotheses if pair.second else None
@@ -94,7 +94,7 @@ def estimate_confidence(best: Candidate, candidates: Sequence[Candidate], card: 
 
 
 def features(best: Candidate, candidates: Sequence[Candidate]) -> dict[str, float]:
-    """What distinguishes right from wrong texts of two models, for a logistic curve."""
+    """Features that distinguish right from wrong texts of two models, for a logistic curve."""
     second_best = max((candidate.second for candidate in candidates if candidate is not best), default=0.0)
     return {
         "logit": _logit(best.probability),
@@ -123,7 +123,7 @@ def _not_a_number(reading: Reading, candidates: Sequence[Candidate], size: tuple
 
 
 def is_blank(first: Reading, second: Reading | None) -> bool:
-    """Whether nothing is written: the first model sees nothing, and there is no line, or the second agrees."""
+    """Whether the crop is empty: by the first model and, if there is one, the second."""
     return _p_empty(first) >= _BLANK_FROM and (second is None or _p_empty(second) >= _BLANK_FROM)
 
 

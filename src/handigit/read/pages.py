@@ -1,6 +1,6 @@
 """Numbers on whole pages: the regions to read, their place on the page as given, and whether a picture is a page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,8 @@ _SPECK: Final = 0.5
 """Height of a region, relative to the numbers on the page, below which it is a speck."""
 _MIN_READ: Final = 0.6
 """Minimum fraction of the regions that is read on a page that is upright."""
+_MUCH_BETTER: Final = 1.5
+"""Minimum legibility of a rotated page relative to the page as it is."""
 _MIN_CONFIDENCE: Final = 0.05
 """Minimum confidence of a number outside of form fields; anything below is print."""
 
@@ -81,9 +83,37 @@ def _is_answer(region: Region, number: Number, usual_height: float) -> bool:
     return number.outcome is Outcome.NOT_A_NUMBER and is_written
 
 
-def legibility(numbers: Sequence[Number]) -> float:
+def read_upright(
+    page: UInt8[np.ndarray, "height width"],
+    regions: PageRegions,
+    numbers: list[Number],
+    read: Callable[[PageRegions], list[Number]],
+) -> list[Number]:
+    """The numbers in regions of a page; if they are hardly legible, those of the most legible quarter turn.
+
+    `read` reads the regions of another turn.
+    """
+    best, best_numbers = regions, numbers
+    if regions.is_doubtful(numbers):
+        for rotation in (90, 180, 270):
+            turned = PageRegions.of(page, rotation=rotation)
+            turned_numbers = read(turned)
+            if _legibility(turned_numbers) > max(_MUCH_BETTER * _legibility(numbers), _legibility(best_numbers)):
+                best, best_numbers = turned, turned_numbers
+    return best.on_page(best_numbers)
+
+
+def _legibility(numbers: Sequence[Number]) -> float:
     """How well a page is read: the digits of its `read` numbers."""
     return float(sum(len(number.text) for number in numbers if number.outcome is Outcome.READ))
+
+
+def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
+    """Whether a picture is a page, given its readings by regions, as one digit and as one number."""
+    read = sum(n.outcome is Outcome.READ for n in numbers)
+    is_sure = read > 1 or Outcome.READ not in (digit.outcome, number.outcome)
+    is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
+    return is_sure and is_complete and regions.contain_several(numbers)
 
 
 def prefers_digit(digit: Number, number: Number) -> bool:

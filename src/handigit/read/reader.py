@@ -1,40 +1,34 @@
 """The public reader: pictures in, digits and numbers out."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.errors import ImageError, ModelError
+from handigit.errors import ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
 from handigit.images.background import reduce_large
 from handigit.images.sheet import without_table
 from handigit.read.crops import CropStrips, read_crops
-from handigit.read.ctc import date_order, parse_alphabet, parse_pattern
-from handigit.read.digits import DigitPrediction, predict_digits
-from handigit.read.engine import BATCH, Engine, NumberEngine, decide_outcome
+from handigit.read.digit_engine import BATCH, Engine
+from handigit.read.digits import BLANK_DIGIT, read_digits
+from handigit.read.number_engine import NumberEngine
 from handigit.read.numbers import BLANK, ReadOptions, combine
-from handigit.read.pages import PageRegions, legibility, prefers_digit, reconcile
-from handigit.records import Digit, Kind, Number, Outcome
-
-Item = TypeVar("Item")
+from handigit.read.pages import PageRegions, is_page, prefers_digit, read_upright, reconcile
+from handigit.read.patterns import date_order, parse_alphabet, parse_pattern
+from handigit.read.prefetch import Item, prefetch
+from handigit.records import Digit, Kind, Number
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
 SECOND_MODEL: Final = "number-second.onnx"
 CROP_BATCH: Final = 64
 """Crops that are prepared together."""
-_MUCH_BETTER: Final = 1.5
-"""Minimum legibility of a rotated page relative to the page as it is."""
-_BLANK_DIGIT: Final = Digit(outcome=Outcome.BLANK, value=None, confidence=0.0, probabilities=(0.1,) * 10, box=None)
 
 
 class Reader:
@@ -240,7 +234,7 @@ class Reader:
             ModelError: a model that cannot be used.
         """
         regions = PageRegions.of(page)
-        return self._read_regions(page, regions, self._numbers_in(regions))
+        return read_upright(page, regions, self._numbers_in(regions), self._numbers_in)
 
     def read(self, image: Source) -> list[Number]:
         """Read a picture or document of any kind: one digit, one number or a page of numbers, found out per page.
@@ -266,27 +260,11 @@ class Reader:
         regions = PageRegions.of(page)
         if regions.are_several:
             numbers = self._numbers_in(regions)
-            read = sum(n.outcome is Outcome.READ for n in numbers)
-            is_sure = read > 1 or Outcome.READ not in (digit.outcome, number.outcome)
-            is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
-            if is_sure and is_complete and regions.contain_several(numbers):
-                return "page", self._read_regions(page, regions, numbers)
+            if is_page(regions, numbers, digit=digit, number=number):
+                return "page", read_upright(page, regions, numbers, self._numbers_in)
         if pattern is None and alphabet is None and prefers_digit(digit, number):
             return "digit", [reconcile(digit, number)]
         return "number", [number]
-
-    def _read_regions(
-        self, page: UInt8[np.ndarray, "height width"], regions: PageRegions, numbers: list[Number]
-    ) -> list[Number]:
-        """The numbers in regions of the page; if they are hardly legible, those of the most legible quarter turn."""
-        best, best_numbers = regions, numbers
-        if regions.is_doubtful(numbers):
-            for rotation in (90, 180, 270):
-                turned = PageRegions.of(page, rotation=rotation)
-                turned_numbers = self._numbers_in(turned)
-                if legibility(turned_numbers) > max(_MUCH_BETTER * legibility(numbers), legibility(best_numbers)):
-                    best, best_numbers = turned, turned_numbers
-        return best.on_page(best_numbers)
 
     def _numbers_in(self, regions: PageRegions) -> list[Number]:
         crops = [CropStrips.of(region.pixels) for region in regions.regions]
@@ -302,7 +280,7 @@ class Reader:
         if alphabet is not None:
             allowed = parse_alphabet(alphabet, self.number_engine.card.alphabet)
             constraint = constraint.also(allowed) if constraint else allowed
-        return ReadOptions(self.target_error, constraint, date_order(pattern))
+        return ReadOptions(self.target_error, constraint, date_order(pattern) if pattern else None)
 
     def _crop(self, image: Source) -> CropStrips:
         return self._strips(next(iter(open_pages(image, limits=self.limits))))
@@ -314,7 +292,7 @@ class Reader:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
     def _to_numbers(self, crops: Sequence[CropStrips], options: ReadOptions) -> list[Number]:
-        """Read each crop with both number models, and combine what they say."""
+        """Read each crop with both number models, and combine their readings."""
         if all(crop.strip is None for crop in crops):
             return [BLANK] * len(crops)  # without running a model
         engine = self.number_engine
@@ -326,55 +304,8 @@ class Reader:
 
     def _to_digits(self, views: Sequence[Views]) -> list[Digit]:
         if not any(view.found or view.frame is not None for view in views):
-            return [_BLANK_DIGIT] * len(views)  # without loading a model
-        predictions = predict_digits(self.engine, views)
-        return [_BLANK_DIGIT if prediction is None else self._to_digit(prediction) for prediction in predictions]
-
-    def _to_digit(self, prediction: DigitPrediction) -> Digit:
-        probs = prediction.probs.tolist()
-        confidence = max(probs)
-        outcome = decide_outcome(self.engine.card, confidence=confidence, target_error=self.target_error)
-        return Digit(
-            outcome=outcome,
-            value=None if outcome is Outcome.NOT_A_NUMBER else probs.index(confidence),
-            confidence=confidence,
-            probabilities=tuple(probs),
-            box=prediction.box,
-            glyph=prediction.glyph,
-        )
-
-
-def prefetch(
-    images: Iterable[Source], prepare: Callable[[Source], Item], *, threads: int, batch: int, max_ahead: int
-) -> Iterator[list[Item]]:
-    """Yield prepared batches in order, at most `max_ahead` of them in advance.
-
-    Raises:
-        ImageError: as `prepare`, with the picture's index, counted from 0.
-        TypeError: one picture instead of many.
-    """
-    if isinstance(images, str | bytes | Path):
-        kind = type(images).__name__
-        raise TypeError(f"images is a single {kind}; give a list of pictures, or call the method for one picture")
-    numbered = enumerate(images)
-    queue: deque[Future[list[Item]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        while chunk := list(islice(numbered, batch)):
-            queue.append(pool.submit(_prepare_batch, chunk, prepare))
-            if len(queue) > max_ahead:
-                yield queue.popleft().result()
-        while queue:
-            yield queue.popleft().result()
-
-
-def _prepare_batch(chunk: Sequence[tuple[int, Source]], prepare: Callable[[Source], Item]) -> list[Item]:
-    items = []
-    for index, image in chunk:
-        try:
-            items.append(prepare(image))
-        except ImageError as problem:
-            raise type(problem)(f"image {index}: {problem}") from None
-    return items
+            return [BLANK_DIGIT] * len(views)  # without loading a model
+        return read_digits(self.engine, views, target_error=self.target_error)
 
 
 def _check_model_path(path: Path) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from handigit.atomic import write_file
 from handigit.errors import HandigitError
 from handigit.read import Engine, Reader
-from handigit.read.engine import NumberEngine
+from handigit.read.number_engine import NumberEngine
 from handigit.web.problems import MODEL_REJECTED, Problem
 
 log = logging.getLogger(__name__)

@@ -46,7 +46,7 @@ def main(path: Path) -> int:
     import numpy as np  # here, because the parent has no need of them
 
     from handigit.read import Engine, Reader
-    from handigit.read.engine import BATCH
+    from handigit.read.digit_engine import BATCH
 
     _limit()
     try:

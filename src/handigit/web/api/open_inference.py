@@ -12,7 +12,7 @@ from starlette.responses import Response
 import handigit
 from handigit.images.strip import STRIP_PX
 from handigit.read import Engine
-from handigit.read.engine import NumberEngine
+from handigit.read.number_engine import NumberEngine
 from handigit.web.api.tensors import (
     MAX_JSON_BYTES,
     MAX_JSON_HEAD_BYTES,
