@@ -13,7 +13,7 @@ from PIL import Image
 from handigit.errors import ImageTooLarge, UnreadableImage
 from handigit.images import Limits, open_pages
 from handigit.images import decode as decoding
-from handigit.images.documents import Cancellation
+from handigit.images.limits import Cancellation
 from serving import encoded
 
 ISOLATED = Limits(isolate=True)

@@ -4,139 +4,38 @@ The format is detected from the first bytes, never from a file's name, and a pic
 its header. PDFs and multi-page TIFFs are decoded by `documents`.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
-from handigit.images.documents import SUPPORTED, Cancellation, DocumentFormat, Frame, document_frames
-from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
+from handigit.images.documents import SUPPORTED, DocumentFormat, Frame, document_frames
+from handigit.images.grey import DEEP_MODES, as_array, eight_bits, grey_of_array, without_alpha
+from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX, Cancellation
 from handigit.images.limits import Limits as Limits
 from handigit.images.sheet import normalise_polarity
-
-_ARRAYS: Final = "give numbers of shape (H, W), (H, W, 3) RGB or (H, W, 4) RGBA"
-_MIN_ROW: Final = 64
-"""Number of values from which a row is a square picture."""
-_DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
 def grey_of_picture(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """The current frame of a Pillow image as grey."""
-    if picture.mode in _DEEP_MODES:
-        return _eight_bits(np.asarray(picture))
+    if picture.mode in DEEP_MODES:
+        return eight_bits(np.asarray(picture))
     if picture.has_transparency_data:
         if picture.mode not in ("LA", "RGBA"):
             picture = picture.convert("RGBA")
         layers = np.asarray(picture.convert("LA"))
-        return _without_alpha(layers[..., 0], layers[..., 1])
+        return without_alpha(layers[..., 0], layers[..., 1])
     if picture.mode not in ("1", "L", "RGB"):
         picture = picture.convert("RGB")
     return np.array(picture.convert("L"))
-
-
-def _eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Values of 16 or 32 bits, or floats, scaled to 0..255, a strip at a time to save memory.
-
-    White is the lowest common full scale that holds the brightest value (scanners write 10 or 12 bits into 16), so that
-    a dark page stays dark.
-    """
-    rows = max(1, _STRIP_PX // deep.shape[1])
-    strips = [slice(top, top + rows) for top in range(0, deep.shape[0], rows)]
-    darkest = min(float(_finite(deep[strip]).min()) for strip in strips)
-    base = min(darkest, 0.0)
-    brightest = max(float(_finite(deep[strip]).max()) for strip in strips) - base
-    scales = [1.0] if deep.dtype.kind == "f" else []
-    scales += [255.0, 1023.0, 4095.0, 16383.0, 65535.0]
-    white = next((scale for scale in scales if brightest <= scale), brightest)
-    grey = np.empty(deep.shape, np.uint8)
-    for strip in strips:
-        grey[strip] = ((_finite(deep[strip]) - base) * (255 / white)).round()
-    return grey
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-
-
-def as_array(source: Any) -> np.ndarray:
-    """An array of a list, a tensor (also on another device), or a row of a table.
-
-    Raises:
-        ImageError: not numbers, or rows of different lengths.
-    """
-    if hasattr(source, "detach"):  # a PyTorch tensor, which may be part of a graph or on a GPU
-        source = source.detach().cpu()
-    try:
-        array = np.asarray(source)
-        return array.astype(np.float64) if array.dtype == object else array
-    except (TypeError, ValueError) as problem:
-        raise ImageError(f"cannot read a picture from this {type(source).__name__}: {problem}; {_ARRAYS}") from None
-
-
-def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """An array as grey: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, any number type.
-
-    Axes of length 1 are dropped, channels may come first, and a square picture may be one row of H * W values. Booleans
-    and values in 0..1 are scaled to 0..255; arrays with values below 0, such as standardised
-    tensors, are stretched from their minimum to their maximum.
-
-    Raises:
-        ImageError: another shape, not numbers, or no pixels.
-    """
-    original = pixels
-    pixels = pixels.squeeze() if pixels.size > 1 else pixels
-    side = math.isqrt(pixels.size)
-    if pixels.ndim == 1 and side * side == pixels.size >= _MIN_ROW:
-        pixels = pixels.reshape(side, side)
-    if pixels.ndim == 3 and pixels.shape[0] in (3, 4) and min(pixels.shape[1:]) > 4:
-        pixels = np.moveaxis(pixels, 0, 2)
-    colours = pixels.shape[2:]
-    if (
-        pixels.dtype.kind not in "buif"
-        or pixels.ndim not in (2, 3)
-        or colours not in ((), (3,), (4,))
-        or not pixels.size
-    ):
-        raise ImageError(
-            f"cannot read a picture from an array of {original.dtype} with shape {original.shape}; {_ARRAYS}"
-        )
-    if pixels.dtype == bool:
-        pixels = pixels.view(np.uint8) * np.uint8(255)
-    elif pixels.dtype != np.uint8:
-        values = _finite(pixels.reshape(len(pixels), -1))
-        if values.min() < 0:
-            values = (values - values.min()) / max(float(np.ptp(values)), 1e-9)
-        pixels = _eight_bits(values).reshape(pixels.shape)
-    if pixels.ndim == 2:
-        return np.ascontiguousarray(pixels)
-    rgb = np.ascontiguousarray(pixels[..., :3])
-    grey = cast("np.ndarray", cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-    return grey if colours == (3,) else _without_alpha(grey, pixels[..., 3])
-
-
-def _without_alpha(
-    grey: UInt8[np.ndarray, "height width"], alpha: UInt8[np.ndarray, "height width"]
-) -> UInt8[np.ndarray, "height width"]:
-    """Compose a transparent picture on white, or on black where white would hide the drawing."""
-    if alpha.min() == 255 or alpha.max() == 0:  # several Windows programs write 0 everywhere, and mean opaque
-        return np.ascontiguousarray(grey)
-    on_black, on_white = np.empty(grey.shape, np.uint8), np.empty(grey.shape, np.uint8)
-    rows = max(1, _STRIP_PX // grey.shape[1])
-    for strip in (slice(top, top + rows) for top in range(0, grey.shape[0], rows)):
-        on_black[strip] = cv2.multiply(grey[strip], alpha[strip], scale=1 / 255)
-        on_white[strip] = cv2.add(on_black[strip], 255 - alpha[strip])
-    faint = 32  # grey levels: less contrast than this on white, and more on black, is a drawing in white
-    return on_black if np.ptp(on_white) < faint < np.ptp(on_black) else on_white
 
 
 @runtime_checkable
@@ -171,8 +70,6 @@ _PLUGINS: dict[bytes, type[ImageFile]] = {
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
 }
-_STRIP_PX = 2**21
-"""Pixels that are converted at a time where a copy would take several times their memory."""
 _MAX_JPEG_PX_PER_BYTE = 1024
 """A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in what is missing without an error."""
 _PDF_WITHIN = 1024
@@ -278,9 +175,9 @@ def _page_of_frame(frame: Frame) -> UInt8[np.ndarray, "height width"]:
     if frame.mode == "L":
         grey = frame.pixels
     elif frame.mode == "LA":
-        grey = _without_alpha(frame.pixels[..., 0], frame.pixels[..., 1])
+        grey = without_alpha(frame.pixels[..., 0], frame.pixels[..., 1])
     else:
-        grey = _eight_bits(frame.pixels)
+        grey = eight_bits(frame.pixels)
     rotate = _TURNS.get(frame.orientation)
     return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
 

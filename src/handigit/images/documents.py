@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
-from threading import Event, Lock, Timer
+from threading import Event, Timer
 from typing import Any, Final, Literal, cast
 
 import numpy as np
 
 from handigit.errors import ImageTooLarge, UnreadableImage
-from handigit.images.limits import Limits
+from handigit.images.limits import Cancellation, Limits
 
 DocumentFormat = Literal["pdf", "tiff", "picture"]
 SUPPORTED: Final = "PNG, JPEG, TIFF, WebP or BMP"
@@ -45,34 +45,6 @@ _DTYPES: Final[dict[str, Any]] = {
     "F": np.dtype(np.float32),
 }
 _ADVICE: Final = f"save it again, or give its pages as {SUPPORTED} pictures"
-
-
-class Cancellation:
-    """Lets another thread end a decoding at once."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cancelled = False
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def cancel(self) -> None:
-        """Kill the decoder, now or as soon as it starts; its document then counts as unreadable."""
-        with self._lock:
-            self._cancelled = True
-            if self._child is not None:
-                self._child.kill()
-
-    @contextmanager
-    def _watch(self, child: subprocess.Popen[bytes]) -> Iterator[None]:
-        with self._lock:
-            self._child = child
-            if self._cancelled:
-                child.kill()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._child = None  # its process id may soon be another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +75,7 @@ def document_frames(
         UnreadableImage: damaged, locked with a password, or it crashes the decoder or takes too long.
         ImageTooLarge: more pages than `limits` allow, or a page with more pixels; that page is not decoded.
     """
-    watch = (cancellation or Cancellation())._watch
+    watch = (cancellation or Cancellation()).watch
     with _standard_input(file) as stdin, _start_decoder(stdin, format_, picture, limits) as child, watch(child):
         for number in count(1):
             page = name if format_ == "picture" else f"{name}, page {number}"

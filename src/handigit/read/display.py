@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from handigit.images import Source, open_pages
+from handigit.images.grey import DEEP_MODES
 from handigit.records import Box, Digit, Number, Outcome, percent
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _TRACK: Final = (229, 231, 235)
 _TRACK_INK: Final = (147, 178, 220)
 _MAX_COLOUR_PX: Final = 40_000_000
 """Larger pictures are annotated on the decoded grey page."""
-_DEEP_MODES: Final = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-"""More than 8 bits per pixel, which `convert` would clip to white."""
 _COLOURS: Final = {
     Outcome.READ: (21, 128, 61),
     Outcome.DOUBT: (194, 65, 12),
@@ -174,7 +173,7 @@ def _in_colour(source: Path | IO[bytes], index: int, page: UInt8[np.ndarray, "he
     try:
         with Image.open(source) as picture:
             picture.seek(index)
-            if picture.mode in _DEEP_MODES:
+            if picture.mode in DEEP_MODES:
                 return Image.fromarray(page)
             return ImageOps.exif_transpose(picture).convert("RGBA")
     except (UnidentifiedImageError, EOFError):  # a PDF, or frames that are counted differently

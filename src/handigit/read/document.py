@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
-from handigit.images.documents import Cancellation
+from handigit.images.limits import Cancellation
 from handigit.read.reader import Reader
 from handigit.records import ANYTHING, Digit, Expected, Kind, Number, Outcome, ReadAs
 from handigit.segment import looks_like_page

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from handigit.errors import HandigitError, ImageError, ModelError
-from handigit.images.documents import Cancellation
+from handigit.images.limits import Cancellation
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Kind, ReadAs
 from handigit.store import NewPage, Provenance, Store, StoreError
