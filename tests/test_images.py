@@ -441,6 +441,53 @@ def test_tight_crops_of_any_size(side, inverted):
     assert alike(glyph_of(page_of(255 - crop if inverted else crop)), glyph_of(drawn())) > 0.85
 
 
+@pytest.mark.parametrize("thick", [1, 3, 5])
+@pytest.mark.parametrize("near", [1, 4])
+@pytest.mark.parametrize("side", range(4))
+def test_line_of_a_cell_beside_the_digit(thick, near, side):
+    page = drawn()[14:176, 24:136]
+    turned = np.rot90(page, side).copy()
+    turned[:, near : near + thick] = 90
+    assert alike(glyph_of(np.rot90(turned, -side)), glyph_of(drawn())) > 0.9
+
+
+def test_upright_stroke_from_edge_to_edge_is_a_one():
+    page = np.full((100, 40), 240, np.uint8)
+    page[:, 18:22] = 30
+    box = find_digit(page).box
+    assert (box.width, box.height) == (4, 100)
+
+
+ZERO = [(0.5, 0.0), (0.9, 0.2), (1.0, 0.6), (0.75, 0.95), (0.3, 1.0), (0.0, 0.65), (0.1, 0.2), (0.5, 0.0)]
+
+
+@pytest.mark.parametrize("shade", [45, 110])
+def test_thick_zero_on_a_table(shade):
+    page = drawn(ZERO, size=(200, 200), box=(60, 60, 80, 70), pen=24)
+    assert alike(glyph_of(page_of(on_table(page, shade))), glyph_of(page)) > 0.9
+
+
+def test_hole_of_a_thick_zero_is_no_sheet():
+    page = drawn(ZERO, size=(100, 118), box=(11, 11, 96, 78), pen=22)
+    page[30:34, 60:70] = 30  # a spur into the hole
+    box = find_digit(page_of(page)).box
+    assert (box.width, box.height) >= (110, 95)
+
+
+def test_paper_in_a_printed_box_is_no_sheet():
+    page = drawn(size=(118, 127), box=(35, 30, 60, 60), pen=20)
+    cv2.rectangle(page, (3, 3), (123, 114), 90, 3)
+    box = find_digit(page_of(page)).box
+    assert 60 < box.width < 90
+
+
+def test_strokes_of_a_tight_crop_belong_together():
+    page = np.full((64, 40), 238, np.uint8)
+    cv2.polylines(page, [np.array([(3, 5), (20, 3), (36, 4)])], False, 40, 7)
+    cv2.polylines(page, [np.array([(8, 26), (34, 30), (16, 42), (36, 52), (3, 60)])], False, 40, 7)
+    assert find_digit(page).box == Box(0, 0, 40, 64)
+
+
 @pytest.mark.parametrize("scale", [0.3, 1, 2])
 @pytest.mark.parametrize("side", range(4))
 def test_digit_cut_off_at_a_side(scale, side):
@@ -567,27 +614,6 @@ def test_stroke_across_a_frame_makes_its_digit_oversized(mark):
     assert views_of(crossed).oversized
 
 
-def test_large_page_is_never_oversized():
-    found = FoundDigit(np.zeros((28, 28), np.float32), Box(0, 0, 100, 150))
-    assert not Views(found, None).oversized
-
-
-def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):
-    path = tmp_path / "page.tiff"
-    path.write_bytes(encoded(drawn(), "TIFF"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ResourceWarning)
-        page_of(path)
-
-
-@pytest.mark.parametrize("lean", [-0.6, 0.6])
-def test_leaning_digit_is_also_seen_upright(lean):
-    page = np.full((200, 260), 255, np.uint8)
-    cv2.line(page, (round(130 + lean * 60), 40), (round(130 - lean * 60), 160), 0, 12)
-    (upright,) = views_of(page).others()
-    columns = np.flatnonzero((upright > 0.5).any(axis=0))
-    assert np.ptp(columns) <= 8
-    assert views_of(cv2.line(np.full((200, 260), 255, np.uint8), (130, 40), (130, 160), 0, 12)).others() == ()
 def test_boxes_on_a_page_that_is_read_reduced_are_in_its_own_pixels():
     page = drawn(size=(4400, 4000), box=(1000, 750, 1200, 2000), pen=200)
     found = views_of(page).found
@@ -613,3 +639,24 @@ def test_pictures_of_32_bits_may_have_half_the_pixels(mode):
         page_of(encoded(Image.new(mode, (200, 160)), "TIFF"), limits=Limits(max_colour_mpx=0.04))
 
 
+def test_large_page_is_never_oversized():
+    found = FoundDigit(np.zeros((28, 28), np.float32), Box(0, 0, 100, 150))
+    assert not Views(found, None).oversized
+
+
+def test_reading_a_picture_leaves_no_file_open(tmp_path: Path):
+    path = tmp_path / "page.tiff"
+    path.write_bytes(encoded(drawn(), "TIFF"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        page_of(path)
+
+
+@pytest.mark.parametrize("lean", [-0.6, 0.6])
+def test_leaning_digit_is_also_seen_upright(lean):
+    page = np.full((200, 260), 255, np.uint8)
+    cv2.line(page, (round(130 + lean * 60), 40), (round(130 - lean * 60), 160), 0, 12)
+    (upright,) = views_of(page).others()
+    columns = np.flatnonzero((upright > 0.5).any(axis=0))
+    assert np.ptp(columns) <= 8
+    assert views_of(cv2.line(np.full((200, 260), 255, np.uint8), (130, 40), (130, 160), 0, 12)).others() == ()

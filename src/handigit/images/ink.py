@@ -32,6 +32,10 @@ _RULE_FRACTION: Final = 0.5
 _HUGGING_WEIGHT: Final = 0.1
 """Weight of a component along the picture's edge: a digit that is cut off there, only if nothing else is."""
 _WHOLE_SIDE: Final = 0.95
+_LINE: Final = 0.06
+"""Maximum thickness of a cell's line beside a digit, as a fraction of the picture's longer side."""
+_TIGHT_PARTS: Final = 2
+"""Number of parts of a digit cut to its box that may all run along the picture's edges."""
 _CROP: Final = 0.45
 """Fraction of the picture's longer side from which its main component fills it: a crop of one digit."""
 _SMALL_PX: Final = 64
@@ -123,12 +127,12 @@ def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "he
     side = np.maximum(parts[:, 2], parts[:, 3])
     weight = parts[:, 4].astype(np.float64)
     usable: np.ndarray = side >= max(_MIN_DIGIT_PX, _SPECK * max(height, width))
-    hugging = _hugs_edge(parts, labels)
+    inside = ~(_is_frame(parts, labels) | _covers_side(parts, labels) | _is_line_beside(parts, labels))
+    usable &= inside
+    hugging = _hugs_edge(parts, labels) & (not _is_cut_to_box(parts, usable, labels))
     middle = parts[:, :2] + parts[:, 2:4] / 2
     offset = ((middle - (width / 2, height / 2)) / (width, height)) ** 2
     weight = weight * np.exp(-2 * offset.sum(axis=1)) * np.where(hugging, _HUGGING_WEIGHT, 1)
-    inside = ~(_is_frame(parts, labels) | _covers_side(parts, labels))
-    usable &= inside
     if not usable.any():
         return usable
     weight = np.where(usable, weight, 0)
@@ -174,6 +178,33 @@ def _covers_side(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "hei
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         covered |= np.bincount(side, minlength=len(parts) + 1)[1:] > _WHOLE_SIDE * len(side)
     return np.asarray(covered & ~((parts[:, 2] > 0.7 * width) & (parts[:, 3] > 0.7 * height)))
+
+
+def _is_line_beside(
+    parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]
+) -> Bool[np.ndarray, " n"]:
+    """Straight lines from edge to edge that are thicker than rules, beside a larger part: the border of a cell."""
+    found = np.zeros(len(parts), bool)
+    thickest = _LINE * max(labels.shape)
+    for axis in (0, 1):  # the lines' thickness is measured along x, then along y
+        along = 1 - axis
+        thickness, length = parts[:, 2 + axis], parts[:, 2 + along]
+        whole = length == labels.shape[axis]
+        straight = thickness <= parts[:, 4] / np.maximum(length, 1) + 1
+        found |= whole & straight & (thickness <= thickest)
+    rest = parts[~found]
+    return found if len(rest) and rest[:, 4].max() > parts[found, 4].max(initial=0) else np.zeros_like(found)
+
+
+def _is_cut_to_box(
+    parts: Int32[np.ndarray, "n 5"], usable: Bool[np.ndarray, " n"], labels: Int32[np.ndarray, "height width"]
+) -> bool:
+    """Whether a picture is cut to the box of a few parts, so that those along its edges are strokes of the digit."""
+    boxes = parts[usable]
+    if not 0 < len(boxes) <= _TIGHT_PARTS:
+        return False
+    far = (boxes[:, :2] + boxes[:, 2:4]).max(axis=0)
+    return not boxes[:, :2].min(axis=0).any() and bool((far == labels.shape[::-1]).all())
 
 
 def _completes(parts: Int32[np.ndarray, "n 5"], main: int) -> Bool[np.ndarray, " n"]:

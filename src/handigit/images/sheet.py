@@ -35,6 +35,9 @@ _MIN_SIDES: Final = 2
 """Minimum number of sides in view: the edge of a shadow is one."""
 _MIN_INK: Final = 0.0008
 """Minimum inked fraction of a sheet."""
+_MAX_BRIGHT_BORDER: Final = 0.2
+"""Maximum fraction of the picture's border, outside the sheet, that is as bright as paper: around a box, or the ring of
+a thick 0, there is paper again."""
 _RIM: Final = 0.012
 """Width of the outline's rim that is dropped, as a fraction of the picture's longer side."""
 
@@ -63,7 +66,7 @@ def find_sheet(grey: Grey) -> Sheet | None:
     if not table.size or table.size == closed.size:
         return None
     hull = _largest_hull(bright)
-    if hull is None or not _has_ink(small, closed, hull):
+    if hull is None or _is_on_paper(bright, hull) or not _has_ink(small, closed, bright, hull):
         return None
     contrast = float(np.median(closed[bright > 0])) - float(np.median(table))
     if contrast < max(_MIN_CONTRAST * float(np.median(closed[bright > 0])), 12):
@@ -167,8 +170,16 @@ def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:
     return np.asarray(polygon.reshape(-1, 2))
 
 
-def _has_ink(small: Grey, closed: Grey, hull: np.ndarray) -> bool:
-    """Whether something is drawn inside the hull."""
+def _is_on_paper(bright: UInt8[np.ndarray, "h w"], hull: np.ndarray) -> bool:
+    """Whether what surrounds the hull is paper, by the picture's border."""
+    outside = np.ones(bright.shape, np.uint8)
+    cv2.fillConvexPoly(outside, hull.astype(np.int32), 0)
+    outside[1:-1, 1:-1] = 0
+    return bool(outside.any() and float(bright[outside > 0].mean()) > _MAX_BRIGHT_BORDER)
+
+
+def _has_ink(small: Grey, closed: Grey, bright: UInt8[np.ndarray, "h w"], hull: np.ndarray) -> bool:
+    """Whether something is drawn inside the hull: strokes that the closing removed, or thicker ones."""
     inside = np.zeros(small.shape, np.uint8)
     cv2.fillConvexPoly(inside, hull.astype(np.int32), 1)
     margin = max(3, max(small.shape) // 24) | 1
@@ -177,7 +188,8 @@ def _has_ink(small: Grey, closed: Grey, hull: np.ndarray) -> bool:
     if not darkness.size:
         return False
     paper = float(np.median(closed[inside > 0]))
-    return float(np.mean(darkness > 0.12 * paper)) >= _MIN_INK
+    inked = (darkness > 0.12 * paper) | (bright[inside > 0] == 0)
+    return float(np.mean(inked)) >= _MIN_INK
 
 
 def _has_sharp_sides(blurred: Grey, hull: np.ndarray, contrast: float) -> bool:
