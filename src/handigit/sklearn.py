@@ -130,7 +130,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         )
         if side == SIDE:
             return scaled
-        resized = [cv2.resize(one, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) for one in scaled]
+        resized = [cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) for picture in scaled]
         return np.array(resized, np.uint8)
 
 

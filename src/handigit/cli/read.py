@@ -70,8 +70,8 @@ def read(
     if not paths:
         complain("nothing to read: give pictures, folders, patterns in quotes, or - for standard input")
         return WRONG_USAGE
-    chosen = format or _format_of(output)
-    if chosen == "xlsx" and output is None:
+    output_format = format or _format_of(output)
+    if output_format == "xlsx" and output is None:
         complain("--format xlsx needs a file: add -o numbers.xlsx")
         return WRONG_USAGE
     settings = Settings()
@@ -85,17 +85,17 @@ def read(
         return list(_read_file(path, reader, as_, expected, annotate))
 
     # A table is printed at the end; rows that stream to the screen are their own progress.
-    is_visible = output is not None or chosen not in _STREAMED or not out.is_terminal
+    is_visible = output is not None or output_format not in _STREAMED or not out.is_terminal
     with progress("reading", found.pictures, visible=is_visible) as advance:
         readings = batch.results(_in_order(found.items, read_one, jobs), advance)
         if output:
-            save_readings(readings, output, format=chosen)
-        elif chosen == "table":
+            save_readings(readings, output, format=output_format)
+        elif output_format == "table":
             kept = list(readings)
         else:
-            print_readings(readings, format=chosen, console=out)
-    if not output and chosen == "table":
-        print_readings(kept, format=chosen, console=out)
+            print_readings(readings, format=output_format, console=out)
+    if not output and output_format == "table":
+        print_readings(kept, format=output_format, console=out)
     batch.print_summary(output)
     if batch.interrupted:
         return INTERRUPTED

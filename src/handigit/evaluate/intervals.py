@@ -56,13 +56,13 @@ def _check(count: int, n: int) -> None:
 
 def _share_at(count: int, n: int, *, at_most: float) -> float:
     """The fraction at which at most `count` of `n` has probability `at_most`, by bisection."""
-    chosen = np.arange(count + 1)
+    counts = np.arange(count + 1)
     # The logarithms of "n choose i" as running sums: factorials would overflow at n = 171.
-    ways = np.concatenate([[0.0], np.cumsum(np.log((n - chosen[1:] + 1) / chosen[1:]))])
+    ways = np.concatenate([[0.0], np.cumsum(np.log((n - counts[1:] + 1) / counts[1:]))])
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        logs = ways + chosen * math.log(middle) + (n - chosen) * math.log1p(-middle)
+        logs = ways + counts * math.log(middle) + (n - counts) * math.log1p(-middle)
         largest = logs.max()
         # The probability falls as the fraction grows.
         if largest + math.log(np.exp(logs - largest).sum()) > math.log(at_most):

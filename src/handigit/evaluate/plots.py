@@ -280,8 +280,8 @@ def samples(glyphs: UInt8[np.ndarray, "n 28 28"], labels: Int64[np.ndarray, " n"
     sheet = np.zeros((10 * 28, COLUMNS * 28), dtype=np.uint8)
     for row in range(10):
         of_row = np.arange(row * COLUMNS, min((row + 1) * COLUMNS, len(glyphs)))
-        chosen = of_row if labels is None else np.flatnonzero(labels == row)[:COLUMNS]
-        for column, index in enumerate(chosen):
+        shown = of_row if labels is None else np.flatnonzero(labels == row)[:COLUMNS]
+        for column, index in enumerate(shown):
             sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28] = glyphs[index]
     axes.imshow(sheet, cmap=ink_colours(theme), vmin=0, vmax=255, interpolation="nearest")
     axes.spines["bottom"].set_visible(False)

@@ -54,8 +54,8 @@ def steps(reader: Reader, content: bytes) -> dict[str, Any]:
     inner = ("glyph", "layers", "nearest", "evidence")
     if digit.glyph is None:
         return outer | dict.fromkeys(inner)
-    place = reader.model_path
-    view = _model_view(place if place.is_file() else place / "digit.onnx", reader.engine.digest)
+    path = reader.model_path
+    view = _model_view(path if path.is_file() else path / "digit.onnx", reader.engine.digest)
     nearest = view.neighbours.nearest(digit.glyph, count=NEAREST)
     return outer | {
         "glyph": {"image": _png(_grey(digit.glyph)), "centre": _centre(digit.glyph)},
