@@ -10,6 +10,8 @@ import { keypadFor, outcomeWord, percent, withSeparators, written } from "./word
 const REASONS = { doubt: "was unsure", control: "spot check", second: "second opinion", third: "third opinion" };
 const MAX_RECENT = 6;
 const COUNT_INTERVAL_MS = 4000;
+const SETTLE_MS = 300; // the second tap of a double tap must not decide the next item
+const isTouch = matchMedia("(pointer: coarse)").matches;
 const input = byId("text");
 const queue = new ReviewQueue(new Outbox({ onRejected: (error) => toast(`Not saved: ${error.message}`), onRetry: showUnsent }));
 let shown = null; // the item on screen: only that can be decided
@@ -20,11 +22,14 @@ let countedAt = 0;
 async function step(work = () => {}) {
   if (isBusy) return;
   isBusy = true;
+  byId("item").ariaBusy = true;
   await attempt(async () => {
     await work();
     await showNext();
   });
+  if (isTouch) await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   isBusy = false;
+  byId("item").ariaBusy = false;
 }
 
 async function showNext() {
