@@ -66,6 +66,7 @@ class Settings(BaseModel):
     state: Path = Field(default_factory=_state_folder, description="Folder of the pictures and the SQLite file")
     store: str | None = Field(default=None, description="URL of the database [default: SQLite in HANDIGIT_STATE]")
     models: Path | None = Field(default=None, description="Folder of models to switch between")
+    docs: Path | None = Field(default=None, description="Folder of the built documentation, shown at /help")
     token: SecretStr | None = Field(default=None, min_length=16, description="Bearer token of an admin")
     hosts: str = Field(default="", description="Public names of the server, separated by commas")
     proxies: str = Field(default="", description="Addresses of trusted proxies, separated by commas")

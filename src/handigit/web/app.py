@@ -31,6 +31,7 @@ from handigit.web.metrics import Metrics
 from handigit.web.middleware import GuardMiddleware, RequestPolicy, log_failure
 from handigit.web.model_registry import MakeReader, Models
 from handigit.web.openapi import COMMON_PROBLEMS
+from handigit.web.pages.help import mount_help
 from handigit.web.pages.layout import STATIC, LoginRequired, Static, problem_page, to_sign_in, wants_page
 from handigit.web.problems import METHOD_NOT_ALLOWED, Problem, problem_of, problem_of_fields, problem_of_status
 from handigit.web.readiness import Readiness
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         app.include_router(module.router)
     app.mount("/docs/static", Static(directory=docs.FOLDER))
     app.mount("/static", Static(directory=STATIC))
+    mount_help(app, settings.docs)
     _add_error_handlers(app)
     return app
 

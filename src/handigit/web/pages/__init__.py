@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from handigit.web.pages import accounts, forms, insights, learn, models, read, readings, review
+from handigit.web.pages import accounts, forms, insights, learn, models, offline, read, readings, review
 
 router = APIRouter(include_in_schema=False)
-for _page in (read, forms, review, readings, insights, models, learn, accounts):
+for _page in (read, offline, forms, review, readings, insights, models, learn, accounts):
     router.include_router(_page.router)

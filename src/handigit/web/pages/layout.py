@@ -25,6 +25,8 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob:; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+MODEL_POLICY: Final = _POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""Of the page with the pad, which may run the models in WebAssembly."""
 HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
@@ -96,6 +98,7 @@ def render(request: Request, template: str, user: User | None, /, *, status: int
         "number_field": NUMBER_FIELD,
         "outcome_words": json.dumps({outcome.value: outcome.label for outcome in Outcome}),
         "version": handigit.__version__,
+        "has_help": state.settings.docs is not None,
     }
     text = _templates().get_template(template).render(layout | context)
     return HTMLResponse(text, status_code=status, headers=HEADERS)

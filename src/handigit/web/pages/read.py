@@ -24,7 +24,7 @@ from handigit.images.strip import make_strip
 from handigit.read import PageReading
 from handigit.records import Digit, Kind, Outcome
 from handigit.store import Role
-from handigit.web.pages.layout import STATIC, AsReader, render
+from handigit.web.pages.layout import MODEL_POLICY, STATIC, AsReader, render
 from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
 from handigit.web.service import ReadRequest, Service
 from handigit.web.state import state_of
@@ -76,7 +76,9 @@ CONTENTS: Final = (
 @router.get("/")
 def show(request: Request, user: AsReader) -> Response:
     """The page."""
-    return render(request, "read.html", user, samples=SAMPLES, contents=CONTENTS)
+    page = render(request, "read.html", user, samples=SAMPLES, contents=CONTENTS)
+    page.headers["Content-Security-Policy"] = MODEL_POLICY
+    return page
 
 
 @router.get("/samples/{name}")

@@ -1,8 +1,9 @@
 // The pad on the first page: reading while drawing, correcting the answer, keeping the drawing.
 
-import { freshKey, post } from "./api.js";
+import { post } from "./api.js";
 import { attempt, byId, checkedValue, copyText, on, onSubmit, toast } from "./dom.js";
 import { LatestRequest } from "./latest_request.js";
+import { withoutNetwork } from "./offline/network.js";
 import { Pad } from "./pad.js";
 import { showAnswer, showProblem } from "./pad_answer.js";
 import { written } from "./wording.js";
@@ -17,7 +18,10 @@ const form = byId("pad-correction");
 let answer = null;
 let isFinal = true;
 const latest = new LatestRequest(
-  (signal) => post(`/pad?as=${mode()}`, { body: pad.picture(HEIGHT_PX), signal }),
+  (signal) => withoutNetwork(
+    () => post(`/pad?as=${mode()}`, { body: pad.picture(HEIGHT_PX), signal }),
+    ({ read }) => read(pad.picture(HEIGHT_PX), mode()),
+  ),
   { onAnswer: show, onError: refuse },
 );
 const pad = new Pad(byId("pad"), { onDraw: drawing, onChange: padChanged });
@@ -71,11 +75,9 @@ function showCorrection(isOpen) {
 
 /** Store the drawing as a reading, with a correction if there is one. */
 const keep = (correction) => attempt(async () => {
-  const kind = answer.kind;
-  const { readings: [reading] } = await post(`/v1/${kind}?name=drawing.png`, { body: pad.picture(HEIGHT_PX) });
-  if (correction) await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key: freshKey() });
+  const { keepDrawing } = await import("./offline/keep.js");
+  toast(await keepDrawing({ kind: answer.kind, picture: pad.picture(HEIGHT_PX), correction }));
   showCorrection(false);
-  toast(correction ? "Saved. Thank you, it can train the next model." : `Kept as reading ${reading.id}.`);
 });
 
 on("click", "#undo, #clear", ({ id }) => pad[id]());
@@ -91,3 +93,4 @@ document.addEventListener("keydown", (event) => {
   pad.undo();
 });
 applyMode();
+if (isSecureContext) import("./offline/row.js");

@@ -1,0 +1,67 @@
+// Drawings that wait on this device until the server has them, each stored once.
+//
+// A drawing's file name contains its key. Before one is sent again, the server is asked whether it has that name: a
+// request may have arrived although its response did not.
+
+import { post, request } from "../api.js";
+
+const STORE = "drawings";
+
+/** The name of a drawing's file on the server. */
+export const nameOf = (key) => `drawing-${key}.png`;
+
+/** Keep {key, kind, picture, correction}. */
+export const put = (drawing) => transaction("readwrite", (store) => store.put(drawing));
+
+/** The number of drawings that wait. */
+export const count = () => transaction("readonly", (store) => store.count());
+
+/** Send all, oldest first; stops where the server cannot be reached. Resolves to the number sent. */
+export function sendAll() {
+  return navigator.locks.request("handigit-outbox", async () => {
+    let sent = 0;
+    for (const drawing of await transaction("readonly", (store) => store.getAll())) {
+      try {
+        await send(drawing);
+      } catch ({ status }) {
+        if (isTemporary(status)) break;
+        continue; // refused: it stays here
+      }
+      await transaction("readwrite", (store) => store.delete(drawing.key));
+      sent += 1;
+    }
+    return sent;
+  });
+}
+
+/** Store a drawing as a reading, with its correction if there is one. */
+export async function send({ key, kind, picture, correction }) {
+  const name = nameOf(key);
+  const query = new URLSearchParams({ source: name });
+  const known = (await request(`/v1/readings?${query}`)).readings;
+  const [reading] = known.length ? known : (await post(`/v1/${kind}?name=${name}`, { body: picture })).readings;
+  if (correction) await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key });
+  return reading;
+}
+
+const isTemporary = (status) => [undefined, 0, 401, 429].includes(status) || status >= 500;
+
+async function transaction(mode, work) {
+  const database = await opened();
+  try {
+    return await finished(work(database.transaction(STORE, mode).objectStore(STORE)));
+  } finally {
+    database.close();
+  }
+}
+
+function opened() {
+  const opening = indexedDB.open("handigit-outbox", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "key" });
+  return finished(opening);
+}
+
+const finished = (action) => new Promise((resolve, reject) => {
+  action.onsuccess = () => resolve(action.result);
+  action.onerror = () => reject(action.error);
+});
