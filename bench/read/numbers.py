@@ -306,7 +306,8 @@ class Answers:
 
 def _peer(name: str, crops: Path, answers: Path, some: list[Crop]) -> dict[str, float]:
     script = str(Path(__file__).with_name("ocr_peers.py"))
-    subprocess.run([_peer_python(), script, name, str(crops), str(answers)], check=True)
+    # -P: the folder of the script holds a module that is named as one of the standard library
+    subprocess.run([_peer_python(), "-P", script, name, str(crops), str(answers)], check=True)
     found = Answers(**json.loads(answers.read_text(encoding="utf-8")))
     right = [text == crop.text for text, crop in zip(found.texts, some, strict=True)]
     errors = sum(distance(text, crop.text) for text, crop in zip(found.texts, some, strict=True))
