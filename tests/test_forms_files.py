@@ -203,6 +203,54 @@ def test_the_command_line_prints_draws_checks_and_reads(tmp_path, capsys):
     assert list((tmp_path / "seen").glob("*.png"))
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_an_archive_is_read_checked_again_and_stored_once(tmp_path, capsys, monkeypatch, kind):
+    from handigit.store import Store
+
+    monkeypatch.setenv("HANDIGIT_STATE", str(tmp_path / "state"))
+    save_samples("parcel-label", tmp_path / "scans", count=2, dpi=120)
+    (tmp_path / "scans" / "broken.png").write_bytes(b"nothing")
+    pile = pack(tmp_path / "scans", tmp_path / f"pile.{kind}")
+    store, lines = f"sqlite:///{tmp_path / 'test.db'}", tmp_path / "records.jsonl"
+    for _ in range(2):
+        assert run(["form", str(pile), "-t", "parcel-label", "-o", str(lines), "--into", store, "--batch", "b"]) == 1
+    assert "pile." in capsys.readouterr().err
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert sorted(record["outcome"] for record in found)[-1] == "unplaced"
+    assert all(record["source"].startswith(f"{pile}!") for record in found)
+    with Store.open(store, files=tmp_path / "state" / "pictures") as opened:
+        (batch,) = opened.forms.batches()
+        assert (batch.name, batch.records, batch.templates) == ("b", 3, ("parcel-label",))
+    checked = tmp_path / "checked.csv"
+    assert run(["form", "recheck", str(lines), "-t", "parcel-label", "-o", str(checked)]) == 1
+    assert len(list(csv.reader(checked.open(encoding="utf-8-sig")))) == 4
+
+
+def pack(folder, target):
+    """The pictures of a folder as an archive."""
+    import tarfile
+
+    files = [path for path in sorted(folder.iterdir()) if path.suffix != ".jsonl"]
+    if target.suffix == ".zip":
+        with ZipFile(target, "w") as archive:
+            for path in files:
+                archive.write(path, path.name)
+    else:
+        with tarfile.open(target, "w:gz" if target.suffix == ".gz" else "w") as archive:
+            for path in files:
+                archive.add(path, path.name)
+    return target
+
+
+def test_a_broken_archive_is_a_page_that_could_not_be_opened(tmp_path, capsys):
+    (tmp_path / "pile.zip").write_bytes(b"PK not a zip")
+    assert run(["form", str(tmp_path / "pile.zip"), "-t", "cheque"]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    assert run(["form", "recheck", str(tmp_path / "x.jsonl"), "-t", "cheque"]) == 1
+    assert "line 1" in capsys.readouterr().err
+
+
 def test_the_command_line_says_what_is_missing_or_unplaced(tmp_path, capsys):
     assert run(["form", "x.png"]) == 2
     cv2.imwrite(str(tmp_path / "noise.png"), scribbles())

@@ -105,7 +105,13 @@ def test_people_type_values(name, typed, text, value):
     assert (field.text, field.value) == (text, value)
 
 
-@pytest.mark.parametrize(("name", "typed"), [("weight", "heavy"), ("done", "perhaps")])
+def test_a_check_digit_ten_in_a_sum_is_not_calculated_with():
+    found = Rechecker(TEMPLATE).recheck(unsure(), corrected={"a": "1X"})
+    assert found.checks[0].state is CheckState.FAILS
+    assert "a is 1X" in found.checks[0].why
+
+
+@pytest.mark.parametrize(("name", "typed"), [("weight", "heavy"), ("done", "perhaps"), ("a", "many"), ("a", "1a2")])
 def test_what_a_field_cannot_hold_is_refused(name, typed):
     record = record_of(**{**unsure().fields, "done": Field("done", Kind.MARK, FieldOutcome.DOUBT)})
     with pytest.raises(ValueError, match=name):

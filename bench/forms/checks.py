@@ -77,7 +77,8 @@ class Tally:
     """Fields and groups: right, read, wrong."""
 
     def __init__(self) -> None:
-        self.fields = self.right = self.read = self.wrong = self.groups = self.groups_read = 0
+        self.fields = self.right = self.read = self.wrong = 0
+        self.groups = self.groups_read = self.groups_wrong = 0
 
     def add(self, group: Sequence[Read], factors: Sequence[Factor], threshold: float) -> None:
         """Decode a group of numbers jointly and count; a check that only the unlikely satisfies makes doubts."""
@@ -98,6 +99,7 @@ class Tally:
         self.wrong += sum(r and not ok for r, ok in zip(read, right, strict=True))
         self.groups += 1
         self.groups_read += all(read)
+        self.groups_wrong += all(read) and not all(right)
 
     def as_dict(self) -> dict[str, float]:
         """Counts and fractions."""
@@ -106,6 +108,7 @@ class Tally:
             "fraction_read": round(self.read / self.fields, 4),
             "wrong_among_read": round(self.wrong / max(self.read, 1), 5),
             "fraction_groups_read": round(self.groups_read / self.groups, 4),
+            "wrong_among_groups_read": round(self.groups_wrong / max(self.groups_read, 1), 5),
         }
 
 

@@ -51,15 +51,21 @@ def page(pages: int) -> dict[str, object]:
     scans = [see(fill(form, rng), View.scanner(rng, dpi=150), rng).pixels for _ in range(max(pages // 6, 3))]
     reader = FormReader(form)
     reader.read(scans[0])
-    wall, cpu = [], []
+    wall: list[float] = []
+    cpu: list[float] = []
     for scan in scans:
         started, used = time.perf_counter(), time.process_time()
         reader.read(scan)
         wall.append(time.perf_counter() - started)
         cpu.append(time.process_time() - used)
     per_field = FIELDS_OF_PAGE / len(form.fields)
-    return {"pages": len(scans), "fields": len(form.fields), "wall_s_per_page": round(median(wall), 3),
-            "cpu_s_per_page": round(median(cpu), 3), "cpu_s_per_20_fields": round(per_field * median(cpu), 3)}  # fmt: skip
+    return {
+        "pages": len(scans),
+        "fields": len(form.fields),
+        "wall_s_per_page": round(median(wall), 3),
+        "cpu_s_per_page": round(median(cpu), 3),
+        "cpu_s_per_20_fields": round(per_field * median(cpu), 3),
+    }
 
 
 def pile(pages: int) -> dict[str, object]:

@@ -41,8 +41,11 @@ class Checker:
         """Decode the fields jointly and judge every check; `alone` of each field stays what it was."""
         found = dict(fields)
         priors = {name: distribution(one.texts) for name, one in hypotheses.items() if one.texts}
-        specs = [spec for spec in self.template.checks
-                 if not isinstance(spec.test, UniqueCheck) and all(name in priors for name in spec.fields)]  # fmt: skip
+        specs = [
+            spec
+            for spec in self.template.checks
+            if all(name in priors for name in spec.fields) and self._can_decide(spec, hypotheses)
+        ]
         factors = [self._factor(spec, hypotheses) for spec in specs]
         posteriors = decode_jointly(priors, factors) if factors else {}
         checked = {name for spec in specs for name in spec.fields}
@@ -64,6 +67,14 @@ class Checker:
             field = record.fields.get(spec.fields[0])
             if isinstance(spec.test, UniqueCheck) and field is not None and field.text:
                 self._seen[spec].setdefault(field.text, record.place)
+
+    def _can_decide(self, spec: CheckSpec, hypotheses: Mapping[str, Hypotheses]) -> bool:
+        """Whether a check takes part in decoding; a rule only if all texts of its fields are numbers."""
+        if isinstance(spec.test, RuleCheck):
+            return all(
+                len(self._decimals(name, hypotheses[name])) == len(hypotheses[name].texts) for name in spec.fields
+            )
+        return not isinstance(spec.test, UniqueCheck)
 
     def _factor(self, spec: CheckSpec, hypotheses: Mapping[str, Hypotheses]) -> Factor:
         test = spec.test

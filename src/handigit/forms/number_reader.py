@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from handigit import Number, Outcome, Reader
 from handigit.forms.page_ink import Grey
 from handigit.images import Limits
+
+_ALTERNATIVES: Final = 48
+"""Texts per crop that joint decoding works with: the true one must be among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class NumberReader:
 
     def read(self, crops: Sequence[Grey], *, pattern: str | None, alphabet: str | None = None) -> list[Reading]:
         """Read crops, ink dark on light, that hold one number each."""
-        return [_reading(one) for one in self._reader.numbers_on(crops, pattern=pattern, alphabet=alphabet)]
+        found = self._reader.numbers_on(crops, pattern=pattern, alphabet=alphabet, max_alternatives=_ALTERNATIVES)
+        return [_reading(one) for one in found]
 
     def read_digits(self, crops: Sequence[Grey]) -> list[tuple[tuple[float, ...], bool]]:
         """The probabilities of the ten digits in crops of one digit each, and whether each is strange: no digit."""

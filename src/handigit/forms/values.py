@@ -1,5 +1,6 @@
 """From the text of a field to its value: decimals with implied places, dates and times by pattern."""
 
+import re
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
 
@@ -10,6 +11,8 @@ _YEARS = range(1800, 2100)
 """Years that a form is filled in with: 2826 is a misread 2026."""
 _CENTURY_TURN = 70
 """A year of two digits from this on is of the last century."""
+_NUMBER = re.compile("[0-9]+X?")
+"""Digits as a person types them; X is the check digit 10."""
 
 
 def value_of(spec: FieldSpec, text: str, raw: str = "") -> Value:
@@ -53,7 +56,7 @@ def parse_typed(spec: FieldSpec, typed: str) -> tuple[str, Value]:
         return str(int(abs(value).scaleb(places))), value
     digits = "".join(character for character in typed if character.isalnum())
     found = value_of(spec, digits, typed)
-    if found is None:
+    if found is None or not _NUMBER.fullmatch(digits):
         raise ValueError(f"{typed!r} is not a {spec.kind}, which {spec.name} holds")
     return digits, found
 
