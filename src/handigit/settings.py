@@ -1,7 +1,7 @@
 """Where Handigit runs: folders, limits and threads, from the environment variables HANDIGIT_*.
 
 Numbers that change a trained model are in `recipe.py`. Only the command line, the server and batches read the settings;
-everything below gets what it needs as arguments.
+everything below receives its options as arguments.
 """
 
 import os
@@ -66,6 +66,7 @@ class Settings(BaseModel):
     state: Path = Field(default_factory=_state_folder, description="Folder of the pictures and the SQLite file")
     store: str | None = Field(default=None, description="URL of the database [default: SQLite in HANDIGIT_STATE]")
     models: Path | None = Field(default=None, description="Folder of models to switch between")
+    forms: Path | None = Field(default=None, description="Folder of form templates [default: forms in HANDIGIT_STATE]")
     docs: Path | None = Field(default=None, description="Folder of the built documentation, shown at /help")
     token: SecretStr | None = Field(default=None, min_length=16, description="Bearer token of an admin")
     hosts: str = Field(default="", description="Public names of the server, separated by commas")
@@ -88,6 +89,11 @@ class Settings(BaseModel):
         """The arguments of `handigit.images.Limits`."""
         names = ("max_grey_mpx", "max_colour_mpx", "max_pages", "page_dpi", "page_seconds")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def form_folder(self) -> Path:
+        """Where the templates of forms are saved."""
+        return self.forms or self.state / "forms"
 
     @property
     def store_url(self) -> str:

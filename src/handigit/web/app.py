@@ -24,9 +24,11 @@ from handigit.read import Reader
 from handigit.settings import Settings
 from handigit.store import Store
 from handigit.web import pages
-from handigit.web.api import accounts, docs, health, models, open_inference, read, readings, review
+from handigit.web.api import accounts, docs, forms, health, models, open_inference, read, readings, records, review
 from handigit.web.api.read import CLIENT_CLOSED_REQUEST, ClientDisconnected, ReadFastPath
 from handigit.web.auth import Access, allowed_hosts
+from handigit.web.form_service import FormService
+from handigit.web.form_templates import FormTemplates
 from handigit.web.metrics import Metrics
 from handigit.web.middleware import GuardMiddleware, RequestPolicy, log_failure
 from handigit.web.model_registry import MakeReader, Models
@@ -70,9 +72,13 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
         root_path=settings.root_path.rstrip("/"),
         responses=COMMON_PROBLEMS,
     )
-    app.state.handigit = AppState(settings, access, service, metrics, Readiness(service, settings.state), WritePool())
+    writes = WritePool()
+    form_service = FormService(service, FormTemplates(settings.form_folder), writes)
+    app.state.handigit = AppState(
+        settings, access, service, metrics, Readiness(service, settings.state), writes, form_service
+    )
     _add_middleware(app, settings, access, metrics)
-    for module in (read, readings, review, models, accounts, health, open_inference, docs, pages):
+    for module in (read, readings, review, forms, records, models, accounts, health, open_inference, docs, pages):
         app.include_router(module.router)
     app.mount("/docs/static", Static(directory=docs.FOLDER))
     app.mount("/static", Static(directory=STATIC))

@@ -164,6 +164,46 @@ def read_responses(kind: str) -> dict[int | str, dict[str, Any]]:
     )
 
 
+FORM_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "The files form.toml, its blank and its lists",
+        "content": {"multipart/form-data": {"schema": _FORM}},
+    }
+}
+_RECORD: Final = {
+    "title": "Record",
+    "type": "object",
+    "required": ["id", "batch", "outcome", "template", "fields", "checks", "pages"],
+    "properties": {
+        "id": {"type": ["integer", "null"], "description": "The record's id in the store; null: not stored"},
+        "batch": {"type": ["string", "null"]},
+        "outcome": {"enum": ["read", "doubt", "blank", "unplaced"]},
+        "template": {"type": "string", "description": "Empty for a page that is not part of a form"},
+        "fields": {"type": "object", "additionalProperties": {"type": "object"}},
+        "checks": {"type": "array", "items": {"type": "object"}},
+        "pages": {"type": "array", "items": {"type": "object"}},
+        "problems": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+def records_responses() -> dict[int | str, dict[str, Any]]:
+    """The documented responses of `POST /v1/forms/NAME/records`."""
+    answer = {"type": "object", "properties": {"request_id": {"type": "string"}, "batch": {"type": "string"},
+                                               "records": {"type": "array", "items": _RECORD}}}  # fmt: skip
+    success = {
+        "description": "One record per form, and one per page that is not part of a form",
+        "content": {"application/json": {"schema": answer}, JSON_LINES: {"schema": _RECORD}},
+    }
+    return (
+        {200: success}
+        | problem_response(408, "The body arrived too slowly")
+        | problem_response(413, "More bytes or pixels than are allowed")
+        | problem_response(504, "No page in time: see Retry-After")
+    )
+
+
 def query_parameters(model: type[BaseModel]) -> dict[str, Any]:
     """A model's fields as query parameters, with the security schemes of the read routes."""
     fields = model.model_json_schema()["properties"]

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from handigit.settings import Settings
 from handigit.web.auth import Access
+from handigit.web.form_service import FormService
 from handigit.web.metrics import Metrics
 from handigit.web.readiness import Readiness
 from handigit.web.service import Service
@@ -23,6 +24,7 @@ class AppState:
     metrics: Metrics
     readiness: Readiness
     writes: WritePool
+    forms: FormService
 
 
 def state_of(connection: HTTPConnection | Starlette) -> AppState:

@@ -2,8 +2,20 @@
 
 from fastapi import APIRouter
 
-from handigit.web.pages import accounts, forms, insights, learn, models, offline, read, readings, review
+from handigit.web.pages import (
+    accounts,
+    batches,
+    forms,
+    insights,
+    learn,
+    models,
+    offline,
+    read,
+    readings,
+    records,
+    review,
+)
 
 router = APIRouter(include_in_schema=False)
-for _page in (read, offline, forms, review, readings, insights, models, learn, accounts):
+for _page in (read, offline, forms, batches, records, review, readings, insights, models, learn, accounts):
     router.include_router(_page.router)

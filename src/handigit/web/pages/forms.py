@@ -1,15 +1,14 @@
-"""The page at /forms: ready-made forms to print, fields over a blank, and a template tried on a scan.
+"""The page at /forms: forms to print, fields over a blank, and a template tried on a scan.
 
-Nothing is stored: the browser keeps the template and its blank, and downloads them.
+The browser keeps the template and its blank until it downloads them or saves them on the server.
 """
 
 import asyncio
 import base64
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,13 +21,16 @@ from PIL import Image
 from starlette.responses import Response
 
 from handigit import forms
-from handigit.forms.errors import FormError
+from handigit.forms.pile import Document
+from handigit.forms.reader import ReadForm
 from handigit.forms.specs import Area, FieldSpec, Kind
 from handigit.forms.template import Template
 from handigit.images import open_pages
 from handigit.read import Reader
+from handigit.records import percent
+from handigit.web.form_templates import form_problems
 from handigit.web.pages.layout import AsReader, render
-from handigit.web.problems import INVALID, NOT_FOUND, UNAVAILABLE, Problem
+from handigit.web.problems import INVALID, Problem
 from handigit.web.routes import AsReader as Caller
 from handigit.web.routes import AuthenticatedRoute
 from handigit.web.state import state_of
@@ -45,17 +47,9 @@ _FIELD_KINDS: Final = (Kind.NUMBER, Kind.DECIMAL, Kind.DATE, Kind.TIME, Kind.MAR
 @router.get("/forms")
 def show(request: Request, user: AsReader) -> Response:
     """The page."""
-    ready = [(name, template.title or name, len(template.fields)) for name, template in _gallery().items()]
+    templates = state_of(request).forms.templates
+    ready = [(one.name, one.title or one.name, len(one.fields)) for one in map(templates.get, templates.names)]
     return render(request, "forms.html", user, forms=ready, kinds=[kind.value for kind in _FIELD_KINDS])
-
-
-@api.get("/print/{name}.pdf")
-def print_one(_user: Caller, name: str, copies: Annotated[int, Query(ge=1, le=200)] = 1) -> Response:
-    """A ready-made form as a PDF."""
-    with _form_problems():
-        content = forms.print_form(_ready_made(name), copies=copies)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
-    return Response(content, media_type="application/pdf", headers=headers)
 
 
 @api.post("/proposals")
@@ -74,54 +68,39 @@ def edit(
     fields: Annotated[list[dict[str, Any]], Body(max_length=1000)],
 ) -> dict[str, str]:
     """The template with these fields instead of its own; comments and order stay."""
-    with _form_problems():
+    with form_problems():
         return {"template": _with_fields(template, fields)}
 
 
-@api.post("/try")
-async def try_out(
-    request: Request, _user: Caller, template: Annotated[str, Query(max_length=200)] = ""
-) -> dict[str, Any]:
-    """Read scans of a form: of a ready-made one by `template`, or with files `template.toml` and its blank."""
-    reader = state_of(request).service.models.active.reader
+@router.post("/forms/try")
+async def try_out(request: Request, user: AsReader, template: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Scans of a form as read: of one on this server by `template`, or with files `template.toml` and its blank."""
+    state = state_of(request)
+    state.service.check_capacity("page")
+    form = state.forms.templates.get(template) if template else None
     async with uploads_of(request, max_files=12, name="scan") as uploads:
-        return await asyncio.to_thread(_read, uploads, template, reader)
+        records = await asyncio.to_thread(_read, uploads, form, state.service.models.active.reader)
+    return render(request, "trial.html", user, records=records, percent=percent)
 
 
 router.include_router(api)
 
 
-@contextmanager
-def _form_problems() -> Iterator[None]:
-    """Errors of forms as problems: a faulty template, or a missing package of the extra."""
-    try:
-        yield
-    except ModuleNotFoundError as problem:
-        raise Problem(UNAVAILABLE, f"this needs {problem.name}: pip install 'handigit[forms]'") from None
-    except FormError as problem:
-        raise Problem(INVALID, str(problem)) from None
-
-
-@cache
-def _gallery() -> dict[str, Template]:
-    return {name: Template.load(path) for name, path in forms.gallery().items()}
-
-
-def _ready_made(name: str) -> Template:
-    if name not in _gallery():
-        raise Problem(NOT_FOUND, f"no form named {name[:40]!r}; there are: {', '.join(_gallery())}")
-    return _gallery()[name]
-
-
 def _propose(blank: Upload, name: str) -> dict[str, Any]:
-    with _form_problems(), TemporaryDirectory() as folder:
+    with form_problems(), TemporaryDirectory() as folder:
         path = Path(folder) / f"blank{Path(name).suffix.lower()}"
         path.write_bytes(blank.read())
         text = forms.propose(path, name=Path(name).stem)
         template = Template.parse(text, folder=folder)
         page = next(open_pages(path))
     text = text.replace(f'"{path.name}"', f'"{Path(name).name}"')
-    return {"template": text, "size": template.pages[0].size, "image": _data_url(page), "fields": _boxes(template)}
+    return {
+        "template": text,
+        "name": template.name,
+        "size": template.pages[0].size,
+        "image": _data_url(page),
+        "fields": _boxes(template),
+    }
 
 
 def _with_fields(text: str, entries: Sequence[dict[str, Any]]) -> str:
@@ -168,41 +147,51 @@ def _field(entry: dict[str, Any], known: FieldSpec | None) -> FieldSpec:
     return replace(spec, pattern=_PATTERNS.get(kind))
 
 
-def _read(uploads: Sequence[Upload], name: str, reader: Reader) -> dict[str, Any]:
-    with _form_problems(), TemporaryDirectory() as folder:
-        files = {Path(upload.name).name: upload for upload in uploads}
-        form = _ready_made(name) if name else _own_template(files, Path(folder))
-        form_reader = forms.FormReader(form, reader=reader)
-        results = []
-        for upload in files.values():
-            pages = [
-                (page, form_reader.read_page(page, source=upload.name, number=index))
-                for index, page in enumerate(open_pages(upload.source(), limits=reader.limits))
-            ]
-            for record in form_reader.group([result for _, result in pages]):
-                shown = pages[record.pages[0].page][0]
-                results.append(record.to_json() | {"problems": record.problems, "image": _data_url(shown, scale=False)})
-        return {"records": results}
+def _read(uploads: Sequence[Upload], form: Template | None, reader: Reader) -> list[dict[str, Any]]:
+    """The records of the scans, each with its first page as a picture."""
+    with form_problems(), TemporaryDirectory() as folder:
+        scans = list(uploads)
+        chosen = form or _own_template(scans, Path(folder))
+        form_reader = forms.FormReader(chosen, reader=reader)
+        pile = [Document(scan.name, partial(open_pages, scan.source(), limits=reader.limits)) for scan in scans]
+        return [_shown(one) for one in form_reader.forms(pile)]
 
 
-def _own_template(files: dict[str, Upload], folder: Path) -> Template:
-    """Take the template and its blanks out of the uploads.
+def _shown(form: ReadForm) -> dict[str, Any]:
+    page = form.pictures[0] if form.pictures else np.full((60, 60), 255, np.uint8)
+    height, width = page.shape
+    facts = {"problems": form.record.problems, "image": _data_url(page, scale=False), "width": width, "height": height}
+    return form.record.to_json() | facts
+
+
+def _own_template(uploads: list[Upload], folder: Path) -> Template:
+    """Take the template and its blanks out of the uploads; what is left are scans.
 
     Raises:
         Problem: no template among them.
     """
-    text = files.pop("template.toml", None)
+    text = _take(uploads, "template.toml")
     if text is None:
         raise Problem(INVALID, "no template: choose a ready-made form, or send template.toml with its blank")
-    content = text.read().decode("utf-8", "replace")
+    content = text.decode("utf-8", "replace")
     try:
         pages = tomllib.loads(content).get("page", [])
     except tomllib.TOMLDecodeError as problem:
         raise Problem(INVALID, f"the template is not valid TOML: {problem}") from None
-    for name in (Path(str(page.get("blank"))).name for page in pages):
-        if name in files:
-            (folder / name).write_bytes(files.pop(name).read())
+    for name in dict.fromkeys(Path(str(page.get("blank"))).name for page in pages):
+        blank = _take(uploads, name)
+        if blank is not None:
+            (folder / name).write_bytes(blank)
     return Template.parse(content, folder=folder)
+
+
+def _take(uploads: list[Upload], name: str) -> bytes | None:
+    """Remove the first file of this name, and return what it holds."""
+    found = next((upload for upload in uploads if Path(upload.name).name == name), None)
+    if found is None:
+        return None
+    uploads.remove(found)
+    return found.read()
 
 
 def _data_url(page: np.ndarray, *, scale: bool = True) -> str:

@@ -29,6 +29,7 @@ MODEL_POLICY: Final = _POLICY.replace("script-src 'self'", "script-src 'self' 'w
 """Of the page with the pad, which may run the models in WebAssembly."""
 HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",  # without a referrer, a browser sends the forms of a page with the origin "null"
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     "Vary": "Cookie",
 }

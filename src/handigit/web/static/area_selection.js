@@ -3,7 +3,7 @@
 import { makeSvg, rectOf } from "./dom.js";
 
 const MIN_SIDE_PX = 8;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class AreaSelection {
   /** `onFinish(box)` gets [left, top, right, bottom] in picture pixels, or null if cancelled. */

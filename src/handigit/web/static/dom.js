@@ -60,6 +60,12 @@ export function showError(element, error) {
   element.hidden = !error;
 }
 
+/** Run `work`; show an error in `place`. */
+export async function attemptIn(place, work) {
+  showError(place, null);
+  await work().catch((error) => showError(place, error));
+}
+
 /** The value of the checked radio button of that name. */
 export const checkedValue = (name) => document.querySelector(`input[name=${name}]:checked`).value;
 

@@ -1,33 +1,18 @@
 // Forms: fields over a blank, and a template tried on scans.
 
-import { request, send } from "./api.js";
+import { request } from "./api.js";
 import { Boxes } from "./boxes.js";
-import { byId, make, makeSvg, on, onSubmit, rectOf, showError, toast } from "./dom.js";
-import { outcomeWord, percent, plural } from "./wording.js";
+import { attemptIn, byId, make, on, onSubmit, toast } from "./dom.js";
+import { plural } from "./wording.js";
 
 const view = new Boxes(byId("blank-view"), select);
 const form = byId("field");
 let own = null; // { file, template, size, fields }: the user's blank
 let selected = null;
 
-/** Run an action; an error is shown in `place`. */
-async function attempt(place, action) {
-  showError(place, null);
-  try {
-    await action();
-  } catch (error) {
-    showError(place, error);
-  }
-}
-
 const scale = () => view.image.naturalWidth / own.size[0];
 const toPixels = (box) => box.map((side) => side * scale());
 const item = ({ name, kind, box }) => ({ key: name, box: toPixels(box), text: name, outcome: "read", name: `${name}: ${kind}` });
-
-function showTrial() {
-  byId("trial").hidden = !own && !byId("form").value;
-  byId("records").replaceChildren();
-}
 
 async function openBlank(file) {
   byId("form").value = "";
@@ -38,7 +23,7 @@ async function openBlank(file) {
   form.hidden = true;
   await view.show(result.image, () => own.fields.map(item));
   toast(`${plural(own.fields.length, "field")} found.`);
-  showTrial();
+  byId("trial").hidden = false;
 }
 
 function select(name) {
@@ -91,53 +76,38 @@ async function download() {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-async function tryOn(scans) {
-  byId("trial-status").textContent = `Reading ${plural(scans.length, "scan")} ...`;
+async function save() {
   const body = new FormData();
-  if (own) {
-    body.append("file", new File([await currentTemplate()], "template.toml"));
-    body.append("file", own.file);
-  }
-  for (const scan of scans) body.append("file", scan, own && scan.name === own.file.name ? `scan-${scan.name}` : scan.name);
-  const response = await send(`/forms/try?template=${encodeURIComponent(own ? "" : byId("form").value)}`, { method: "POST", body });
-  const { records } = await response.json();
-  byId("trial-status").textContent = `${plural(records.length, "record")}`;
-  byId("records").replaceChildren(...records.map(recordCard));
+  body.append("file", new File([await currentTemplate()], "form.toml"));
+  body.append("file", own.file);
+  const { name, version } = await request(`/v1/forms/${own.name}?raise_version=true`, { method: "PUT", body });
+  toast(`Saved as ${name}, version ${version}.`);
+  byId("read-pile").setAttribute("href", `/forms/batches?template=${name}`);
+  byId("read-pile").hidden = false;
 }
 
-function recordCard({ source, outcome, fields, problems, image }) {
-  const list = Array.isArray(fields) ? fields : Object.values(fields);
-  const rows = list.map(({ name, raw, text, outcome: state, confidence }) => make("tr", {},
-    make("th", { scope: "row" }, name), make("td.figures", {}, raw || text || "–"),
-    make("td", {}, make(`span.outcome.${state}`, {}, outcomeWord(state))), make("td.number", {}, percent(confidence))));
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...["Field", "Value", "Outcome", "Confidence"].map((label) => make("th", { scope: "col" }, label)))), make("tbody", {}, ...rows));
-  const notes = problems.map((problem) => make("li", {}, problem));
-  return make("section.sunk.stack", {}, make("h3", {}, `${source}: ${outcome}`),
-    notes.length ? make("ul.hint", {}, ...notes) : "", make("div.columns", {}, make("div.scroll", { tabindex: 0, role: "region", "aria-label": `Values of ${source}` }, table), picture(image, list)));
-}
-
-/** The scan with its fields outlined. */
-function picture(image, fields) {
-  const photo = make("img", { src: image, alt: "The scan with its fields" });
-  const overlay = makeSvg("svg", { "aria-hidden": "true" });
-  photo.decode().then(() => {
-    overlay.setAttribute("viewBox", `0 0 ${photo.naturalWidth} ${photo.naturalHeight}`);
-    overlay.append(...fields.filter(({ box }) => box).map(({ box, outcome }) => makeSvg(`g.box.${outcome}`, {}, makeSvg("rect.edge", rectOf(box)))));
-  });
-  return make("div.sheet", {}, photo, overlay);
+/** Send the scans, with the user's own template and blank, to a page of their own. */
+async function tryOn() {
+  const files = new DataTransfer();
+  if (own) files.items.add(new File([await currentTemplate()], "template.toml"));
+  byId("template-file").files = files.files;
+  for (const id of ["blank", "template-file"]) byId(id).disabled = !own;
+  byId("try").action = `/forms/try?template=${own ? "" : byId("form").value}`;
+  byId("try").submit();
+  byId("blank").disabled = false;
 }
 
 on("change", "#form", ({ value }) => {
   own = null;
   byId("editor").hidden = true;
   byId("print").hidden = !value;
-  byId("print").setAttribute("href", `/forms/print/${encodeURIComponent(value)}.pdf`);
-  showTrial();
+  byId("print").setAttribute("href", `/v1/forms/${value}/form.pdf`);
+  byId("trial").hidden = !value;
 });
 on("click", "#choose-blank", () => byId("blank").click());
-on("click", "#choose-scan", () => byId("scan").click());
 on("click", "#add-field", addField);
-on("click", "#download", () => attempt(byId("form-error"), download));
-on("change", "#blank", (input) => attempt(byId("form-error"), () => openBlank(input.files[0])));
-on("change", "#scan", (input) => attempt(byId("trial-error"), () => tryOn([...input.files])));
+on("click", "#download", () => attemptIn(byId("form-error"), download));
+on("change", "#blank", (input) => attemptIn(byId("form-error"), () => openBlank(input.files[0])));
+on("click", "#save", () => attemptIn(byId("form-error"), save));
+onSubmit(byId("try"), () => attemptIn(byId("trial-error"), tryOn));
 onSubmit(form, ({ value }) => applyField(value));

@@ -1,0 +1,167 @@
+"""`/v1/records`: stored records of forms, listed, corrected, checked again, placed by hand, exported and deleted."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Body, Path, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from handigit.forms import Record, RecordOutcome
+from handigit.images import open_pages
+from handigit.store import FormRecord, Store
+from handigit.web.form_service import stored_dict
+from handigit.web.form_templates import form_problems
+from handigit.web.openapi import problem_response
+from handigit.web.params import Cursor, IdempotencyKey, RowId, TheStore, Writes, key_or_new
+from handigit.web.problems import INVALID, Problem
+from handigit.web.routes import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
+from handigit.web.state import state_of
+
+router = APIRouter(prefix="/v1/records", tags=["forms"], route_class=AuthenticatedRoute)
+_MISSING = problem_response(404, "No such record") | problem_response(409, "Conflict with an earlier change")
+_MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+}
+_MAX_EXPORTED = 20_000
+Limit = Annotated[int, Query(ge=1, le=1000)]
+BatchName = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f]*$", description="Only this batch")]
+TemplateName = Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00-\x1f]*$", description="Only this form")]
+FieldName = Annotated[str, Path(max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+RecordIds = Annotated[list[int], Query(min_length=1, max_length=1000, description="Ids of records")]
+
+
+class FieldBody(BaseModel):
+    """What a person sees in a field."""
+
+    text: str | None = Field(max_length=64, description="As written: 36.8, yes; empty: blank; null: the reader's text")
+
+
+class PlaceBody(BaseModel):
+    """Where a form is on its page."""
+
+    template: str = Field(max_length=64)
+    page: int = Field(default=1, ge=1, le=1000, description="Page of the form")
+    corners: list[tuple[float, float]] = Field(
+        min_length=4, max_length=4, description="Left top, right top, right bottom, left bottom of the sheet, in pixels"
+    )
+
+
+@router.get("")
+def list_records(
+    _user: AsReader, store: TheStore, template: TemplateName = None, outcome: RecordOutcome | None = None,
+    batch: BatchName = None, after: Cursor = None, limit: Limit = 100,
+) -> dict[str, Any]:  # fmt: skip
+    """List records, newest first."""
+    found = store.forms.list(template=template, outcome=outcome, batch=batch, after=after, limit=limit)
+    return {"records": [stored_dict(one) for one in found], "after": found[-1].id if len(found) == limit else None}
+
+
+@router.get("/batches")
+def list_batches(_user: AsReader, store: TheStore) -> dict[str, Any]:
+    """List the newest batches with their counts by outcome."""
+    found = store.forms.batches()
+    return {"batches": [asdict(one) | {"at": one.at.isoformat(), "records": one.records} for one in found]}
+
+
+@router.get("/export", response_class=Response)
+def export(
+    _user: AsReader, store: TheStore, template: TemplateName = None, batch: BatchName = None,
+    format: Literal["xlsx", "csv", "jsonl", "parquet"] = "xlsx",  # noqa: A002
+    bom: Annotated[bool, Query(description="Begin CSV with a byte order mark, for Excel")] = True,
+    crops: Annotated[bool, Query(description="Add a picture of each field to XLSX")] = False,
+) -> Response:  # fmt: skip
+    """Export records, oldest first: XLSX with Records, Fields and Problems, or a row per record; safe in spreadsheets.
+
+    At most 20,000 records; select a batch or a template where there are more.
+    """
+    from handigit.forms.export_files import encode
+
+    records: list[Record] = []
+    for stored in store.forms.all(template=template, batch=batch):
+        if len(records) == _MAX_EXPORTED:
+            raise Problem(INVALID, f"more than {_MAX_EXPORTED:,} records; select a batch or a template")
+        record = Record.from_json(stored.content)
+        records.append(_with_crops(store, stored, record) if crops and format == "xlsx" else record)
+    with form_problems():
+        content = encode(records[::-1], format, bom=bom, crops=crops)
+    headers = {"Content-Disposition": f'attachment; filename="records.{format}"'}
+    return Response(content, media_type=_MEDIA_TYPES[format], headers=headers)
+
+
+@router.post("/check", responses=_MISSING)
+async def check_again(
+    request: Request, user: AsReviewer, _store: TheStore, writes: Writes,
+    batch: Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")],
+) -> dict[str, int]:  # fmt: skip
+    """Apply the checks and lists of the current templates to a batch again, without a new scan."""
+    forms, store = state_of(request).forms, _store
+    return await writes.run(partial(forms.recheck, store, batch, by=user.name))
+
+
+@router.get("/{number}", responses=_MISSING)
+def get_record(_user: AsReader, store: TheStore, number: RowId) -> dict[str, Any]:
+    """Get one record with its history: every revision, and every change that a person made."""
+    stored = store.forms.get(number)
+    revisions = [{"at": at.isoformat(), "by": by, "outcome": content["outcome"]}
+                 for at, by, content in store.forms.revisions(number)]  # fmt: skip
+    changes = [{"field": one.field, "text": one.text, "by": one.by, "at": one.at.isoformat()} for one in stored.changes]
+    return stored_dict(stored) | {"revisions": revisions, "changes": changes}
+
+
+@router.post("/{number}/fields/{field}", responses=_MISSING)
+async def correct_field(
+    request: Request, user: AsReviewer, store: TheStore, writes: Writes, number: RowId, field: FieldName,
+    body: Annotated[FieldBody, Body()], key: IdempotencyKey = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Correct a field; the checks are applied again, so that other fields may be decided by it."""
+    forms = state_of(request).forms
+    correct = partial(forms.correct, store, number, field, body.text, by=user.name, key=key_or_new(key))
+    return stored_dict(await writes.run(correct))
+
+
+@router.post("/{number}/place", responses=_MISSING)
+async def place(
+    request: Request,
+    user: AsReviewer,
+    store: TheStore,
+    writes: Writes,
+    number: RowId,
+    body: Annotated[PlaceBody, Body()],
+) -> dict[str, Any]:
+    """Read a page again whose place could not be found, from the corners of its sheet."""
+    forms = state_of(request).forms
+    read = partial(forms.place, store, number, body.corners, template=body.template, page=body.page, by=user.name)
+    return stored_dict(await writes.run(read))
+
+
+@router.delete("", responses=_MISSING)
+async def delete(_user: AsAdmin, store: TheStore, writes: Writes, number: RecordIds) -> dict[str, int]:
+    """Delete records permanently, with their history and unused pictures."""
+    deleted = await writes.run(partial(store.forms.delete, number))
+    return {"records": deleted.readings, "pictures": deleted.pictures}
+
+
+def _with_crops(store: Store, stored: FormRecord, record: Record) -> Record:
+    """The record with the picture of each field, cut out of its stored pages."""
+    pages = dict(_pages(store, stored))
+    fields = {}
+    for name, field in record.fields.items():
+        page, box = pages.get(field.page), field.box
+        if page is not None and box is not None:
+            crop = page[max(box.top, 0) : box.bottom, max(box.left, 0) : box.right]
+            field = replace(field, crop=np.ascontiguousarray(crop) if crop.size else None)
+        fields[name] = field
+    return replace(record, fields=fields)
+
+
+def _pages(store: Store, stored: FormRecord) -> Iterator[tuple[int, np.ndarray]]:
+    """The stored pages by their place in the source."""
+    for (_, digest), page in zip(sorted(stored.pictures.items()), stored.content["pages"], strict=False):
+        yield page["page"], next(open_pages(store.picture(digest)))

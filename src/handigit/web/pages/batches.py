@@ -1,0 +1,133 @@
+"""The pages at /forms/batches: piles of forms to read, and the pages of each pile by their state."""
+
+from collections import Counter
+from functools import partial
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from handigit.forms.page_state import PageState
+from handigit.images import open_pages
+from handigit.store import FormRecord, NotInStore
+from handigit.web.api.readings import Digest
+from handigit.web.form_templates import ANY
+from handigit.web.pages.layout import AsReader, AsReviewer, render
+from handigit.web.params import TheStore, Writes
+from handigit.web.state import state_of
+from handigit.web.wording import local_time
+
+router = APIRouter()
+_SHOWN: Final = 120
+"""Thumbnails per page."""
+_JPEG_QUALITY: Final = 80
+_MAX_WIDTH: Final = 2000
+STATES: Final = {state.value: state.value.capitalize() for state in PageState}
+
+
+@router.get("/forms/batches")
+def show(
+    request: Request, user: AsReader, store: TheStore, template: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """The batches so far, and a form to read another."""
+    templates = state_of(request).forms.templates
+    choices = [(ANY, "Each page finds its own")]
+    choices += [(name, templates.get(name).title or name) for name in templates.names]
+    batches = store.forms.batches()
+    return render(
+        request, "batches.html", user, batches=batches, choices=choices, chosen=template, local_time=local_time
+    )
+
+
+@router.get("/forms/batches/{name}")
+def show_one(
+    request: Request,
+    user: AsReader,
+    store: TheStore,
+    name: str,
+    state: Annotated[str, Query(max_length=20)] = "",
+    after: Annotated[int | None, Query(ge=1)] = None,
+) -> Response:
+    """The pages of a batch by their state; the counts are of the whole batch."""
+    records = list(store.forms.all(batch=name))[::-1]
+    if not records:
+        raise NotInStore(f"no batch {name[:80]!r}; see /forms/batches")
+    pages = [page for record in records for page in _pages(record)]
+    selected = [page for page in pages if not state or page["state"] == state]
+    shown = [page for page in selected if after is None or page["record"] > after][:_SHOWN]
+    is_rest = bool(shown) and shown[-1] is not selected[-1]
+    incomplete = [record for record in records if record.content.get("missing")]
+    return render(
+        request,
+        "batch.html",
+        user,
+        name=name,
+        at=local_time(records[0].at),
+        outcomes=Counter(record.content["outcome"] for record in records),
+        counts=Counter(page["state"] for page in pages),
+        states=STATES,
+        state=state,
+        pages=shown,
+        rest_after=shown[-1]["record"] if is_rest else None,
+        incomplete=incomplete,
+        templates=sorted({record.content["template"] for record in records} - {""}),
+    )
+
+
+@router.post("/forms/batches/{name}/check")
+async def check_again(request: Request, user: AsReviewer, store: TheStore, writes: Writes, name: str) -> Response:
+    """Apply the checks of the current templates again, and show the batch."""
+    await writes.run(partial(state_of(request).forms.recheck, store, name, by=user.name))
+    return RedirectResponse(f"/forms/batches/{quote(name, safe='')}", status_code=303)
+
+
+@router.get("/forms/pictures/{digest}")
+def picture(
+    request: Request,
+    _user: AsReader,
+    store: TheStore,
+    digest: Digest,
+    width: Annotated[int, Query(ge=16, le=_MAX_WIDTH)] = 300,
+    box: Annotated[str, Query(pattern=r"^-?\d{1,6}(,-?\d{1,6}){3}$|^$")] = "",
+) -> Response:
+    """A stored page, or a box of it with a margin, as a JPEG of this width at most."""
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{digest}-{width}-{box}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    page = next(open_pages(store.picture(digest)))
+    if box:
+        page = _cut(page, [int(side) for side in box.split(",")])
+    scale = min(1.0, width / page.shape[1])
+    if scale < 1:
+        size = width, max(1, round(page.shape[0] * scale))
+        page = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8)
+    _, data = cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return Response(data.tobytes(), media_type="image/jpeg", headers=headers)
+
+
+def _cut(page: np.ndarray, box: list[int]) -> np.ndarray:
+    """A box with a quarter of its height around it, one pixel at least."""
+    left, top, right, bottom = box
+    margin = max(4, (bottom - top) // 4)
+    left, top = max(0, min(left - margin, page.shape[1] - 1)), max(0, min(top - margin, page.shape[0] - 1))
+    return np.asarray(page[top : max(bottom + margin, top + 1), left : max(right + margin, left + 1)])
+
+
+def _pages(record: FormRecord) -> list[dict[str, Any]]:
+    """What the page shows of each page of a record."""
+    pictures = iter([digest for _, digest in sorted(record.pictures.items())])
+    return [
+        {
+            "record": record.id,
+            "state": page["state"],
+            "reason": page["reason"],
+            "name": page["source"].rpartition("/")[2],
+            "number": page["page"] + 1,
+            "picture": next(pictures, None),
+            "outcome": record.content["outcome"],
+        }
+        for page in record.content["pages"]
+    ]

@@ -1,0 +1,167 @@
+"""The pages of records: one form with its checks, and one field of all forms of a batch, the least certain first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from handigit.records import percent
+from handigit.store import FormRecord, NotInStore
+from handigit.web.form_service import stored_dict
+from handigit.web.pages.layout import AsReader, AsReviewer, render
+from handigit.web.params import RowId, TheStore, Writes
+from handigit.web.problems import INVALID, Problem
+from handigit.web.state import state_of
+from handigit.web.wording import local_time
+
+router = APIRouter()
+_ENTRIES: Final = 200
+"""Fields per page of the grid."""
+_CANDIDATES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A field to look at: the place of its picture, its reading, its alternatives."""
+
+    record: int
+    name: str
+    field: Mapping[str, Any]
+    picture: str | None
+
+    @property
+    def candidates(self) -> list[str]:
+        """The likeliest texts besides the one that was read, and the reading before the checks."""
+        found = [text for text, _ in self.field["alternatives"][:_CANDIDATES]]
+        alone = (self.field["alone"] or {}).get("text", "")
+        return list(dict.fromkeys(text for text in [alone, *found] if text and text != self.field["text"]))
+
+    @property
+    def shown(self) -> str:
+        """The value as people write it: 36.8 for a decimal whose point is printed."""
+        value = self.field["value"]
+        return value if isinstance(value, str) and self.field["kind"] == "decimal" else self.field["text"]
+
+    @property
+    def box(self) -> str:
+        """Its box as the address of its picture has it."""
+        return ",".join(map(str, self.field["box"])) if self.field["box"] else ""
+
+
+@router.get("/forms/records/{number}")
+def show(request: Request, user: AsReader, store: TheStore, number: RowId) -> Response:
+    """One form: its pages with their fields, every field with its picture, its checks with their arithmetic."""
+    stored = store.forms.get(number)
+    record = stored_dict(stored)
+    templates = state_of(request).forms.templates
+    pages = [page | {"picture": picture} for page, picture in _pages(stored)]
+    entries = entries_of(stored)
+    return render(
+        request,
+        "record.html",
+        user,
+        record=record,
+        pages=pages,
+        entries=entries,
+        first_doubt=next((one.name for one in entries if one.field["outcome"] == "doubt"), None),
+        history=store.forms.revisions(number),
+        changes=stored.changes,
+        choices=[(name, templates.get(name).title or name) for name in templates.names],
+        percent=percent,
+        local_time=local_time,
+    )
+
+
+@router.post("/forms/records/{number}/place")
+async def place(
+    request: Request, user: AsReviewer, store: TheStore, writes: Writes, number: RowId,
+    template: Annotated[str, Form(max_length=64)], page: Annotated[int, Form(ge=1, le=1000)],
+    corners: Annotated[str, Form(max_length=200)] = "",
+) -> Response:  # fmt: skip
+    """Read the page again from the corners that a person has given, and show the record."""
+    read = partial(state_of(request).forms.place, store, number, _corners(corners), template=template, page=page,
+                   by=user.name)  # fmt: skip
+    await writes.run(read)
+    return RedirectResponse(f"/forms/records/{number}", status_code=303)
+
+
+@router.get("/forms/batches/{name}/review")
+def review(
+    request: Request,
+    user: AsReviewer,
+    store: TheStore,
+    name: str,
+    field: Annotated[str, Query(max_length=200)] = "",
+    check: Annotated[str, Query(max_length=500)] = "",
+    everything: Annotated[bool, Query()] = False,
+) -> Response:
+    """One field of all forms, the least certain first; or the forms in which a check fails; or a list of both."""
+    records = [record for record in store.forms.all(batch=name) if record.content["template"]]
+    if not records:
+        raise NotInStore(f"no forms in a batch {name[:80]!r}; see /forms/batches")
+    entries = [entry for record in records for entry in entries_of(record)]
+    context = {"name": name, "field": field, "check": check, "everything": everything, "percent": percent}
+    if check:
+        failing = [(record, found) for record in records[::-1] if (found := _failing(record, check))]
+        groups = [(record, found, [one for one in entries_of(record) if one.name in found["fields"]])
+                  for record, found in failing]  # fmt: skip
+        return render(request, "review_check.html", user, groups=groups, **context)
+    if field:
+        chosen = [one for one in entries if one.name == field and (everything or one.field["outcome"] == "doubt")]
+        chosen.sort(key=lambda one: (one.field["by"] == "person", one.field["confidence"]))
+        return render(request, "review_field.html", user, entries=chosen[:_ENTRIES], count=len(chosen), **context)
+    return render(request, "review_batch.html", user, fields=_by_field(entries), checks=_by_check(records), **context)
+
+
+def _corners(text: str) -> list[list[float]]:
+    """Corners from "x,y x,y x,y x,y".
+
+    Raises:
+        Problem: they are not four points.
+    """
+    try:
+        found = [[float(side) for side in corner.split(",")] for corner in text.split()]
+    except ValueError:
+        found = []
+    if len(found) != 4 or any(len(corner) != 2 for corner in found):
+        raise Problem(INVALID, f"{text[:80]!r} is not four corners; press Show corners and drag them first")
+    return found
+
+
+def entries_of(stored: FormRecord) -> list[Entry]:
+    """The fields of a record, in the order of the template."""
+    pictures = {page["page"]: picture for page, picture in _pages(stored)}
+    return [Entry(stored.id, name, field, pictures.get(field["page"]))
+            for name, field in stored.content["fields"].items()]  # fmt: skip
+
+
+def _pages(stored: FormRecord) -> list[tuple[dict[str, Any], str | None]]:
+    """The pages of a record with the digests of their pictures."""
+    pictures = iter([digest for _, digest in sorted(stored.pictures.items())])
+    return [(page, next(pictures, None)) for page in stored.content["pages"]]
+
+
+def _by_field(entries: Sequence[Entry]) -> list[tuple[str, int, int]]:
+    """Name, doubts and number of each field."""
+    names = dict.fromkeys(entry.name for entry in entries)
+    groups = {name: [entry for entry in entries if entry.name == name] for name in names}
+    return [(name, sum(one.field["outcome"] == "doubt" for one in group), len(group)) for name, group in groups.items()]
+
+
+def _by_check(records: Sequence[FormRecord]) -> list[tuple[str, int, int]]:
+    """What each check says, in how many records it fails, and in how many it applies."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for check in record.content["checks"]:
+            found.setdefault(check["says"], []).append(check["state"])
+    return [(says, states.count("fails"), len(states)) for says, states in found.items()]
+
+
+def _failing(record: FormRecord, says: str) -> dict[str, Any] | None:
+    """The check of a record that says this and fails."""
+    return next(
+        (check for check in record.content["checks"] if check["says"] == says and check["state"] == "fails"), None
+    )
