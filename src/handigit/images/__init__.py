@@ -1,8 +1,8 @@
 """Pictures -> pages -> glyphs and strips, each defined only here.
 
-In order: `decode` (bytes to pages), `background` (polarity, brightness of the paper), `rules` (printed rules and frames
-removed), `ink` (the strokes of the digit), `glyph` (28x28, as in MNIST), `strip` (48 pixels high, for number
-models), `orientation` (how a page is rotated).
+In order: `decode` (bytes to pages), `polarity` (which shade is ink), `strip` (48 pixels high, for number models),
+`background` (brightness of the paper), `rules` (printed rules and frames removed), `ink` (the strokes of the digit),
+`glyph` (28x28, as in MNIST), `orientation` (how a page is rotated).
 """
 
 from handigit.images.decode import Header as Header

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from handigit.images.background import downscale, estimate_background, polarity_is_doubtful, reduce_large
+from handigit.images.background import estimate_background
 from handigit.images.ink import Ink, find_ink
+from handigit.images.polarity import downscale, polarity_is_doubtful, reduce_large
 from handigit.images.sheet import without_table
 from handigit.records import Box
 

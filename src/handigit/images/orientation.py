@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from handigit.images.background import downscale
+from handigit.images.polarity import downscale
 from handigit.records import Box
 
 Page = UInt8[np.ndarray, "height width"]

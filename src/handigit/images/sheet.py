@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from handigit.images.background import GLANCE_PX, dark_ink_votes, downscale, reduce_large
+from handigit.images.polarity import GLANCE_PX, dark_ink_votes, downscale, reduce_large
 from handigit.records import Box
 
 Grey = UInt8[np.ndarray, "height width"]

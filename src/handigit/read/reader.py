@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
-from handigit.images.background import reduce_large
+from handigit.images.polarity import reduce_large
 from handigit.images.sheet import without_table
 from handigit.read.crops import CropStrips, read_crops
 from handigit.read.digit_engine import BATCH, Engine

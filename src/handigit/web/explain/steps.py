@@ -16,9 +16,10 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from handigit.images import open_pages
-from handigit.images.background import downscale, estimate_background
+from handigit.images.background import estimate_background
 from handigit.images.decode import grey_of_picture
 from handigit.images.ink import find_ink
+from handigit.images.polarity import downscale
 from handigit.read import Engine, Reader
 from handigit.records import Digit, Outcome
 from handigit.web.explain.activations import Activations, NotInspectable
