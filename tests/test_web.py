@@ -261,8 +261,9 @@ def test_a_switch_survives_a_restart_while_the_model_is_unchanged(tmp_path, capl
     (tmp_path / "model.json").write_text(kept)
     other.write_bytes(other.read_bytes()[:1000])
     assert active_after(tmp_path) == "default"
-    said = [(record.message, record.problem) for record in caplog.records if "problem" in vars(record)]
-    assert said == [
+    choices = ("last model not used", "choice of model unreadable")
+    logged = [(record.message, record.problem) for record in caplog.records if record.message in choices]
+    assert logged == [
         ("last model not used", "not-found"),
         ("choice of model unreadable", "JSONDecodeError"),
         ("last model not used", "model-refused"),
