@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.read import model_speed, pictures, readers, robustness
+from bench.read import conditions, model_speed, pages, pictures, readers, robustness
+from bench.read.condition_pages import Camera, draw_page, page_conditions, photograph
 from bench.report.write import write_page, write_readme
 from bench.results_io import load_results, named_file, save_results
 from bench.timing import median_seconds
@@ -14,7 +15,7 @@ from bench.train import accuracy
 from handigit.data import Dataset
 from handigit.read import Engine
 from handigit.read.reader import EMBEDDED
-from handigit.records import Outcome
+from handigit.records import Box, Number, Outcome
 from handigit.synth import Scene, digits, picture
 
 # --- results files
@@ -257,3 +258,48 @@ def test_readme_changes_only_between_its_marks(benches) -> None:
     assert found.endswith("<!-- end of results -->\ntail\n")
     assert "old" not in found
     assert "tutorial" not in found
+
+
+# --- conditions
+
+
+@pytest.mark.parametrize("kind", ["digits", "numbers"])
+def test_every_condition_draws_a_picture_of_the_writing(kind: str) -> None:
+    drawn = digits(4, seed=5)
+    bench = conditions.Bench(drawn.glyphs, drawn.labels, readers.Reader(), count=1)
+    ((coverage, text),) = bench.writings(kind)
+    assert text.isdecimal()
+    for name, change in conditions.conditions(kind).items():
+        made = change(coverage, np.random.default_rng(3))
+        assert made.dtype == np.uint8, name
+        assert np.ptp(made) >= 20, name
+
+
+@pytest.mark.parametrize(
+    "camera", [Camera(), Camera(-15), Camera(90, longer_px=1000), Camera(8, 45, 0.3, perspective=0.03)]
+)
+def test_boxes_of_a_photographed_page_are_around_its_numbers(camera: Camera) -> None:
+    drawn = digits(20, seed=6)
+    page = photograph(
+        draw_page(drawn.glyphs, drawn.labels, np.random.default_rng(1), "plain"), camera, np.random.default_rng(2)
+    )
+    assert len(page.numbers) == 12
+    for _, box in page.numbers:
+        inside = page.picture[box.top : box.bottom, box.left : box.right]
+        assert np.quantile(inside, 0.05) < 0.5 * np.quantile(inside, 0.9)
+    assert len(page_conditions()) > 30
+
+
+def test_number_on_a_page_belongs_to_the_box_around_its_middle() -> None:
+    def number(text: str, box: Box, outcome: Outcome = Outcome.READ) -> Number:
+        return Number(outcome=outcome, text=text, confidence=0.9, box=box)
+
+    places = [("12", Box(0, 0, 20, 10)), ("34", Box(0, 50, 20, 60)), ("", Box(0, 80, 20, 90))]
+    numbers = [number("12", Box(2, 2, 18, 8)), number("3", Box(2, 50, 9, 60)), number("7", Box(60, 60, 70, 70))]
+    numbers.append(number("1", Box(5, 82, 9, 88)))
+    tally = conditions.Tally()
+    conditions.count_page(tally, 0, places[:2], numbers)
+    assert (tally.n, tally.found, tally.right, tally.read, tally.wrong, tally.elsewhere) == (2, 2, 1, 2, 1, 2)
+    answer = pages.Answer([(n.text, n.box, True) for n in numbers if n.box], 0.5)
+    row = pages.score([pages.DrawnPage(np.zeros((100, 100), np.uint8), places)], [answer])
+    assert (row["numbers"], row["right"], row["marks"], row["marks_read"], row["elsewhere"]) == (2, 0.5, 1, 1, 1)

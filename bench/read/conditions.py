@@ -1,287 +1,237 @@
-"""Digits under the conditions of everyday pictures: crops, tables, shadows, slants, edges, paper, compression.
+"""Digits, numbers and pages under the conditions of everyday pictures.
 
-    python -m bench.read.conditions                      # 1,000 MNIST test digits, all conditions
-    python -m bench.read.conditions --n 200 --part train --only "tight" "shadow"
+    python -m bench.read.conditions --only digits                # 1,000 MNIST test digits a row
+    python -m bench.read.conditions --only numbers --count 300   # numbers of two to five test digits
+    python -m bench.read.conditions --only pages --count 25      # pages of twelve such numbers
+    python -m bench.read.conditions --only digits --part train --count 200 --rows tight shadow --show out/misread
 
-MNIST digits are redrawn large with a clean pen and changed as each row says; the same digits in every row. Per row:
-right (the value is the label, whatever the outcome), read, blank, and wrong among read, as fractions. Results go to
+The same digits in every row, redrawn large and changed as the row says. Per row, as fractions: right (the text is the
+label, whatever the outcome), read, blank, and wrong among read; on pages also numbers found, and other places read.
+With `--minutes` a run ends after the row in progress, and `--resume` measures only rows that these models have not been
+measured on with this count. Test digits are only measured; with `--part train` nothing is stored. Adds to
 bench/results/conditions.json.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.random import Generator, default_rng
 
-from bench.results_io import RESULTS, save_results
+from bench.read import condition_pictures as draw
+from bench.read.condition_pages import page_conditions
+from bench.read.condition_pictures import FRAME_PX, Change, Coverage, Picture, on_paper, redraw, resize, write_number
+from bench.results_io import RESULTS, load_results, save_results
 from handigit import Outcome, Reader
 from handigit.data import load
+from handigit.records import Number
 from handigit.settings import Settings
 
 FILE = RESULTS / "conditions.json"
-PAPER, INK, BATCH = 238, 40, 50
-Rng = np.random.Generator
-Picture = np.ndarray
-"""uint8, grey or RGB."""
+COUNTS = {"digits": 1000, "numbers": 300, "pages": 25}
+SIZES = (40, 64, 72, 140, 280)
+BATCH = 100
 
 
-def redraw(image: np.ndarray, size_px: int) -> np.ndarray:
-    """Coverage, 0..1, of an MNIST image redrawn with a clean pen in a square of this size."""
-    big = cv2.resize(image.astype(np.float32) / 255, (280, 280), interpolation=cv2.INTER_CUBIC)
-    big = np.clip((cv2.GaussianBlur(big, (0, 0), 4) - 0.35) / 0.12, 0, 1)
-    shrink = size_px < 280
-    scaled = cv2.resize(big, (size_px, size_px), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
-    return np.asarray(np.clip(scaled, 0, 1))
+def sized(height_px: int, change: Change) -> Change:
+    """The change applied to writing of which an MNIST frame has this height."""
+    return lambda coverage, rng: change(resize(coverage, height_px / FRAME_PX), rng)
 
 
-def on_paper(coverage: np.ndarray, paper: np.ndarray | float = PAPER, ink: float = INK) -> Picture:
-    """The ink on plain or given paper."""
-    return np.clip(paper * (1 - coverage) + ink * coverage, 0, 255).astype(np.uint8)
-
-
-def box_of(coverage: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the ink."""
-    x, y, width, height = cv2.boundingRect((coverage > 0.3).astype(np.uint8))
-    return x, y, x + width, y + height
-
-
-def tight(coverage: np.ndarray, *, longer_px: int, margin_px: int = 0) -> np.ndarray:
-    """The coverage cut to the digit's box and scaled so that its longer side is this long."""
-    left, top, right, bottom = box_of(coverage)
-    cut = coverage[top:bottom, left:right]
-    scale = longer_px / max(cut.shape)
-    size = max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale))
-    cut = np.clip(cv2.resize(cut, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), 0, 1)
-    return np.pad(cut, margin_px)
-
-
-def cut_off(coverage: np.ndarray, rng: Rng, fraction: float = 0.1) -> np.ndarray:
-    """The coverage without a part of the digit at one side."""
-    left, top, right, bottom = box_of(coverage)
-    side = rng.integers(4)
-    dx, dy = round(fraction * (right - left)), round(fraction * (bottom - top))
-    rows = slice(top + dy if side == 0 else None, bottom - dy if side == 1 else None)
-    columns = slice(left + dx if side == 2 else None, right - dx if side == 3 else None)
-    return np.ascontiguousarray(coverage[rows, columns])
-
-
-def warp(coverage: np.ndarray, *, slant: float = 0, degrees: float = 0) -> np.ndarray:
-    """The coverage slanted (tangent, to the right) and rotated about its centre, on a larger field."""
-    size = coverage.shape[0]
-    wide = round(1.6 * size)
-    rotation = cv2.getRotationMatrix2D((0, 0), degrees, 1)[:, :2]
-    linear = rotation @ np.array([[1, -slant], [0, 1]])
-    shift = np.array([wide / 2, wide / 2]) - linear @ np.array([size / 2, size / 2])
-    return cv2.warpAffine(coverage, np.column_stack([linear, shift]), (wide, wide))
-
-
-def on_table(coverage: np.ndarray, rng: Rng, *, margin: float, table: float, askew: float = 0) -> Picture:
-    """A sheet with the digit on a table of another shade, which is `margin` wide in sides of the sheet."""
-    size = coverage.shape[0]
-    wide = round(size * (1 + 2 * margin))
-    field = np.full((wide, wide), float(table)) + cv2.GaussianBlur(rng.normal(0, 6, (wide, wide)), (0, 0), 2)
-    offset = (wide - size) // 2
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), askew, 1)
-    matrix[:, 2] += offset
-    sheet = on_paper(coverage).astype(np.float32)
-    mask = cv2.warpAffine(np.ones_like(sheet), matrix, (wide, wide))
-    page = field * (1 - mask) + cv2.warpAffine(sheet, matrix, (wide, wide)) * mask
-    return np.clip(page + rng.normal(0, 2, page.shape), 0, 255).astype(np.uint8)
-
-
-def shadow(coverage: np.ndarray, rng: Rng, depth: float) -> Picture:
-    """The edge of a shadow across the digit."""
-    size = coverage.shape[0]
-    y, x = np.mgrid[0:size, 0:size] / size
-    angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-0.12, 0.12)
-    distance = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) - edge
-    light = 1 - depth / (1 + np.exp(-np.clip(distance / rng.uniform(0.006, 0.03), -40, 40)))
-    lit = on_paper(coverage) * light + rng.normal(0, 1.5, light.shape)
-    return np.asarray(np.clip(lit, 0, 255).astype(np.uint8))
-
-
-def ruled(coverage: np.ndarray, rng: Rng, *, squared: bool) -> Picture:
-    """Ruled or squared paper under the digit."""
-    size = coverage.shape[0]
-    paper = np.full((size, size), float(PAPER))
-    step, thick = int(size * rng.uniform(0.22, 0.5)), max(1, size // 140)
-    for offset in range(int(rng.integers(step)), size, step):
-        paper[offset : offset + thick] = 170
-        if squared:
-            paper[:, offset : offset + thick] = 170
-    return on_paper(coverage, paper)
-
-
-def grid_line(coverage: np.ndarray, rng: Rng) -> Picture:
-    """A crop with the line of its cell along one side, near the digit."""
-    cut = tight(coverage, longer_px=90, margin_px=9)
-    paper = np.full(cut.shape, float(PAPER))
-    side = rng.integers(4)
-    near, thick = int(rng.integers(1, 6)), int(rng.integers(1, 4))
-    index = slice(near, near + thick) if side % 2 else slice(-near - thick, -near)
-    paper[(index, slice(None)) if side < 2 else (slice(None), index)] = 90
-    return on_paper(cut, paper)
-
-
-def at_edge(coverage: np.ndarray, rng: Rng, *, pen: str) -> Picture:
-    """A small digit within 10 px of an edge or a corner of a 400 px sheet."""
-    cut = tight(_redrawn_with(coverage, pen), longer_px=65)
-    sheet = np.zeros((400, 400), np.float32)
-    height, width = cut.shape
-    free = int(rng.integers(0, 400 - height)), int(rng.integers(0, 400 - width))
-    near = int(rng.integers(0, 11)), int(rng.integers(0, 11))
-    vertical, horizontal = ((1, 0), (0, 1), (1, 1))[rng.integers(3)]
-    top = (near[0] if rng.random() < 0.5 else 400 - height - near[0]) if vertical else free[0]
-    left = (near[1] if rng.random() < 0.5 else 400 - width - near[1]) if horizontal else free[1]
-    sheet[top : top + height, left : left + width] = cut
-    return on_paper(sheet)
-
-
-def _redrawn_with(coverage: np.ndarray, pen: str) -> np.ndarray:
-    """The digit with a thinner or thicker pen, on its field of 280 px."""
-    if pen == "clean":
-        return coverage
-    if pen == "thick":
-        return np.pad(cv2.dilate(coverage, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))), 8)
-    # A thin pen: the band along the centre line, by the distance from the rim.
-    distance = cv2.distanceTransform((coverage > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3))) - 0.75) & (distance > 2)
-    thin = cv2.dilate(ridge.astype(np.float32), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
-    return cv2.GaussianBlur(cv2.morphologyEx(thin, cv2.MORPH_CLOSE, np.ones((9, 9))), (0, 0), 1)
-
-
-def jpeg(picture: Picture, quality: int) -> Picture:
-    """The picture after JPEG compression."""
-    content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-
-def motion(picture: Picture, rng: Rng) -> Picture:
-    """The picture blurred along a short path."""
-    kernel = np.zeros((15, 15), np.float32)
-    angle = rng.uniform(0, np.pi)
-    reach = (6 * np.cos(angle), 6 * np.sin(angle))
-    cv2.line(kernel, (round(7 - reach[0]), round(7 - reach[1])), (round(7 + reach[0]), round(7 + reach[1])), 1)
-    return cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
-
-
-def coloured(coverage: np.ndarray, rng: Rng) -> Picture:
-    """Coloured ink on coloured paper, with contrast."""
-    paper, ink = rng.integers(180, 256, 3), rng.integers(0, 120, 3)
-    mixed = paper * (1 - coverage[..., None]) + ink * coverage[..., None]
-    return np.asarray(np.clip(mixed, 0, 255).astype(np.uint8))
-
-
-def sized(size_px: int, change: Callable[[np.ndarray, Rng], Picture]) -> Callable[[np.ndarray, Rng], Picture]:
-    """The change applied to a digit on a field of this size."""
-    return lambda digit, rng: change(redraw(digit, size_px), rng)
-
-
-def conditions() -> dict[str, Callable[[np.ndarray, Rng], Picture]]:
-    """Name of each row, and the function that makes its picture of an MNIST image."""
-    rows: dict[str, Callable[[np.ndarray, Rng], Picture]] = {}
-    for size in (40, 64, 72, 140, 280):
-        rows[f"plain {size} px"] = sized(size, lambda c, _: on_paper(c))
-    for size in (28, 40, 56, 64, 72, 100, 140, 200, 300):
-        rows[f"tight {size} px"] = sized(280, lambda c, _, s=size: on_paper(tight(c, longer_px=s)))  # type: ignore[misc] # a default binds the loop variable
-    rows["tight 100 px, light ink"] = sized(280, lambda c, _: 255 - on_paper(tight(c, longer_px=100)))
-    rows["tight 100 px, thick pen"] = sized(280, lambda c, _: on_paper(tight(_redrawn_with(c, "thick"), longer_px=100)))
-    rows["tight 100 px, thin pen"] = sized(280, lambda c, _: on_paper(tight(_redrawn_with(c, "thin"), longer_px=100)))
-    rows["margin 8 px, 100 px"] = sized(280, lambda c, _: on_paper(tight(c, longer_px=100, margin_px=8)))
-    for size in (60, 280):
-        rows[f"10 % cut off, {size} px"] = sized(size, lambda c, rng: on_paper(cut_off(c, rng)))
+def conditions(kind: str) -> dict[str, Change]:
+    """Name of each row of digits or numbers, and the function that makes its picture."""
+    rows: dict[str, Change] = {f"plain, {px} px": sized(px, lambda c, _: on_paper(c)) for px in SIZES}
+    for px in (28, 40, 56, 64, 72, 100, 140, 200, 300):
+        rows[f"tight, {px} px"] = lambda c, _, px=px: on_paper(draw.tight(c, px))  # type: ignore[misc] # a default binds the loop variable
+    rows["tight, light ink"] = lambda c, _: 255 - on_paper(draw.tight(c, 100))
+    rows["tight, thick pen"] = lambda c, _: on_paper(draw.tight(draw.thick_pen(c), 100))
+    rows["tight, thin pen"] = lambda c, _: on_paper(draw.tight(draw.thin_pen(c), 100))
+    rows["margin of 8 px"] = lambda c, _: on_paper(draw.tight(c, 100, 8))
+    for px in (60, 280):
+        sides = 4 if kind == "digits" else 2
+        rows[f"10 % cut off, {px} px"] = sized(px, lambda c, rng, n=sides: on_paper(draw.cut_off(c, rng, n)))  # type: ignore[misc] # as above
     for margin in (0.15, 0.3, 0.6):
-        for table, shade in (("dark", 45), ("brown", 110), ("light", 185)):
-            rows[f"{table} table, {margin:.0%} margin"] = sized(
-                200,
-                lambda c, rng, m=margin, t=shade: on_table(c, rng, margin=m, table=t),  # type: ignore[misc] # a default binds the loop variable
-            )
-    rows["dark table, askew"] = sized(
-        200, lambda c, rng: on_table(c, rng, margin=0.3, table=45, askew=rng.uniform(-20, 20))
-    )
-    for size in (60, 140, 280):
+        for name, shade in (("dark", 45), ("brown", 110), ("light", 185)):
+            rows[f"{name} table, margin {margin:.0%}"] = sized(200, partial(draw.on_table, margin=margin, table=shade))
+    rows["dark table, askew"] = sized(200, _askew_on_table)
+    for px in (60, 140, 280):
         for depth in (0.3, 0.55):
-            rows[f"shadow {depth:.0%}, {size} px"] = sized(size, lambda c, rng, d=depth: shadow(c, rng, d))  # type: ignore[misc] # a default binds the loop variable
+            rows[f"shadow of {depth:.0%}, {px} px"] = sized(px, partial(draw.shadow, depth=depth))
     for degrees in (-25, -15, 15, 25):
-        slant = float(np.tan(np.radians(degrees)))
-        rows[f"slant {degrees}"] = sized(280, lambda c, _, s=slant: on_paper(warp(c, slant=s)))  # type: ignore[misc] # a default binds the loop variable
-    rows["rotated 15"] = sized(280, lambda c, rng: on_paper(warp(c, degrees=rng.choice([-15, 15]))))
-    for pen in ("thin", "clean", "thick"):
-        rows[f"edge or corner, {pen} pen"] = sized(280, lambda c, rng, p=pen: at_edge(c, rng, pen=p))  # type: ignore[misc] # a default binds the loop variable
-    rows["thin pen"] = sized(280, lambda c, _: on_paper(_redrawn_with(c, "thin")))
-    rows["thick pen"] = sized(280, lambda c, _: on_paper(_redrawn_with(c, "thick")))
-    rows["ruled paper"] = sized(280, lambda c, rng: ruled(c, rng, squared=False))
-    rows["squared paper"] = sized(280, lambda c, rng: ruled(c, rng, squared=True))
-    rows["grid line"] = sized(280, grid_line)
-    rows["colours"] = sized(280, coloured)
-    rows["light on dark"] = sized(280, lambda c, _: 255 - on_paper(c))
-    rows["JPEG 10"] = sized(280, lambda c, _: jpeg(on_paper(c), 10))
-    rows["motion blur"] = sized(140, lambda c, rng: motion(on_paper(c), rng))
-    rows["10 % contrast"] = sized(280, lambda c, _: on_paper(c, PAPER, PAPER - 24))
-    rows["noise"] = sized(
-        140, lambda c, rng: np.clip(on_paper(c) + rng.normal(0, 18, c.shape), 0, 255).astype(np.uint8)
-    )
+        rows[f"slant of {degrees} degrees"] = lambda c, _, d=degrees: on_paper(draw.warp(c, slant=d))  # type: ignore[misc] # as above
+    turn = 15 if kind == "digits" else 5
+    rows[f"rotated by {turn} degrees"] = lambda c, rng: on_paper(draw.warp(c, degrees=rng.choice([-turn, turn])))
+    rows["edge or corner, thin pen"] = lambda c, rng: draw.at_edge(draw.thin_pen(c), rng)
+    rows["edge or corner"] = draw.at_edge
+    rows["edge or corner, thick pen"] = lambda c, rng: draw.at_edge(draw.thick_pen(c), rng)
+    rows["thin pen"] = lambda c, _: on_paper(draw.thin_pen(c))
+    rows["thick pen"] = lambda c, _: on_paper(draw.thick_pen(c))
+    rows["ruled paper"] = partial(draw.ruled, squared=False)
+    rows["squared paper"] = partial(draw.ruled, squared=True)
+    rows["line of a cell"] = draw.grid_line
+    rows["printed box"] = draw.boxed
+    rows["colours"] = draw.coloured
+    rows["light on dark"] = lambda c, _: 255 - on_paper(c)
+    rows["JPEG quality 10"] = lambda c, _: draw.jpeg(on_paper(c), 10)
+    rows["motion blur"] = sized(140, lambda c, rng: draw.motion(on_paper(c), rng))
+    rows["contrast of 10 %"] = lambda c, _: on_paper(c, draw.PAPER, draw.PAPER - 24)
+    rows["noise"] = sized(140, lambda c, rng: draw.noisy(on_paper(c), rng, 18))
     return rows
 
 
-@dataclass(frozen=True)
-class Row:
-    """Fractions of one condition."""
-
-    n: int
-    right: float
-    read: float
-    blank: float
-    wrong_among_read: float
+def _askew_on_table(coverage: Coverage, rng: Generator) -> Picture:
+    return draw.on_table(coverage, rng, margin=0.3, table=45, askew=rng.uniform(-20, 20))
 
 
-def measure(reader: Reader, pictures: Iterator[Picture], labels: np.ndarray) -> tuple[Row, list[int]]:
-    """The row, and the indices of pictures that were not right."""
-    digits = reader.digits(pictures)
-    right = np.array([digit.value == label for digit, label in zip(digits, labels.tolist(), strict=True)])
-    read = np.array([digit.outcome is Outcome.READ for digit in digits])
-    blank = np.array([digit.outcome is Outcome.BLANK for digit in digits])
-    wrong = float((read & ~right).sum() / max(read.sum(), 1))
-    row = Row(len(digits), float(right.mean()), float(read.mean()), float(blank.mean()), wrong)
-    return row, np.flatnonzero(~right).tolist()
+@dataclass
+class Tally:
+    """Counts of one row; `missed`: what was not right, as (index, text, answer)."""
+
+    n: int = 0
+    found: int = 0
+    right: int = 0
+    read: int = 0
+    blank: int = 0
+    wrong: int = 0
+    elsewhere: int = 0
+    missed: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def add(self, index: int, text: str, numbers: Sequence[Number]) -> None:
+        """Count the answers in one place."""
+        right = any(number.text == text for number in numbers)
+        read = [number for number in numbers if number.outcome is Outcome.READ]
+        self.n += 1
+        self.found += bool(numbers)
+        self.right += right
+        self.read += bool(read)
+        self.blank += any(number.outcome is Outcome.BLANK for number in numbers)
+        self.wrong += any(number.text != text for number in read)
+        if not right:
+            self.missed.append((index, text, "+".join(f"{n.text}({n.outcome.value})" for n in numbers)))
+
+    def fractions(self) -> dict[str, float]:
+        """The row of the table."""
+        shares = {name: getattr(self, name) / self.n for name in ("found", "right", "read", "blank")}
+        return {"n": self.n, **shares, "wrong_among_read": self.wrong / max(self.read, 1), "elsewhere": self.elsewhere}
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What the rows are measured with: digits with labels, and a reader."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    reader: Reader
+    count: int
+
+    def writings(self, kind: str) -> Iterator[tuple[Coverage, str]]:
+        """The digits or numbers of every row, each with its text."""
+        rng = default_rng(7)
+        for index in range(self.count):
+            if kind == "digits":
+                yield redraw(self.images[index]), str(self.labels[index])
+            else:
+                chosen = rng.integers(len(self.labels), size=rng.integers(2, 6))
+                yield write_number(self.images[chosen], rng), "".join(map(str, self.labels[chosen]))
+
+    def measure(self, kind: str, make: Callable[..., Any], seed: int, show: Callable[[int, Picture], None]) -> Tally:
+        """One row."""
+        return self._pages(make, seed, show) if kind == "pages" else self._writings(kind, make, seed, show)
+
+    def _writings(self, kind: str, change: Change, seed: int, show: Callable[[int, Picture], None]) -> Tally:
+        rng, tally = default_rng(seed), Tally()
+        made = [(change(coverage, rng), text) for coverage, text in self.writings(kind)]
+        pictures = [picture for picture, _ in made]
+        for start in range(0, len(made), BATCH):
+            some = pictures[start : start + BATCH]
+            read = self.reader.digits(some) if kind == "digits" else self.reader.numbers(some)
+            for index, answer in enumerate(read, start):
+                tally.add(index, made[index][1], [answer if isinstance(answer, Number) else answer.as_number()])
+        for index, _, _ in tally.missed[:40]:
+            show(index, pictures[index])
+        return tally
+
+    def _pages(self, make: Callable[..., Any], seed: int, show: Callable[[int, Picture], None]) -> Tally:
+        tally = Tally()
+        for index in range(self.count):
+            page = make(self.images, self.labels, default_rng([seed, index]))
+            missed = len(tally.missed) + tally.elsewhere
+            count_page(tally, index, page.numbers, self.reader.page(page.picture))
+            if len(tally.missed) + tally.elsewhere > missed:
+                show(index, page.picture)
+        return tally
+
+
+def count_page(tally: Tally, index: int, expected: Sequence[tuple[str, Any]], numbers: Sequence[Number]) -> None:
+    """Count a page: a number belongs to the box that contains its middle."""
+    rest = [number for number in numbers if number.box]
+    for text, box in expected:
+        there = [n for n in rest if n.box and _contains(box, n.box)]
+        rest = [n for n in rest if n not in there]
+        tally.add(index, text, there)
+    tally.elsewhere += sum(number.outcome is Outcome.READ for number in rest)
+
+
+def _contains(box: Any, other: Any) -> bool:
+    x, y = (other.left + other.right) / 2, (other.top + other.bottom) / 2
+    return bool(box.left <= x <= box.right and box.top <= y <= box.bottom)
 
 
 def main() -> None:
     """Measure the rows, print and store them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--only", choices=tuple(COUNTS), default="digits")
+    parser.add_argument("--count", type=int, help="digits, numbers or pages a row")
     parser.add_argument("--part", choices=("train", "test"), default="test")
-    parser.add_argument("--only", nargs="*", help="rows whose name contains one of these")
+    parser.add_argument("--rows", nargs="*", help="rows whose name contains one of these")
     parser.add_argument("--show", type=Path, help="a folder for the pictures that were not right")
-    arguments = parser.parse_args()
-    data = load("mnist", folder=Settings().data, part=arguments.part)
-    indices = np.random.default_rng(7).permutation(len(data))[: arguments.n]
-    images, labels = data.glyphs[indices], np.asarray(data.labels)[indices]
-    reader = Reader(threads=1)
-    results: dict[str, Any] = {}
-    for number, (name, make) in enumerate(conditions().items()):
-        if arguments.only and not any(part in name for part in arguments.only):
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--minutes", type=float, default=np.inf)
+    wanted = parser.parse_args()
+    kind, began = wanted.only, time.monotonic()
+    count = wanted.count or COUNTS[kind]
+    data = load("mnist", folder=Settings().data, part=wanted.part)
+    order = default_rng(7).permutation(len(data))
+    bench = Bench(data.glyphs[order], np.asarray(data.labels)[order], Reader(threads=1), count)
+    models = [bench.reader.model_name("digit" if kind == "digits" else "number")]
+    rows = page_conditions() if kind == "pages" else conditions(kind)
+    for seed, (name, make) in enumerate(rows.items()):
+        measured = load_results(FILE).get(kind, {}).get(name, {})
+        done = wanted.resume and measured.get("count") == count and measured.get("models") == models
+        skipped = wanted.rows and not any(part in name for part in wanted.rows)
+        if done or skipped or time.monotonic() - began > 60 * wanted.minutes:
             continue
-        rng = np.random.default_rng(number)
-        pictures = [make(image, rng) for image in images]
-        row, misread = measure(reader, iter(pictures), labels)
-        results[name] = vars(row)
-        print(
-            f"{name:32} right {row.right:6.1%}  read {row.read:6.1%}  blank {row.blank:5.1%}  "
-            f"wrong among read {row.wrong_among_read:5.2%}",
-            flush=True,
-        )
-        if arguments.show:
-            arguments.show.mkdir(parents=True, exist_ok=True)
-            for i in misread[:24]:
-                cv2.imwrite(str(arguments.show / f"{name.replace(' ', '-')}-{labels[i]}-{i}.png"), pictures[i])
-    if not arguments.only and arguments.part == "test":
-        command = f"python -m bench.read.conditions --n {arguments.n}"
-        save_results(FILE, {"command": command, "digits": results})
+        started = time.process_time()
+        tally = bench.measure(kind, make, seed, partial(save_picture, wanted.show, name))
+        row = tally.fractions() | {"cpu_seconds": time.process_time() - started, "count": count, "models": models}
+        print_row(name, row, tally)
+        if wanted.part == "test":
+            results = load_results(FILE)
+            save_results(FILE, results | {kind: results.get(kind, {}) | {name: row}})
+
+
+def print_row(name: str, row: dict[str, Any], tally: Tally) -> None:
+    """A line for the terminal, with the first misses."""
+    print(
+        f"{name:28} found {row['found']:6.1%}  right {row['right']:6.1%}  read {row['read']:6.1%}  "
+        f"blank {row['blank']:5.1%}  wrong {row['wrong_among_read']:5.2%}  elsewhere {row['elsewhere']}  "
+        f"cpu {row['cpu_seconds']:.0f} s  {tally.missed[:4]}",
+        flush=True,
+    )
+
+
+def save_picture(folder: Path | None, name: str, index: int, picture: Picture) -> None:
+    """Write a picture that was not read right, if a folder was given."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = f"{name.replace(' ', '-').replace(',', '').replace('%', '')}-{index}.png"
+        cv2.imwrite(str(folder / file), picture[..., ::-1] if picture.ndim == 3 else picture)
 
 
 if __name__ == "__main__":
