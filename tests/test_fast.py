@@ -123,7 +123,7 @@ def test_fast_recipe_generalises(data_folder: Path) -> None:
 @pytest.mark.parametrize(("network", "weights"), [("MnistFast", 215_194), ("KerasExample", 34_826)])
 def test_peers_networks_have_the_original_weight_counts(network: str, weights: int) -> None:
     made = getattr(peers, network)()
-    assert sum(one.numel() for one in made.parameters()) == weights
+    assert sum(parameter.numel() for parameter in made.parameters()) == weights
     assert made.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 

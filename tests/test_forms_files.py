@@ -100,7 +100,14 @@ def records():
     lost = Page("lost.png", 2, PageState.UNPLACED, "agreement 0.10 with the form")
     return [
         Record(
-            RecordOutcome.DOUBT, "cheque", 2, "A7", {one.name: one for one in fields}, (check,), (page,), "scan.png"
+            RecordOutcome.DOUBT,
+            "cheque",
+            2,
+            "A7",
+            {field.name: field for field in fields},
+            (check,),
+            (page,),
+            "scan.png",
         ),
         Record(RecordOutcome.UNPLACED, pages=(lost,), source="lost.png"),
     ]
@@ -157,8 +164,8 @@ def test_the_fields_of_a_printed_form_are_proposed_with_their_names(tmp_path):
     assert len(found.fields) == len(true.fields)
     assert found.by_name["question_3"].cells == 2
     assert (found.by_name["date_dd_mm_yyyy"].kind, found.by_name["absent"].kind) == (Kind.DATE, Kind.MARK)
-    for mine, theirs in zip(sorted(one.box.as_list() for one in found.fields),
-                            sorted(one.box.as_list() for one in true.fields), strict=True):  # fmt: skip
+    for mine, theirs in zip(sorted(field.box.as_list() for field in found.fields),
+                            sorted(field.box.as_list() for field in true.fields), strict=True):  # fmt: skip
         assert mine[0] == pytest.approx(theirs[0], abs=1)
 
 
@@ -169,7 +176,7 @@ def test_lines_to_write_on_and_boxes_are_proposed_from_a_picture(tmp_path):
     page[500, 100:500:6] = page[501, 100:500:6] = 0
     cv2.imwrite(str(tmp_path / "b.png"), page)
     found = Template.parse(propose(tmp_path / "b.png"), folder=tmp_path)
-    assert [one.kind for one in found.fields] == [Kind.NUMBER, Kind.MARK, Kind.NUMBER]
+    assert [field.kind for field in found.fields] == [Kind.NUMBER, Kind.MARK, Kind.NUMBER]
     assert found.fields[2].box.bottom == pytest.approx(501, abs=3)
 
 
@@ -182,7 +189,7 @@ def test_form_fields_of_a_pdf_are_proposed_with_their_names(tmp_path):
     canvas.showPage()
     canvas.save()
     found = Template.parse(propose(tmp_path / "f.pdf"), folder=tmp_path)
-    assert {one.name: one.kind for one in found.fields} == {"claim_number": Kind.NUMBER, "urgent": Kind.MARK}
+    assert {field.name: field.kind for field in found.fields} == {"claim_number": Kind.NUMBER, "urgent": Kind.MARK}
 
 
 def test_the_command_line_prints_draws_checks_and_reads(tmp_path, capsys):

@@ -239,7 +239,7 @@ def test_drawn_values_satisfy_the_checks_and_broken_ones_do_not(name):
     values = draw_values(form, np.random.default_rng(2))
     for check in form.checks:
         if isinstance(check.test, RuleCheck):
-            numbers = {one: decimal_of(form.by_name[one], values[one]) or Decimal(0) for one in check.fields}
+            numbers = {field: decimal_of(form.by_name[field], values[field]) or Decimal(0) for field in check.fields}
             assert check.test.rule.holds(numbers), check.says
         elif hasattr(check.test, "scheme"):
             assert passes(check.test.scheme, values[check.test.field])

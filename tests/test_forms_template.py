@@ -48,7 +48,7 @@ def test_a_template_has_its_fields_pages_and_checks():
 
 def test_a_table_expands_row_by_row_with_its_names():
     form = Template.parse(GOOD + TABLE)
-    names = [one.name for one in form.fields[3:]]
+    names = [field.name for field in form.fields[3:]]
     assert names == ["marks.1.q1", "marks.1.q2", "marks.1.sum", "marks.2.q1", "marks.2.q2", "marks.2.sum"]
     assert form.by_name["marks.2.sum"].box.as_list() == [100, 109, 120, 118]
     assert form.by_name["marks.2.sum"].kind is Kind.DECIMAL
@@ -148,7 +148,7 @@ def test_rules_that_are_refused(text):
 
 def test_saving_keeps_comments_and_raises_the_version():
     form = Template.parse(GOOD)
-    fields = [one for one in form.fields if one.name != "total"]
+    fields = [field for field in form.fields if field.name != "total"]
     moved = [fields[0], type(fields[1])(name="b", kind=Kind.NUMBER, box=fields[1].box.moved(5, 0), cells=3)]
     with_rule = GOOD.replace("a + b == total", "a == b")
     text = update_template(with_rule, moved)

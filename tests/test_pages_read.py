@@ -387,7 +387,7 @@ def test_many_readings_are_exported_in_chunks_and_in_order(desktop: Page) -> Non
     asked: list[int] = []
 
     def answer(route: Route) -> None:
-        numbers = [int(one) for one in parse_qs(urlparse(route.request.url).query)["number"]]
+        numbers = [int(text) for text in parse_qs(urlparse(route.request.url).query)["number"]]
         asked.append(len(route.request.url))
         route.fulfill(body="".join(f"{one}\r\n" for one in ["id", *numbers]))
 

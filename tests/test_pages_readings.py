@@ -157,7 +157,7 @@ def test_an_admin_deletes_the_selection_after_confirming(visit: Visit, store: St
     tab.click("#delete")
     tab.click("#confirm-delete")
     expect(tab.locator(f"input[value='{second}']")).to_have_count(0)
-    assert [one.id for one in store.readings().readings] == [third, first]
+    assert [reading.id for reading in store.readings().readings] == [third, first]
     tab.check("#all")
     tab.click("#delete")
     tab.click("#confirm-delete")

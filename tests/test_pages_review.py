@@ -47,10 +47,10 @@ def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy
     """Store numbers on one page, one per line."""
     page = np.full((LINE_HEIGHT * max(4, len(numbers)), 200), 240, np.uint8)
     placed = []
-    for row, one in enumerate(numbers):
+    for row, result in enumerate(numbers):
         top = LINE_HEIGHT * row + 10
         page[top : top + 20 : 3, 40:100] = row
-        placed.append(one.map_boxes(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
+        placed.append(result.map_boxes(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
     before, store.policy = store.policy, policy
     ids = store.add(placed, Provenance(source, "number-1", "d" * 64), page=page)
     store.policy = before
@@ -117,7 +117,8 @@ def test_a_reviewer_decides_by_keyboard_alone(visit: Visit, store: Store) -> Non
     expect(tab.locator("#done")).to_have_text("5")
     landed(tab)
     not_a_number, blank = Truth("", Outcome.NOT_A_NUMBER), Truth("", Outcome.BLANK)
-    assert [said_of(store, one) for one in ids] == [Truth("1000"), Truth("971"), not_a_number, blank, Truth("0000")]
+    decided = [said_of(store, reading) for reading in ids]
+    assert decided == [Truth("1000"), Truth("971"), not_a_number, blank, Truth("0000")]
     assert store.history(ids[0])[0].by == "ann"
 
 
@@ -175,7 +176,7 @@ def test_two_reviewers_never_hold_the_same_item(visit: Visit, store: Store) -> N
     for tab in tabs:
         landed(tab)
     assert sorted(seen) == sorted(ids)
-    assert {len(store.history(one)) for one in ids} == {1}
+    assert {len(store.history(reading)) for reading in ids} == {1}
 
 
 def test_a_disagreement_needs_a_third_reviewer(visit: Visit, store: Store) -> None:

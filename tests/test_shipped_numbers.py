@@ -41,7 +41,9 @@ def test_card_is_complete(reader: Reader) -> None:
     targets = [threshold.target_error for threshold in card.thresholds]
     assert min(targets) <= 0.0005
     assert max(targets) >= 0.2
-    confidences = [threshold.confidence for threshold in sorted(card.thresholds, key=lambda one: one.target_error)]
+    confidences = [
+        threshold.confidence for threshold in sorted(card.thresholds, key=lambda threshold: threshold.target_error)
+    ]
     assert confidences == sorted(confidences, reverse=True)
 
 

@@ -56,7 +56,7 @@ def read_numbers(count: int, rng: np.random.Generator, reader: NumberReader) -> 
     for length, entries in by_length.items():
         crops = [next(open_pages(path)) for path, _ in entries]
         answers = reader.read(crops, pattern=rf"\d{{{length}}}")
-        read += [Read(digits, one.texts) for (_, digits), one in zip(entries, answers, strict=True)]
+        read += [Read(digits, entry.texts) for (_, digits), entry in zip(entries, answers, strict=True)]
     return [read[index] for index in rng.permutation(len(read))]
 
 
@@ -90,7 +90,7 @@ class Tally:
         }
         likely = np.prod([priors[name].get(text, 0) for name, text in best.items()])
         alone = np.prod([max((p for t, p in shares.items() if t), default=0) for shares in priors.values()])
-        holds = not factors or (all(_passes(one, best) for one in factors) and likely >= 1e-3 * alone)
+        holds = not factors or (all(_passes(factor, best) for factor in factors) and likely >= 1e-3 * alone)
         read = [holds and bool(best[n]) and found[n].get(best[n], 0) >= threshold for n in names]
         right = [best[name] == one.truth for name, one in zip(names, group, strict=True)]
         self.fields += len(group)
@@ -146,9 +146,9 @@ def main() -> None:
     table: dict[str, object] = {}
     for name, factors in _factories(rng).items():
         tally = Tally()
-        for one in numbers:
-            if name != "roster of 300" or len(one.truth) >= 5:
-                tally.add([one], factors(one), threshold)
+        for number in numbers:
+            if name != "roster of 300" or len(number.truth) >= 5:
+                tally.add([number], factors(number), threshold)
         table[name] = tally.as_dict()
     table["a + b = c"] = sums(numbers, threshold, rng, slips=0.0)
     table["a + b = c, 2 % add wrongly"] = sums(numbers, threshold, rng, slips=SLIPS)

@@ -96,7 +96,9 @@ def drawn(count: int, seed: int) -> dict[str, object]:
         if record.outcome is RecordOutcome.UNPLACED:
             unplaced += 1
             continue
-        counts.add(record, values, [one.name for one in template.fields if one.kind.is_written and values[one.name]])
+        counts.add(
+            record, values, [field.name for field in template.fields if field.kind.is_written and values[field.name]]
+        )
         broken += is_broken
         caught += is_broken and record.outcome is not RecordOutcome.READ
     return counts.as_dict() | {"unplaced": unplaced, "broken_sums": broken, "broken_sums_not_read": caught,

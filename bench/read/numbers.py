@@ -169,15 +169,15 @@ def _stricter(number: Number, threshold: float) -> Number:
 def each_model(pixels: list[np.ndarray], texts: list[str], reader: Reader) -> dict[str, float]:
     """The fraction that the first and the second model get right alone, that either does, and on which they agree."""
     engine, second = reader.number_engine, reader.second_engine
-    pairs = read_crops(engine, second, [CropStrips.of(one) for one in pixels])
+    pairs = read_crops(engine, second, [CropStrips.of(crop) for crop in pixels])
     first = [_best_text(pair.first if pair else None) for pair in pairs]
     other = [_best_text(pair.second if pair else None) for pair in pairs]
     rows = list(zip(first, other, texts, strict=True))
-    agreed = [one == text for one, two, text in rows if one == two]
+    agreed = [first == text for first, second, text in rows if first == second]
     return {
-        "first": sum(one == text for one, _, text in rows) / len(rows),
-        "second": sum(two == text for _, two, text in rows) / len(rows),
-        "either": sum(text in (one, two) for one, two, text in rows) / len(rows),
+        "first": sum(first == text for first, _, text in rows) / len(rows),
+        "second": sum(second == text for _, second, text in rows) / len(rows),
+        "either": sum(text in (first, second) for first, second, text in rows) / len(rows),
         "agree": len(agreed) / len(rows),
         "right_where_they_agree": sum(agreed) / max(1, len(agreed)),
     }

@@ -33,7 +33,7 @@ TARGET_ERRORS = (0.01, 0.001)
 
 def digits(data: Path, samples: int) -> Iterator[Pictures]:
     """Digits of hands that no model learns from, and unseen samples of bhmsds."""
-    yield from (one for one in digit_sets(data) if one.name in DIGITS)
+    yield from (known for known in digit_sets(data) if known.name in DIGITS)
     with np.load(data / "digits" / "bhmsds.npz", allow_pickle=False) as stored:
         rows = _after(stored["labels"], LEARNT_DIGITS, samples)
         yield Pictures("bhmsds", _on_paper(stored["images"][rows]), True, stored["labels"][rows].astype(np.int64))
@@ -51,7 +51,7 @@ def others(data: Path, samples: int) -> Iterator[Pictures]:
     yield from _by_kind(folder / "emnist_letters.npz", "letters, EMNIST", learnt=0, samples=samples, dark=False)
     yield from _by_kind(folder / "quickdraw.npz", "doodles", learnt=LEARNT, samples=samples, dark=False)
     yield from _by_kind(folder / "bhmsds_signs.npz", "bhmsds", learnt=LEARNT, samples=samples, dark=True)
-    yield from (one for one in nondigit_sets(data) if one.name != "unipen letters and symbols")
+    yield from (known for known in nondigit_sets(data) if known.name != "unipen letters and symbols")
 
 
 def _by_kind(path: Path, name: str, *, learnt: int, samples: int, dark: bool) -> Iterator[Pictures]:

@@ -96,7 +96,7 @@ def rejection(way: Way, digits: dict[str, Answers], others: list[Pictures]) -> d
         "loss": LOSS,
         "floor_at_loss": floor,
         "digits": {name: turned_away(answers, floor) for name, answers in digits.items()},
-        "no_digits": {one.name: turned_away(way.answers(one), floor) for one in others},
+        "no_digits": {other.name: turned_away(way.answers(other), floor) for other in others},
     }
 
 

@@ -131,9 +131,9 @@ def letters_in_words(folder: Path, count: int) -> Iterator[Crop]:
     """Words of three to six real letters of unipen, none of which looks like a digit, in random order."""
     with np.load(folder / "nondigits" / "unipen_letters_symbols.npz", allow_pickle=False) as stored:
         pictures, characters = stored["images"], stored["chars"]
-    clear = np.flatnonzero([str(one) not in LOOK_ALIKES and str(one).isalpha() for one in characters])
+    clear = np.flatnonzero([str(character) not in LOOK_ALIKES and str(character).isalpha() for character in characters])
     rng = np.random.default_rng(SEED)
     for number in range(count):
         chosen = rng.choice(clear, int(rng.integers(3, 7)))
         glyphs = [255 - np.asarray(Image.fromarray(pictures[index]).resize((28, 28))) for index in chosen]
-        yield Crop(f"{number}", _side_by_side([np.where(one > 20, one, 0) for one in glyphs], rng, (1, 5)), "")
+        yield Crop(f"{number}", _side_by_side([np.where(glyph > 20, glyph, 0) for glyph in glyphs], rng, (1, 5)), "")

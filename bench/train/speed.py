@@ -104,7 +104,7 @@ def hold(
     for seed in range(max(contestant.seeds for contestant in taking_part.values())):
         for name, contestant in taking_part.items():
             rounds = known_rounds(file, name, conditions=conditions)
-            if seed < contestant.seeds and all(one.seed != seed for one in rounds):
+            if seed < contestant.seeds and all(run.seed != seed for run in rounds):
                 rounds.append(run_round(contestant.train, seed, device=device, train=train, test=test))
                 keep_rounds(file, name, conditions=conditions, rounds=rounds)
                 print(f"{name:18} seed {seed}: {rounds[-1].accuracy:.2f} % in {rounds[-1].seconds:.2f} s", flush=True)
@@ -143,20 +143,20 @@ def known_rounds(file: Path, name: str, *, conditions: Conditions) -> list[Round
 
 def keep_rounds(file: Path, name: str, *, conditions: Conditions, rounds: list[Round]) -> None:
     """Write a contestant's rounds with their summary, and update all ratios."""
-    mine = summary(rounds) | asdict(conditions) | {"rounds": [asdict(one) for one in rounds]}
+    mine = summary(rounds) | asdict(conditions) | {"rounds": [asdict(run) for run in rounds]}
     save_results(file, with_ratios(load_results(file) | {name: mine}))
 
 
 def summary(rounds: list[Round]) -> dict[str, Any]:
     """What a contestant's rounds come to: mean accuracy and its spread, median times."""
-    accuracies = [one.accuracy for one in rounds]
+    accuracies = [run.accuracy for run in rounds]
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
     return {
         "accuracy": {"mean": statistics.mean(accuracies), "sd": spread},
-        "seconds": statistics.median(one.seconds for one in rounds),
-        "cpu_seconds": statistics.median(one.cpu_seconds for one in rounds),
+        "seconds": statistics.median(run.seconds for run in rounds),
+        "cpu_seconds": statistics.median(run.cpu_seconds for run in rounds),
         "seeds": len(rounds),
-        "load_average": max(one.load_average for one in rounds),
+        "load_average": max(run.load_average for run in rounds),
     }
 
 
@@ -188,9 +188,10 @@ def main() -> None:
     conditions = Conditions(given.threads, len(train), str(pick_device(given.device)), torch.__version__)
     test = load("mnist", folder=data, part="test")
     hold({name: everyone[name] for name in given.only}, conditions, train=train, test=test, file=given.output)
-    for name, one in load_results(given.output).items():
-        ratios = f"  {one['ratio']:.3f} of {RULER}'s" if "ratio" in one else ""
-        print(f"{name:18} {one['seeds']:2} seeds  {one['accuracy']['mean']:.3f} %  {one['seconds']:.2f} s{ratios}")
+    for name, result in load_results(given.output).items():
+        ratios = f"  {result['ratio']:.3f} of {RULER}'s" if "ratio" in result else ""
+        accuracy = result["accuracy"]["mean"]
+        print(f"{name:18} {result['seeds']:2} seeds  {accuracy:.3f} %  {result['seconds']:.2f} s{ratios}")
 
 
 if __name__ == "__main__":

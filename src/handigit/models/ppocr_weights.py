@@ -37,7 +37,7 @@ def load_published(model: PPOCRSmall, onnx_bytes: bytes, starts: Sequence[str]) 
         if module.weight.shape != weight.shape:
             weight = weight.sum(1, keepdims=True)  # the first convolution: three equal channels become one
         _set(module, weight, bias)
-    characters = next(one.value for one in published.metadata_props if one.key == "character").split("\n")
+    characters = next(fact.value for fact in published.metadata_props if fact.key == "character").split("\n")
     weight, bias = layers[-1]
     rows = [[0], *([1 + characters.index(one) for one in start] for start in starts)]
     _set(model.head, np.stack([weight[row].mean(0) for row in rows]), np.stack([bias[row].mean() for row in rows]))
