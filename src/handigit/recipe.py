@@ -17,7 +17,7 @@ RECIPES = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, on which data, and how.
+    """Everything that changes a trained model: architecture, data, training.
 
     Two runs of one recipe on one machine end with bit-equal weights.
     """
@@ -87,7 +87,7 @@ class Recipe:
     label_smoothing: float = 0.0
     """Fraction of the target spread evenly over the classes (Szegedy et al. 2016)."""
     ema: float = 0.0
-    """Decay per step of the exponential moving average of the weights, which is what a run saves; 0: no average."""
+    """Decay per step of the exponential moving average of the weights, which a run saves; 0: no average."""
     patience: int = 0
     """Stop after this many epochs without a better validation accuracy; 0: never."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -116,7 +116,7 @@ class Recipe:
         """Reject values outside their range.
 
         Raises:
-            RecipeError: naming the field, its value and what it may be.
+            RecipeError: naming the field, its value and the allowed ones.
         """
         for name, (minimum, maximum) in _RANGES.items():
             value = getattr(self, name)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 Kind = Literal["digit", "number", "page"]
-"""What a picture holds: one digit, one number, or any count of numbers."""
+"""Content of a picture: one digit, one number, or any count of numbers."""
 ReadAs = Literal["auto", "digit", "number", "page"]
 """How to read a picture: as one of the kinds, or as the reader finds out by itself."""
 
@@ -135,7 +135,7 @@ class Digit:
         return f"Digit({str(self)!r}, {_describe(self.outcome, self.confidence, self.box)})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the result beside what the model saw."""
+        """For notebooks: the result beside the model's input."""
         text = f"<b>{self}</b> {_describe(self.outcome, self.confidence, None)}"
         if self.glyph is None:
             return text
@@ -331,7 +331,7 @@ def value_from_json(value: int | float | str | None) -> Decimal | date | None:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    r"""What is known about a number before it is read.
+    r"""Constraints on a number, known before it is read.
 
     Attributes:
         pattern: Format of its digits: a regular expression such as \d{5}, or a template such as YYYY.

@@ -1,6 +1,6 @@
 """The output folder of a batch: parts with rows, and a commit record per part, on any file system that fsspec knows.
 
-    batch.json          what is read and how; a resumed batch must have the same
+    batch.json          inputs and options; a resumed batch must have the same
     owner.json          the process that writes; it changes when a batch is resumed
     parts/part-000001.parquet, .jsonl
     commits/part-000001.json

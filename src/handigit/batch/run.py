@@ -105,7 +105,7 @@ class Summary:
 
 
 def run_batch(options: BatchOptions, *, on_progress: Callable[[Progress], None] | None = None) -> Summary:
-    """Read all inputs into the output folder; Ctrl+C commits what has been read, and `resume` continues.
+    """Read all inputs into the output folder; Ctrl+C commits the results so far, and `resume` continues.
 
     Raises:
         BatchError: the output folder cannot be used.

@@ -80,7 +80,7 @@ def launch(
 
     Args:
         tokens: The verb and its arguments.
-        verbose: Show what is being done.
+        verbose: Show each step.
     """
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
     arguments = [_STDIN_TOKEN if token == "-" else token for token in tokens]  # noqa: S105

@@ -50,7 +50,7 @@ def estimate_background(page: UInt8[np.ndarray, "height width"]) -> Background |
     paper = _paper_brightness(page)
     darkness = cv2.GaussianBlur(1 - page / paper, (3, 3), 0) if max(page.shape) > _SMALL_PX else 1 - page / paper
     exposed = darkness[page < 250]  # overexposed paper has no noise and would hide that of the rest
-    if exposed.size < _EXPOSED * page.size:  # what is exposed then is ink, not paper
+    if exposed.size < _EXPOSED * page.size:  # then the exposed part is ink, not paper
         return Background(page, np.maximum(darkness, 0), 0.0)
     bare = float(np.median(exposed))  # above 0: the closing follows the brightest grains
     noise = float(np.median(np.abs(exposed - bare))) / 0.674

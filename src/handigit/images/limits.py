@@ -25,14 +25,14 @@ SMALL_PX: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on what is decoded.
+    """Limits on pictures and documents.
 
     Attributes:
         max_grey_mpx: Largest grey picture in millions of pixels; A3 at 600 dpi has 70.
         max_colour_mpx: Largest colour picture, for which Pillow takes four bytes per pixel; half of it for 32 bits.
         max_pages: Maximum number of pages of a PDF or TIFF.
         page_dpi: Resolution at which PDF pages are rendered; an A4 page has 3.9 Mpx at 200.
-        page_seconds: Maximum time to decode one page of what is decoded in a process of its own.
+        page_seconds: Maximum time per page that is decoded in a process of its own.
         isolate: Decode every picture that is not small in a process of its own, as a server should.
     """
 

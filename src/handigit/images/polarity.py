@@ -47,7 +47,7 @@ def dark_ink_votes(grey: UInt8[np.ndarray, "height width"]) -> float:
 
     Paper is the shade that covers most of the picture, has room for larger discs (strokes are thin), and covers the
     border. In a photo, where both shades have room for large discs or neither is level, one of them may be a shadow
-    or a table; what counts then is to which side small things differ from their surroundings. Each alone fails
+    or a table; then the sign of small differences from the surroundings counts. Each criterion alone fails
     somewhere (border on photos of paper on a table, area on thick digits cut to their box).
     """
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)

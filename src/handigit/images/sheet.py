@@ -54,7 +54,7 @@ class Sheet:
 
 
 def find_sheet(grey: Grey) -> Sheet | None:
-    """The bright sheet in a picture that also shows what it lies on; None if the paper fills the picture."""
+    """The bright sheet in a picture that also shows the table; None if the paper fills the picture."""
     small = downscale(grey, _LOOK_PX)
     if min(small.shape) < _MIN_SIDE_PX:
         return None
@@ -79,7 +79,7 @@ def find_sheet(grey: Grey) -> Sheet | None:
 
 
 def without_table(page: Grey) -> Grey:
-    """The picture with paper in place of what a sheet lies on; the same object if no sheet is found."""
+    """The picture with paper in place of the table; the same object if no sheet is found."""
     sheet = find_sheet(page)
     return page if sheet is None else paint_over_table(page, sheet)
 
@@ -171,7 +171,7 @@ def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:
 
 
 def _is_on_paper(bright: UInt8[np.ndarray, "h w"], hull: np.ndarray) -> bool:
-    """Whether what surrounds the hull is paper, by the picture's border."""
+    """Whether the surroundings of the hull are paper, by the picture's border."""
     outside = np.ones(bright.shape, np.uint8)
     cv2.fillConvexPoly(outside, hull.astype(np.int32), 0)
     outside[1:-1, 1:-1] = 0

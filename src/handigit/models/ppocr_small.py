@@ -90,7 +90,7 @@ class Block(nn.Module):
 
 
 class Excitation(nn.Module):
-    """Squeeze-and-excitation (Hu et al. 2018): channels scaled by what the whole crop holds."""
+    """Squeeze-and-excitation (Hu et al. 2018): channels scaled by their means over the whole crop."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class SelfAttention(nn.Module):
         self.merge = nn.Linear(_FEATURES, _FEATURES)
 
     def forward(self, frames: Float[Tensor, "n frames 120"]) -> Float[Tensor, "n frames 120"]:
-        """What each frame takes from all frames."""
+        """A weighted mean of all frames, per frame."""
         count, length, _ = frames.shape
         projected = self.project(frames).reshape(count, length, 3, _HEADS, _FEATURES // _HEADS)
         queries, keys, values = projected.permute(2, 0, 3, 1, 4)

@@ -16,7 +16,7 @@ MAX_FILE_BYTES: Final = 256 << 20
 """Maximum size of one picture or document, packed or not: a bomb in an archive claims more."""
 BROKEN: Final = (OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile,
                  tarfile.TarError, zipfile.LargeZipFile)  # fmt: skip
-"""What Python's readers raise for archives that are damaged or encrypted."""
+"""Errors of Python's readers for damaged or encrypted archives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def padded_width(width: int) -> int:
 def _batches_by_width(widths: Sequence[int]) -> list[list[int]]:
     """Indices of pictures in batches of equal width, each of at most `_BATCH_PX` columns.
 
-    Equal, because what stands beside a picture must not change its result: squeeze-and-excitation sees the padding.
+    Equal, because its neighbours in a batch must not change a result: squeeze-and-excitation sees the padding.
     """
     batches: list[list[int]] = []
     for index in sorted(range(len(widths)), key=lambda index: widths[index]):

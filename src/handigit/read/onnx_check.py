@@ -39,7 +39,7 @@ OPERATORS: Final = frozenset(
     QLinearSigmoid QLinearSoftmax SkipLayerNormalization
     """.split()  # noqa: SIM905 - as a list it would be a line per name
 )
-"""What networks and the models of scikit-learn consist of; no control flow (If, Loop, Scan, SequenceMap)."""
+"""Operators of networks and of scikit-learn's models; no control flow (If, Loop, Scan, SequenceMap)."""
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 _SIZES: Final[dict[str, tuple[int, ...]]] = {
     "ConstantOfShape": (0,),

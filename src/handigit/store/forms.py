@@ -1,7 +1,7 @@
 """Records of forms: one per form, with its pages, its content, and the history of every field.
 
 The content is a record's JSON, as `handigit.forms.Record.to_json` gives it; only its `fields` are looked at here. It is
-added again when checks are applied again, and never changed. What people change in a field is added, too.
+added again when checks are applied again, and never changed. Changes that people make in a field are added, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _COLUMNS: Final = ("template", "version", "copy", "outcome", "source")
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """What one person said about a field, once; `text` None takes the reader's result back."""
+    """One person's answer about a field; `text` None takes the reader's result back."""
 
     id: int
     record: int
@@ -92,7 +92,7 @@ class Forms:
         request_id: str = "",
         batch: str = "",
     ) -> int:
-        """Store a record with the pictures of its pages; returns its id. `batch` names what was sent together.
+        """Store a record with the pictures of its pages; returns its id. `batch` names the files sent together.
 
         `key` identifies pages, template and model together, such as their joined digests: the same key is stored once,
         and later calls return the first id. `pages`: pictures by page number from 1, as `Store.add` takes them.

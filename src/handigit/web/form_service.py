@@ -37,7 +37,7 @@ _TARGET_ERROR: Final = 0.01
 class FormRequest:
     """How to read the files of one request.
 
-    `template`: a name, or `auto` for all of them; `batch` names what belongs together.
+    `template`: a name, or `auto` for all of them; `batch` names records that belong together.
     """
 
     template: str
@@ -49,7 +49,7 @@ class FormRequest:
 
 
 class FormService:
-    """What the server does with forms; its generators are used from one event loop, its other methods from threads."""
+    """Reads, corrects and checks forms; its generators are used from one event loop, its other methods from threads."""
 
     def __init__(self, service: Service, templates: FormTemplates, writes: WritePool) -> None:
         self.templates = templates

@@ -2,7 +2,7 @@
 
     python -m handigit.workers.model_probe MODEL
 
-ONNX Runtime cannot be interrupted, and what a model computes is only known by running it. The process prints nothing if
+ONNX Runtime cannot be interrupted, and only running a model shows what it computes. The process prints nothing if
 the model is usable, else one line that says why not; one that takes too much memory or time is ended.
 """
 
@@ -63,7 +63,7 @@ def main(path: Path) -> int:
 
 
 def _limit() -> None:
-    """Limit memory beyond what is in use, and processor time; Windows has no such limits."""
+    """Limit further memory and processor time; Windows has no such limits."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -38,7 +38,7 @@ RecordIds = Annotated[list[int], Query(min_length=1, max_length=1000, descriptio
 
 
 class FieldBody(BaseModel):
-    """What a person sees in a field."""
+    """The content of a field, as a person sees it."""
 
     text: str | None = Field(max_length=64, description="As written: 36.8, yes; empty: blank; null: the reader's text")
 

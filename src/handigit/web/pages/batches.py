@@ -117,7 +117,7 @@ def _cut(page: np.ndarray, box: list[int]) -> np.ndarray:
 
 
 def _pages(record: FormRecord) -> list[dict[str, Any]]:
-    """What the page shows of each page of a record."""
+    """Each page of a record as the web page shows it."""
     pictures = iter([digest for _, digest in sorted(record.pictures.items())])
     return [
         {

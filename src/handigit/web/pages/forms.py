@@ -165,7 +165,7 @@ def _shown(form: ReadForm) -> dict[str, Any]:
 
 
 def _own_template(uploads: list[Upload], folder: Path) -> Template:
-    """Take the template and its blanks out of the uploads; what is left are scans.
+    """Take the template and its blanks out of the uploads; the rest are scans.
 
     Raises:
         Problem: no template among them.
@@ -186,7 +186,7 @@ def _own_template(uploads: list[Upload], folder: Path) -> Template:
 
 
 def _take(uploads: list[Upload], name: str) -> bytes | None:
-    """Remove the first file of this name, and return what it holds."""
+    """Remove the first file of this name, and return its content."""
     found = next((upload for upload in uploads if Path(upload.name).name == name), None)
     if found is None:
         return None

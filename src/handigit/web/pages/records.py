@@ -152,7 +152,7 @@ def _by_field(entries: Sequence[Entry]) -> list[tuple[str, int, int]]:
 
 
 def _by_check(records: Sequence[FormRecord]) -> list[tuple[str, int, int]]:
-    """What each check says, in how many records it fails, and in how many it applies."""
+    """Each check's rule, the number of records that fail it, and the number to which it applies."""
     found: dict[str, list[str]] = {}
     for record in records:
         for check in record.content["checks"]:

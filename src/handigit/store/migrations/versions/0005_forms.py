@@ -1,4 +1,4 @@
-"""Records of forms: their pages, their content as it was read and checked, and what people changed in their fields."""
+"""Records of forms: their pages, their content as it was read and checked, and changes by people in their fields."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The batch that a record of a form belongs to: what was sent together."""
+"""The batch that a record of a form belongs to: the files sent together."""
 
 import sqlalchemy as sa
 from alembic import op
