@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from handigit.records import Outcome
-from handigit.store import BadTruth, Filter, KeyReused, NewPage, NotInStore, Store, StoreError, Truth
+from handigit.store import BadTruth, Filter, KeyReused, NewPage, NotInStore, Order, Store, StoreError, Truth
 from store_cases import PROVENANCE, doubt, number, page
 
 pytest_plugins = ("store_server",)
@@ -170,6 +170,30 @@ def test_every_filter_narrows_the_list(store: Store) -> None:
     assert texts(store, corrected=True) == ["12"]
     assert texts(store, corrected=False, outcome=Outcome.READ) == ["123"]
     assert store.reading(fourth).corrected is False
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "confidence", "source"])
+def test_every_order_continues_after_its_last_reading(store: Store, order: Order) -> None:
+    for name, confidence in (("b.png", 0.5), ("a.png", 0.9), ("b.png", 0.5), ("c.png", 0.2), ("a.png", 0.5)):
+        store.add([number("7", confidence=confidence)], replace(PROVENANCE, source=name), page=page())
+    keys = {
+        "newest": lambda reading: -reading.id,
+        "oldest": lambda reading: reading.id,
+        "confidence": lambda reading: (reading.number.confidence, reading.id),
+        "source": lambda reading: (reading.provenance.source, reading.id),
+    }
+    expected = [reading.id for reading in sorted(store.all(), key=keys[order])]
+    listed: list[int] = []
+    after = None
+    while True:
+        part = store.readings(after=after, limit=2, order=order)
+        listed += [reading.id for reading in part.readings]
+        if not listed[2:]:  # a reading that comes first in each order does not shift the next pages
+            store.add([number("7", confidence=0.1)], replace(PROVENANCE, source="0.png"), page=page())
+        if (after := part.after) is None:
+            break
+    assert [reading for reading in listed if reading in expected] == expected
+    assert len(set(listed)) == len(listed)
 
 
 def test_pages_do_not_shift_while_readings_arrive(store: Store) -> None:

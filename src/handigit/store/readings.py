@@ -14,7 +14,7 @@ from handigit.records import Number, Outcome
 from handigit.store.errors import NotInStore
 from handigit.store.tables import NUMBER_COLUMNS, corrections, leases, readings, undos
 from handigit.store.truth import Truth
-from handigit.store.types import Correction, Filter, Page, Provenance, Purpose, Reading
+from handigit.store.types import Correction, Filter, Order, Page, Provenance, Purpose, Reading
 
 MAX_PAGE: Final = 1000
 """Maximum number of readings per page of a list."""
@@ -82,14 +82,48 @@ def get_reading(connection: Connection, reading: int) -> Reading:
     return _to_reading(row)
 
 
-def list_readings(connection: Connection, filter: Filter, *, after: int | None, limit: int) -> Page:  # noqa: A002
-    """The newest readings before the id `after`; `Page.after` is None on the last page."""
+def list_readings(
+    connection: Connection,
+    filter: Filter,  # noqa: A002
+    *,
+    after: int | None,
+    limit: int,
+    order: Order = "newest",
+) -> Page:
+    """The readings that follow the one with the id `after` in an order; `Page.after` is None on the last page.
+
+    Raises:
+        NotInStore: that reading has been deleted, and the order is not by id.
+    """
     limit = max(1, min(limit, MAX_PAGE))
-    query = _select_readings().where(filter_clause(filter)).order_by(readings.c.id.desc()).limit(limit + 1)
+    keys = _SORT_KEYS[order]
+    ids = select(readings.c.id).where(filter_clause(filter)).order_by(*keys).limit(limit + 1)
     if after is not None:
-        query = query.where(readings.c.id < after)
+        ids = ids.where(_follows(connection, order, after))
+    # The ids first: the consensus of each reading is a query of its own, too expensive for all that are sorted.
+    query = _select_readings().where(readings.c.id.in_(ids)).order_by(*keys)
     results = [_to_reading(row) for row in connection.execute(query)]
     return Page(tuple(results[:limit]), after=results[limit - 1].id if len(results) > limit else None)
+
+
+_SORT_KEYS: Final[dict[Order, tuple[ColumnElement[Any], ...]]] = {
+    "newest": (readings.c.id.desc(),),
+    "oldest": (readings.c.id,),
+    "confidence": (readings.c.confidence, readings.c.id),
+    "source": (readings.c.source, readings.c.id),
+}
+
+
+def _follows(connection: Connection, order: Order, after: int) -> ColumnElement[bool]:
+    """The condition for a reading to follow the one with the id `after`."""
+    if order == "newest":
+        return readings.c.id < after
+    if order == "oldest":
+        return readings.c.id > after
+    require_reading(connection, after)
+    column = _SORT_KEYS[order][0]
+    last = select(column).where(readings.c.id == after).scalar_subquery()
+    return or_(column > last, and_(column == last, readings.c.id > after))
 
 
 def list_in_order(connection: Connection, filter: Filter, *, after: int) -> tuple[Reading, ...]:  # noqa: A002

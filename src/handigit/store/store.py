@@ -36,7 +36,7 @@ from handigit.store.schema import upgrade
 from handigit.store.statistics import Insights, Statistics, compute_statistics
 from handigit.store.tables import corrections, readings
 from handigit.store.truth import Truth
-from handigit.store.types import Correction, Deleted, Filter, Lease, Page, Policy, Provenance, Reading, Waiting
+from handigit.store.types import Correction, Deleted, Filter, Lease, Order, Page, Policy, Provenance, Reading, Waiting
 
 log = logging.getLogger(__name__)
 EVERYTHING: Final = Filter()
@@ -140,10 +140,21 @@ class Store:
         with self.database.reading() as connection:
             return get_reading(connection, reading)
 
-    def readings(self, filter: Filter = EVERYTHING, *, after: int | None = None, limit: int = 100) -> Page:  # noqa: A002
-        """Readings, newest first, in pages of up to 1000 that do not shift when new ones arrive."""
+    def readings(
+        self,
+        filter: Filter = EVERYTHING,  # noqa: A002
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        order: Order = "newest",
+    ) -> Page:
+        """Readings in pages of up to 1000 that do not shift when new ones arrive.
+
+        Raises:
+            NotInStore: the reading `after`, where the order needs it, has been deleted.
+        """
         with self.database.reading() as connection:
-            return list_readings(connection, filter, after=after, limit=limit)
+            return list_readings(connection, filter, after=after, limit=limit, order=order)
 
     def all(self, filter: Filter = EVERYTHING) -> Iterator[Reading]:  # noqa: A002
         """All selected readings, newest first, with a thousand in memory at a time."""

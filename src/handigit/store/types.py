@@ -168,9 +168,13 @@ class Filter:
     source: str | None = None
 
 
+Order = Literal["newest", "oldest", "confidence", "source"]
+"""Orders of a list: by id, least confident first, or by file name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some readings, newest first; `after` continues the list, None at its end."""
+    """Some readings in the requested order; `after` continues the list, None at its end."""
 
     readings: tuple[Reading, ...]
     after: int | None

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from handigit.store import Correction
+from handigit.store import Correction, Order
 from handigit.store.spreadsheet import export_xlsx
 from handigit.web.openapi import problem_response
 from handigit.web.params import (
@@ -37,12 +37,17 @@ Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of t
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.get("/readings")
+@router.get("/readings", responses=problem_response(404, "The reading `after` was deleted"))
 def list_readings(
-    _user: AsReader, store: TheStore, query: FilterQuery, after: Cursor = None, limit: Limit = 100
+    _user: AsReader,
+    store: TheStore,
+    query: FilterQuery,
+    after: Cursor = None,
+    limit: Limit = 100,
+    sort: Annotated[Order, Query(description="By id, least confident first, or by file name")] = "newest",
 ) -> dict[str, Any]:
-    """List readings, newest first; new readings do not shift later pages."""
-    page = store.readings(query.as_filter(), after=after, limit=limit)
+    """List readings; new ones do not shift later pages."""
+    page = store.readings(query.as_filter(), after=after, limit=limit, order=sort)
     return {"readings": [reading.as_dict() for reading in page.readings], "after": page.after}
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from handigit.records import Outcome, percent
-from handigit.store import NotInStore, Purpose, Reading, Role
+from handigit.store import NotInStore, Order, Purpose, Reading, Role
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.params import ReadingFilter, TheStore
 from handigit.web.problems import INVALID, Problem, problem_of_fields
@@ -29,16 +29,14 @@ _PURPOSES: Final = {
 }
 _ROWS: Final = 50
 _WEAK_BELOW: Final = 0.98  # a digit above is not worth a warning colour
-_FIELDS: Final = ("digits", "source", "outcome", "corrected", "model", "since", "until")
-_SORTABLE: Final = (
-    ("number", "Number"),
-    ("outcome", "Outcome"),
-    ("confidence", "Confidence"),
-    ("source", "File"),
-    ("model", "Model"),
-    ("at", "Read"),
-)
-"""Columns of the list that its script sorts, with their headings."""
+_FIELDS: Final = ("digits", "source", "outcome", "corrected", "model", "since", "until", "sort")
+_ORDERS: Final[dict[str, str]] = {
+    "": "Newest first",
+    "oldest": "Oldest first",
+    "confidence": "Least certain first",
+    "source": "By file name",
+}
+"""The orders of the list; the address names none for the usual one."""
 _READING_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
 
 
@@ -56,7 +54,18 @@ class Search:
     @property
     def is_filtered(self) -> bool:
         """Whether any field is set."""
-        return any(self.fields.values())
+        return any(value for name, value in self.fields.items() if name != "sort")
+
+    @property
+    def order(self) -> Order:
+        """The order of the list.
+
+        Raises:
+            Problem: not one of the orders.
+        """
+        if self.fields["sort"] not in _ORDERS:
+            raise Problem(INVALID, f"no order {self.fields['sort'][:40]!r}; there are: oldest, confidence, source")
+        return cast("Order", self.fields["sort"] or "newest")
 
     def address(self, **changes: object) -> str:
         """The page's address with this search and `changes`."""
@@ -71,7 +80,8 @@ class Search:
         """
         # The form field is not named "contains", which would shadow the form element's own `contains` in scripts.
         api_names = {"digits": "contains"}
-        values: dict[str, Any] = {api_names.get(name, name): value for name, value in self.fields.items() if value}
+        filled = {name: value for name, value in self.fields.items() if value and name != "sort"}
+        values: dict[str, Any] = {api_names.get(name, name): value for name, value in filled.items()}
         values |= {
             name: _midnight(values[name], after=name == "until") for name in ("since", "until") if name in values
         }
@@ -83,10 +93,11 @@ class Search:
 
 @router.get("/readings")
 def show(request: Request, user: AsReader, store: TheStore) -> Response:
-    """The list, newest first."""
+    """The list, newest first or in another order."""
     search, after = Search.from_query(request.query_params), request.query_params.get("after", "")
     wanted = search.as_reading_filter()
-    page = store.readings(wanted.as_filter(), after=_reading_number(after) if after else None, limit=_ROWS)
+    start = _reading_number(after) if after else None
+    page = store.readings(wanted.as_filter(), after=start, limit=_ROWS, order=search.order)
     return render(
         request,
         "readings.html",
@@ -96,10 +107,11 @@ def show(request: Request, user: AsReader, store: TheStore) -> Response:
         models=sorted({reading.provenance.model for reading in page.readings}),
         is_new=not (page.readings or search.is_filtered or after),
         is_filtered=search.is_filtered,
-        sortable=_SORTABLE,
+        orders=_ORDERS,
+        sorted_address=lambda order: search.address(sort=order),
         may_delete=user.role.may(Role.ADMIN),
-        newest=search.address() if after else None,
-        older=search.address(after=page.after) if page.after else None,
+        first=search.address() if after else None,
+        following=search.address(after=page.after) if page.after else None,
         model_address=lambda model: search.address(model=model),
         export_fields=wanted.model_dump(mode="json", exclude_none=True),
         **_HELPERS,

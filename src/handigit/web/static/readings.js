@@ -1,4 +1,4 @@
-// The list of readings: lazy thumbnails, sorting, selection and deletion. The form itself exports.
+// The list of readings: lazy thumbnails, selection and deletion. The form itself exports.
 
 import { request } from "./api.js";
 import { cropOf, loadPage, parseBox } from "./crop.js";
@@ -7,6 +7,7 @@ import { plural } from "./wording.js";
 
 const rows = () => [...document.querySelectorAll("input[name=number]")];
 const selected = () => rows().filter((row) => row.checked);
+const order = byId("selection")?.textContent;
 
 const observer = new IntersectionObserver((entries) => {
   for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
@@ -22,7 +23,7 @@ async function drawThumb(link) {
 
 function showSelection() {
   const count = selected().length;
-  byId("selection").textContent = count ? `${plural(count, "reading")} selected` : "Newest first";
+  byId("selection").textContent = count ? `${plural(count, "reading")} selected` : order;
   if (byId("delete")) byId("delete").disabled = !count;
 }
 
@@ -35,29 +36,12 @@ const deleteSelected = () => attempt(async () => {
   showSelection();
 });
 
-/** Sort the shown rows by a column; a second click reverses. Numbers by value, text in natural order. */
-function sortBy(button) {
-  const heading = button.closest("th");
-  const isDescending = heading.getAttribute("aria-sort") === "ascending";
-  for (const other of document.querySelectorAll("th[aria-sort]")) other.setAttribute("aria-sort", "none");
-  heading.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
-  const key = button.dataset.sort;
-  const collator = new Intl.Collator(undefined, { numeric: true });
-  const body = document.querySelector("#listed tbody");
-  const sorted = [...body.rows].sort(({ dataset: a }, { dataset: b }) => {
-    const difference = Number(a[key]) - Number(b[key]);
-    return Number.isNaN(difference) ? collator.compare(a[key], b[key]) : difference;
-  });
-  body.append(...(isDescending ? sorted.reverse() : sorted));
-}
-
 document.querySelectorAll("[data-picture]").forEach((link) => observer.observe(link));
 if (rows().length) showSelection();
 on("change", "#listed", (_, { target }) => {
   if (target.id === "all") rows().forEach((row) => (row.checked = target.checked));
   showSelection();
 });
-on("click", "[data-sort]", sortBy);
 on("click", "#delete", () => {
   byId("how-many").textContent = plural(selected().length, "reading");
   byId("confirm").returnValue = "";
