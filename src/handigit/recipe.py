@@ -137,7 +137,7 @@ class Recipe:
         known = {item.name: item for item in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - known.keys()):
             raise RecipeError(f"{source}: no recipe field named {unknown[0]!r}; there are: {', '.join(known)}")
-        return cls(**{name: _coerced(known[name], value, source) for name, value in values.items()})
+        return cls(**{name: _coerce(known[name], value, source) for name, value in values.items()})
 
     @property
     def drawn_from(self) -> int:
@@ -227,7 +227,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def _coerced(item: dataclasses.Field[Any], value: Any, source: str) -> Any:
+def _coerce(item: dataclasses.Field[Any], value: Any, source: str) -> Any:
     """The value in the field's type: TOML may have 3 for a float, and lists for tuples."""
     if get_origin(item.type) is Literal and value not in get_args(item.type):
         raise RecipeError(f"{source}: no {item.name} named {value!r}; there are: {', '.join(get_args(item.type))}")

@@ -12,7 +12,7 @@ _KNOT_PX: Final = 14
 
 def vary_strip(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) -> UInt8[np.ndarray, "48 _"]:
     """One strip, varied at random; about 0.3 ms."""
-    grey = _moved(_with_margin(grey, rng) if rng.random() < 0.3 else grey, rng)
+    grey = _warp(_with_margin(grey, rng) if rng.random() < 0.3 else grey, rng)
     chance = rng.random(5)
     if chance[0] < 0.25:
         kernel = np.ones((2, 2) if rng.random() < 0.6 else (3, 3) if rng.random() < 0.5 else (1, 2), np.uint8)
@@ -41,7 +41,7 @@ def _with_margin(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) 
     return np.asarray(cv2.resize(larger, (width, grey.shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _moved(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) -> UInt8[np.ndarray, "48 _"]:
+def _warp(grey: UInt8[np.ndarray, "48 width"], rng: np.random.Generator) -> UInt8[np.ndarray, "48 _"]:
     """The strip stretched, slanted, tilted, shifted and bent, its border repeated into the gaps."""
     height, width = grey.shape
     stretch = float(np.exp(rng.uniform(np.log(0.8), np.log(1.35))))

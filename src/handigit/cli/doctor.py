@@ -163,9 +163,9 @@ def _check_models() -> Iterator[Check]:
     yield Check("models", "ok", f"{reader.model_path}")
     for engine in reader.engines:
         yield Check(f"model {engine.card.name}", "ok", f"sha256 {engine.digest}")
-    yield _self_test("read a digit", "7", lambda: str(reader.digit(_drawn("7")).value))
+    yield _self_test("read a digit", "7", lambda: str(reader.digit(_draw_digit("7")).value))
     if len(reader.engines) > 1:
-        yield _self_test("read a number", "47", lambda: reader.number(_drawn("47")).text)
+        yield _self_test("read a number", "47", lambda: reader.number(_draw_digit("47")).text)
 
 
 def _self_test(name: str, expected: str, read: Callable[[], str]) -> Check:
@@ -181,7 +181,7 @@ def _self_test(name: str, expected: str, read: Callable[[], str]) -> Check:
     )
 
 
-def _drawn(text: str) -> "Image.Image":
+def _draw_digit(text: str) -> "Image.Image":
     """A picture of a 7 or a 47, drawn with straight lines."""
     from PIL import Image, ImageDraw
 

@@ -66,7 +66,7 @@ def compare(runs: Sequence[RunSummary], *, width: int = 80) -> Group:
     names = headings(runs)
     room = width - max(map(len, names)) - _COLUMN_GAP
     tables = [_table(names, block, max_width=room) for block in _blocks(lines(runs), room)]
-    return Group(*(part for table in tables for part in (table, Text())), Text(_shared(runs)))
+    return Group(*(part for table in tables for part in (table, Text())), Text(_shared_settings(runs)))
 
 
 def _blocks(columns: Sequence[Line], room: int) -> list[list[Line]]:
@@ -112,7 +112,7 @@ def write_comparison(folder: Path, runs: Sequence[RunSummary]) -> Path:
         caption="Loss and accuracy on each run's validation data, by epoch.",
         alt=f"Validation loss and accuracy by epoch of {len(runs)} runs; the table has where they ended.",
     )
-    content = {"headings": headings(runs), "lines": lines(runs), "shared": _shared(runs), "curves": curves}
+    content = {"headings": headings(runs), "lines": lines(runs), "shared": _shared_settings(runs), "curves": curves}
     title = f"{len(runs)} runs side by side"
     return write_page(folder, "comparison.html", render("comparison.html", title=title, **content), [curves])
 
@@ -193,7 +193,7 @@ def _fields(runs: Sequence[RunSummary]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.recipe))
 
 
-def _shared(runs: Sequence[RunSummary]) -> str:
+def _shared_settings(runs: Sequence[RunSummary]) -> str:
     """The settings that all runs share, in one line."""
     different = differing(runs)
     shared = [f"{name} = {runs[0].field(name)}" for name in _fields(runs) if name not in different]

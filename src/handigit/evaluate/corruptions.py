@@ -69,7 +69,7 @@ def impulse_noise(ink: Ink, rng: Generator) -> Ink:
 
 def glass_blur(ink: Ink, rng: Generator) -> Ink:
     """Frosted glass: blurred, neighbours exchanged, blurred again."""
-    pixels = _blurred(ink, GLASS_SIGMA_PX).reshape(len(ink), SIDE_PX**2).T.copy()
+    pixels = _blur(ink, GLASS_SIGMA_PX).reshape(len(ink), SIDE_PX**2).T.copy()
     images = np.arange(len(ink))
     # Half of the time no change; else a pixel changes places with itself or one of three neighbours above and left.
     # Iterating from the last pixel to the first carries some ink far, which makes this corruption hard.
@@ -80,7 +80,7 @@ def glass_blur(ink: Ink, rng: Generator) -> Ink:
         kept = pixels[pixel].copy()
         pixels[pixel] = pixels[neighbour, images]
         pixels[neighbour, images] = kept
-    return _blurred(pixels.T.reshape(ink.shape), GLASS_SIGMA_PX)
+    return _blur(pixels.T.reshape(ink.shape), GLASS_SIGMA_PX)
 
 
 def motion_blur(ink: Ink, rng: Generator) -> Ink:
@@ -99,20 +99,20 @@ def shear(ink: Ink, rng: Generator) -> Ink:
     """Slanted to either side by 0.4 of the height."""
     slants = np.tile(np.eye(2), (len(ink), 1, 1))
     slants[:, 0, 1] = SHEAR * _signs(rng, len(ink))
-    return _warped(ink, slants)
+    return _warp(ink, slants)
 
 
 def scale(ink: Ink, rng: Generator) -> Ink:
     """Shrunk to 0.7 of its size."""
     del rng  # every picture alike
-    return _warped(ink, np.tile(np.eye(2) / SCALE, (len(ink), 1, 1)))
+    return _warp(ink, np.tile(np.eye(2) / SCALE, (len(ink), 1, 1)))
 
 
 def rotate(ink: Ink, rng: Generator) -> Ink:
     """Rotated by 0.4 radians (23 degrees) in either direction."""
     angles = ROTATION_RADIANS * _signs(rng, len(ink))
     turns = np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]])
-    return _warped(ink, turns.transpose(2, 0, 1))
+    return _warp(ink, turns.transpose(2, 0, 1))
 
 
 def brightness(ink: Ink, rng: Generator) -> Ink:
@@ -124,7 +124,7 @@ def brightness(ink: Ink, rng: Generator) -> Ink:
 def translate(ink: Ink, rng: Generator) -> Ink:
     """Moved by 3 px to the left or right and 3 px up or down."""
     shifts = SHIFT_PX * np.stack([_signs(rng, len(ink)), _signs(rng, len(ink))], axis=1)
-    return _warped(ink, np.tile(np.eye(2), (len(ink), 1, 1)), shifts)
+    return _warp(ink, np.tile(np.eye(2), (len(ink), 1, 1)), shifts)
 
 
 def stripe(ink: Ink, rng: Generator) -> Ink:
@@ -148,8 +148,8 @@ def fog(ink: Ink, rng: Generator) -> Ink:
 def spatter(ink: Ink, rng: Generator) -> Ink:
     """Dark grey splashes of mud that hide the ink under them."""
     drops = rng.normal(DROP_MEAN, DROP_SPREAD, ink.shape).astype(np.float32)
-    wet = (_blurred(drops, DROP_SIGMA_PX) > DROP_LEVEL).astype(np.float32)
-    splash = _blurred(wet, SPLASH_SIGMA_PX)
+    wet = (_blur(drops, DROP_SIGMA_PX) > DROP_LEVEL).astype(np.float32)
+    splash = _blur(wet, SPLASH_SIGMA_PX)
     splash[splash < SPLASH_LEVEL] = 0
     return _ink(ink * (1 - splash) + MUD * splash)
 
@@ -176,7 +176,7 @@ def zigzag(ink: Ink, rng: Generator) -> Ink:
 def canny_edges(ink: Ink, rng: Generator) -> Ink:
     """Nothing but the edges (Canny 1986), after a blur of 1 px."""
     del rng  # every picture alike
-    smooth = np.rint(_blurred(ink, 1.0) * 255).astype(np.uint8)
+    smooth = np.rint(_blur(ink, 1.0) * 255).astype(np.uint8)
     edges = [cv2.Canny(image, CANNY_LOW, CANNY_HIGH, L2gradient=True) for image in smooth]
     return np.array(edges, dtype=np.float32).reshape(ink.shape) / 255
 
@@ -219,13 +219,13 @@ def _each(ink: Ink, change: Callable[..., np.ndarray], parameters: np.ndarray) -
     return changed
 
 
-def _blurred(ink: Ink, sigma_px: float) -> Ink:
+def _blur(ink: Ink, sigma_px: float) -> Ink:
     """A Gaussian blur with replicated borders."""
     sigmas = np.full(len(ink), sigma_px)
     return _each(ink, lambda image, s: cv2.GaussianBlur(image, (0, 0), s, borderType=cv2.BORDER_REPLICATE), sigmas)
 
 
-def _warped(ink: Ink, matrices: Float[np.ndarray, "n 2 2"], shifts: Int64[np.ndarray, "n 2"] | None = None) -> Ink:
+def _warp(ink: Ink, matrices: Float[np.ndarray, "n 2 2"], shifts: Int64[np.ndarray, "n 2"] | None = None) -> Ink:
     """Every picture warped by its matrix (target to source) about the centre, then shifted."""
     moved = np.zeros((len(ink), 2)) if shifts is None else shifts
     centre = np.full(2, CENTRE_PX)
@@ -255,15 +255,15 @@ def _plasma(count: int, rng: Generator) -> Float[np.ndarray, "n 256 256"]:
         half = step // 2
         corner = fields[:, ::step, ::step].copy()
         east, south = np.roll(corner, -1, axis=2), np.roll(corner, -1, axis=1)
-        centre = _displaced(corner + east + south + np.roll(east, -1, axis=1), roughness, rng)
+        centre = _displace(corner + east + south + np.roll(east, -1, axis=1), roughness, rng)
         fields[:, half::step, half::step] = centre
-        fields[:, ::step, half::step] = _displaced(corner + east + centre + np.roll(centre, 1, axis=1), roughness, rng)
-        fields[:, half::step, ::step] = _displaced(corner + south + centre + np.roll(centre, 1, axis=2), roughness, rng)
+        fields[:, ::step, half::step] = _displace(corner + east + centre + np.roll(centre, 1, axis=1), roughness, rng)
+        fields[:, half::step, ::step] = _displace(corner + south + centre + np.roll(centre, 1, axis=2), roughness, rng)
         step, roughness = half, roughness / FOG_DECAY
     low, high = fields.min(axis=(1, 2), keepdims=True), fields.max(axis=(1, 2), keepdims=True)
     return np.asarray((fields - low) / (high - low))
 
 
-def _displaced(sums: np.ndarray, roughness: float, rng: Generator) -> np.ndarray:
+def _displace(sums: np.ndarray, roughness: float, rng: Generator) -> np.ndarray:
     """The mean of four neighbours plus uniform noise of this roughness."""
     return np.asarray(sums / 4 + rng.uniform(-roughness, roughness, sums.shape))

@@ -30,7 +30,7 @@ class Variation:
     apply: Callable[[Glyphs], Pictures]
 
 
-def _shifted(glyphs: Glyphs, *, right_px: int, down_px: int) -> Pictures:
+def _shift(glyphs: Glyphs, *, right_px: int, down_px: int) -> Pictures:
     """Off-centre on an empty frame."""
     top, left = (FRAME_PX - 28) // 2 + down_px, (FRAME_PX - 28) // 2 + right_px
     frames = np.zeros((len(glyphs), FRAME_PX, FRAME_PX), dtype=np.uint8)
@@ -38,11 +38,11 @@ def _shifted(glyphs: Glyphs, *, right_px: int, down_px: int) -> Pictures:
     return frames
 
 
-def _turned(glyphs: Glyphs, *, degrees: float = 0.0, size: float = 1.0) -> Pictures:
+def _rotate(glyphs: Glyphs, *, degrees: float = 0.0, size: float = 1.0) -> Pictures:
     """Centred on an empty frame, rotated counter-clockwise and scaled."""
     matrix = cv2.getRotationMatrix2D((13.5, 13.5), degrees, size)
     matrix = matrix + np.array([0, 0, FRAME_PX / 2 - 14])
-    return _stacked([cv2.warpAffine(glyph, matrix, (FRAME_PX, FRAME_PX)) for glyph in glyphs], FRAME_PX)
+    return _stack([cv2.warpAffine(glyph, matrix, (FRAME_PX, FRAME_PX)) for glyph in glyphs], FRAME_PX)
 
 
 def _pen(glyphs: Glyphs, *, wider_px: float) -> Pictures:
@@ -51,10 +51,10 @@ def _pen(glyphs: Glyphs, *, wider_px: float) -> Pictures:
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     change = cv2.dilate if wider_px > 0 else cv2.erode
     fine = (cv2.resize(glyph, None, fx=FINE, fy=FINE, interpolation=cv2.INTER_CUBIC) for glyph in glyphs)
-    return _stacked([cv2.resize(change(image, brush), (28, 28), interpolation=cv2.INTER_AREA) for image in fine], 28)
+    return _stack([cv2.resize(change(image, brush), (28, 28), interpolation=cv2.INTER_AREA) for image in fine], 28)
 
 
-def _inverted(glyphs: Glyphs) -> Pictures:
+def _invert(glyphs: Glyphs) -> Pictures:
     """Ink dark on light."""
     return 255 - glyphs
 
@@ -67,10 +67,10 @@ def _contrast(glyphs: Glyphs, *, share: float) -> Pictures:
 def _jpeg(glyphs: Glyphs, *, quality: int) -> Pictures:
     """Through a JPEG file and back."""
     files = (cv2.imencode(".jpg", glyph, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for glyph in glyphs)
-    return _stacked([cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) for file in files], 28)
+    return _stack([cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) for file in files], 28)
 
 
-def _stacked(images: list[Any], side_px: int) -> Pictures:
+def _stack(images: list[Any], side_px: int) -> Pictures:
     """A batch, also of no images."""
     return np.array(images, dtype=np.uint8).reshape(-1, side_px, side_px)
 
@@ -80,23 +80,23 @@ _STEPS_PX = (-14, -7, 0, 7, 14)
 GRIDS: Mapping[str, tuple[Variation, ...]] = MappingProxyType(
     {
         "shift": tuple(
-            Variation(f"{right:+d} px right, {down:+d} px down", partial(_shifted, right_px=right, down_px=down))
+            Variation(f"{right:+d} px right, {down:+d} px down", partial(_shift, right_px=right, down_px=down))
             for down in _STEPS_PX
             for right in _STEPS_PX
         ),
         "scale": tuple(
-            Variation(f"{size:g} of its size", partial(_turned, size=size))
+            Variation(f"{size:g} of its size", partial(_rotate, size=size))
             for size in (0.5, 0.6, 0.75, 0.9, 1.0, 1.25, 1.5, 1.75, 2.0)
         ),
         "rotation": tuple(
-            Variation(f"{degrees:+d} degrees", partial(_turned, degrees=float(degrees)))
+            Variation(f"{degrees:+d} degrees", partial(_rotate, degrees=float(degrees)))
             for degrees in (-30, -20, -15, -10, -5, 5, 10, 15, 20, 30)
         ),
         "pen": tuple(
             Variation(f"{wider:+g} px on either side", partial(_pen, wider_px=wider))
             for wider in (-0.75, -0.5, -0.25, 0.25, 0.5, 1.0, 1.5)
         ),
-        "polarity": (Variation("dark ink on light", _inverted),),
+        "polarity": (Variation("dark ink on light", _invert),),
         "contrast": tuple(
             Variation(f"{share:g} of the contrast", partial(_contrast, share=share))
             for share in (0.1, 0.2, 0.35, 0.5, 0.75)

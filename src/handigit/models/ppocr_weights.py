@@ -30,7 +30,7 @@ def load_published(model: PPOCRSmall, onnx_bytes: bytes, starts: Sequence[str]) 
     """
     published = onnx.load_from_string(onnx_bytes)
     layers = list(_layers(published.graph))
-    modules = [module for part in (model.stem, model.blocks, model.neck) for module in _weighted(part)]
+    modules = [module for part in (model.stem, model.blocks, model.neck) for module in _weight_modules(part)]
     if len(layers) != len(modules) + 1:
         raise ModelError(f"the published model has {len(layers)} layers, not {len(modules) + 1}: another version")
     for module, (weight, bias) in zip(modules, layers, strict=False):
@@ -47,7 +47,7 @@ def _set(module: nn.Module, weight: np.ndarray, bias: np.ndarray) -> None:
     module.load_state_dict({"weight": torch.from_numpy(weight.copy()), "bias": torch.from_numpy(bias.copy())})
 
 
-def _weighted(part: nn.Module) -> Iterator[nn.Module]:
+def _weight_modules(part: nn.Module) -> Iterator[nn.Module]:
     """Modules with weights of their own, in the order in which they are used."""
     return (module for module in part.modules() if isinstance(module, nn.Conv2d | nn.Linear | nn.LayerNorm))
 
@@ -62,14 +62,14 @@ def _layers(graph: onnx.GraphProto) -> Iterator[Weights]:
             after = users[node.output[0]]
             yield _convolution(stored[0], [arrays[name] for name in after.input if name in arrays])
         elif node.op_type == "MatMul" and stored:
-            yield stored[0].T, _added(users[node.output[0]], arrays)
+            yield stored[0].T, _bias_of(users[node.output[0]], arrays)
         elif (
             node.op_type == "Mul" and stored and stored[0].ndim == 1 and stored[0].size > 1
         ):  # a layer norm's last steps
-            yield stored[0], _added(users[node.output[0]], arrays)
+            yield stored[0], _bias_of(users[node.output[0]], arrays)
 
 
-def _added(node: onnx.NodeProto, arrays: dict[str, np.ndarray]) -> np.ndarray:
+def _bias_of(node: onnx.NodeProto, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return next(arrays[name] for name in node.input if name in arrays)
 
 
