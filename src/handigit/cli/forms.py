@@ -323,6 +323,10 @@ def _conclude(records: list["Record"]) -> int:
                if page.state in {PageState.UNPLACED, PageState.OTHER_FORM}]  # fmt: skip
     for page in refused:
         complain(f"{page.source}, page {page.page + 1}: {page.state}: {page.reason}")
+    for record in records:
+        if record.missing:
+            copy = f", copy {record.copy}" if record.copy else ""
+            say_status(f"{record.source}: {record.template}{copy} lacks page {', '.join(map(str, record.missing))}")
     return SOME_FAILED if refused else DONE
 
 
