@@ -15,7 +15,7 @@ from handigit.settings import SECRETS, Settings
 
 PROJECT = Path(__file__).parents[1]
 FILES = ("deploy/Dockerfile", "deploy/compose.yaml", "deploy/handigit.service", "docs/deploy.md", "docs/api.md")
-NAMES = {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields} | {
+NAMES = {"HANDIGIT_BATCH_FOLDER"} | {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields} | {
     f"HANDIGIT_{name.upper()}_FILE" for name in SECRETS
 }
 
@@ -85,12 +85,23 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
         Settings()
 
 
+@pytest.mark.parametrize("name", ["batch", "docs"])
+def test_other_images_copy_what_exists_and_install_existing_extras(name: str) -> None:
+    text = (PROJECT / "deploy" / f"{name}.Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    assert all((PROJECT / file).exists() for files in copied for file in files.split())
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = ",".join(re.findall(r"'\.\[([a-z,]+)\]'", text)).split(",")
+    assert set(extras) <= set(declared["optional-dependencies"])
+    assert compose()["services"][name]["build"]["dockerfile"] == f"deploy/{name}.Dockerfile"
+
+
 def compose() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((PROJECT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
     return content
 
 
-@pytest.mark.parametrize("name", ["handigit", "database"])
+@pytest.mark.parametrize("name", ["handigit", "database", "batch", "docs"])
 def test_every_container_is_hardened(name: str) -> None:
     service = compose()["services"][name]
     assert service["cap_drop"] == ["ALL"]

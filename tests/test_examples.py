@@ -1,16 +1,22 @@
 """The examples for other frameworks, each run by its framework's test client with synthetic pictures."""
 
 import base64
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from runpy import run_path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from handigit import synth
+from bench.browser.site import served
+from handigit import Reader, synth
 from serving import encoded, picture
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -188,3 +194,115 @@ def test_streamlit_explains_a_bad_picture(app: Any) -> None:
     assert "truncated or damaged" in app.error[0].value
     assert "elsewhere.example" not in app.error[0].value
     assert not app.metric
+
+
+# Gradio
+
+
+@pytest.fixture(scope="module")
+def gradio_app() -> dict[str, Any]:
+    return run_path(str(EXAMPLES / "gradio_app.py"))
+
+
+def pixels(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(content)))
+
+
+def test_gradio_reads_pixels_and_sketches(gradio_app: dict[str, Any]) -> None:
+    read, kinds = gradio_app["read"], gradio_app["KINDS"]
+    for drawn in (pixels(on_pad(7)), {"composite": pixels(on_pad(7)), "layers": []}):
+        outcome, [[number, confidence, _]] = read(drawn, kinds[1])
+        assert (outcome, number) == ("Read", "7")
+        assert confidence.startswith("99.")
+    assert read(pixels(photograph("1107")), kinds[2])[1][0][0] == "1107"
+    assert read(None, kinds[0]) == ("Draw a number, or choose a picture.", [])
+    assert read(pixels(EMPTY_PAD), kinds[1]) == ("Blank", [])
+    assert "cannot read a picture" in read(np.zeros((2, 3, 5, 7)), kinds[0])[0]
+
+
+def test_gradio_page_offers_what_the_function_takes(gradio_app: dict[str, Any]) -> None:
+    pytest.importorskip("gradio", reason="not among the extras")
+    page = gradio_app["build"]()
+    assert {"radio", "sketchpad", "image", "dataframe"} <= {block.get_block_name() for block in page.blocks.values()}
+
+
+# Label Studio
+
+LABELS = """<View><Image name="image" value="$ocr"/><Rectangle name="bbox" toName="image"/>
+<TextArea name="transcription" toName="image" perRegion="true"/></View>"""
+SCORES = EXAMPLES.parent / "samples" / "pages"
+
+
+@pytest.fixture(scope="module")
+def label_studio() -> Iterator[Any]:
+    pytest.importorskip("flask", reason="the extra 'examples' is not installed")
+    with served(SCORES) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABEL_STUDIO_URL", address)
+        yield run_path(str(EXAMPLES / "label_studio_backend.py"))["create_app"]().test_client()
+
+
+def predict(client: Any, *addresses: str) -> list[dict[str, Any]]:
+    tasks = [{"id": number, "data": {"ocr": address}} for number, address in enumerate(addresses)]
+    answer = client.post("/predict", json={"tasks": tasks, "label_config": LABELS})
+    assert answer.status_code == 200
+    results: list[dict[str, Any]] = answer.json["results"]
+    return results
+
+
+def test_label_studio_gets_a_box_and_a_text_per_number(label_studio: Any) -> None:
+    [result] = predict(label_studio, "/scores-on-squared-paper.jpg")
+    boxes = [item for item in result["result"] if item["type"] == "rectangle"]
+    texts = [item for item in result["result"] if item["type"] == "textarea"]
+    assert [item["value"]["text"][0] for item in texts] == ["87", "92", "45", "100", "73", "68", "9"]
+    assert [item["id"] for item in boxes] == [item["id"] for item in texts]
+    for item in boxes:
+        assert (item["from_name"], item["to_name"]) == ("bbox", "image")
+        value = item["value"]
+        assert 0 <= value["x"] < value["x"] + value["width"] <= 100
+        assert 0 <= value["y"] < value["y"] + value["height"] <= 100
+    assert 0 < result["score"] <= 1
+    assert result["model_version"].startswith("handigit-number-")
+
+
+def test_label_studio_fetches_from_its_own_server_only(label_studio: Any) -> None:
+    elsewhere, missing = predict(label_studio, "http://127.0.0.1:1/x.png", "/missing.png")
+    assert "is not on http://127.0.0.1:" in elsewhere["error"]
+    assert "404" in missing["error"]
+    assert elsewhere["result"] == missing["result"] == []
+
+
+def test_label_studio_checks_the_backend(label_studio: Any) -> None:
+    assert label_studio.get("/health").json["status"] == "UP"
+    assert label_studio.post("/setup", json={"project": "1"}).json["model_version"]
+    assert label_studio.post("/predict", json={"tasks": [], "label_config": "<View/>"}).status_code == 400
+
+
+# Models of one's own
+
+
+def test_a_hub_model_is_stored_exported_and_reads(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the extra 'train' is not installed")
+    example = run_path(str(EXAMPLES / "own_hub_model.py"))
+    example["DigitMixer"]().save_pretrained(tmp_path / "model")
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"config.json", "model.safetensors"}
+    model = example["DigitMixer"].from_pretrained(str(tmp_path / "model"))
+    example["export"](model, tmp_path / "model.onnx")
+    digit = Reader(tmp_path / "model.onnx").digit(picture(7))
+    assert sum(digit.probabilities) == pytest.approx(1)
+
+
+def test_the_keras_example_prepares_glyphs_as_handigit_does() -> None:
+    example = run_path(str(EXAMPLES / "own_keras_model.py"))
+    batch = example["to_batch"](synth.digits(3, seed=1).glyphs)
+    assert batch.shape == (3, 28, 28, 1)
+    assert (batch.min(), batch.max()) == (0, 1)
+
+
+@pytest.mark.slow
+def test_the_keras_example_trains_exports_and_reads(tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    environment = os.environ | {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)}
+    command = [sys.executable, str(EXAMPLES / "own_keras_model.py"), str(tmp_path / "model.onnx")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "plain-3.png Digit('3'" in done.stdout
