@@ -195,6 +195,17 @@ def test_a_bad_pattern_is_one_line(pattern: str) -> None:
     assert "\n" not in str(item)
 
 
+def test_pictures_of_phones_and_animations_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    touch("7.png")
+    seven = Image.open("7.png").convert("RGB").resize((112, 112))
+    for name in ("a.gif", "b.heic"):
+        seven.save(name, {"a.gif": "GIF", "b.heic": "HEIF"}[name])
+    assert run(["read", ".", "--format", "csv"]) == DONE
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["value"] for row in rows] == ["7", "7", "7"]
+
+
 def test_skipped_files_are_named_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
     touch("in/a.png", "in/b.docx", "in/c.docx", "in/d.svg")
     assert run(["read", "in"]) == DONE

@@ -18,7 +18,7 @@ from handigit.images import FoundDigit, Limits, Views, find_digit, open_pages, v
 from handigit.images.sheet import flatten_sheet
 from handigit.records import Box
 
-FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP"]
+FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"]
 SEVEN = [(0.1, 0.05), (0.9, 0.05), (0.45, 0.98)]
 TWO = [(0.1, 0.3), (0.3, 0.05), (0.7, 0.05), (0.9, 0.3), (0.1, 0.95), (0.95, 0.95)]
 
@@ -233,10 +233,41 @@ def test_damaged_files_always_raise_image_errors(noise, form, place):
             assert page.ndim == 2
 
 
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.7 hello", b"GIF89a" + bytes(20), b"\0" * 50])
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7 hello", b"<svg xmlns=", b"\0" * 50])
 def test_error_for_other_files_names_supported_formats(data):
-    with pytest.raises(UnreadableImage, match="PNG, JPEG, TIFF, WebP or BMP"):
+    with pytest.raises(UnreadableImage, match="PNG, JPEG, TIFF, WebP, GIF or BMP"):
         page_of(data)
+
+
+def heif(page, **options):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(page).convert("RGB")).save(stream, quality=90, **options)
+    return stream.getvalue()
+
+
+def test_heic_is_decoded_apart_and_a_truncated_one_is_named():
+    data = heif(drawn())
+    assert alike(page_of(data), drawn()) > 0.99
+    with pytest.raises(UnreadableImage, match="truncated or damaged") as refused:
+        page_of(data[: len(data) // 2])
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ImageTooLarge, match=r"0\.03 Mpx|0\.0 Mpx"):
+        page_of(data, limits=Limits(max_colour_mpx=0.01))
+
+
+def test_heic_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setattr("handigit.images.decode.find_spec", lambda name: None)
+    with pytest.raises(UnreadableImage, match=r"handigit\[heic\]"):
+        page_of(b"\0\0\0\x1cftypheic" + bytes(100))
+
+
+def test_first_frame_of_an_animation_counts():
+    first, second = Image.fromarray(drawn()), Image.fromarray(drawn(SEVEN))
+    data = encoded(first, "GIF", save_all=True, append_images=[second])
+    for limits in (Limits(), Limits(isolate=True)):
+        (only,) = open_pages(data, limits=limits)
+        assert alike(only, drawn()) > 0.99
 
 
 def test_missing_file_and_a_folder(tmp_path):

@@ -64,6 +64,15 @@ def test_a_picture_in_the_body_is_read_and_stored(client) -> None:
     assert client.get(f"/v1/readings/{reading['id']}").json()["text"] == "7"
 
 
+@pytest.mark.parametrize("format", ["GIF", "HEIF"])
+def test_pictures_of_phones_and_animations_are_read(client, format) -> None:  # noqa: A002
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    content = picture(format=format, size=112)
+    body = client.post("/v1/digit", files={"file": (f"7.{format.lower()}", content, "image/x")}).json()
+    assert [reading["text"] for reading in body["readings"]] == ["7"]
+
+
 def test_keep_false_stores_nothing(client) -> None:
     before = client.get("/v1/readings").json()
     answer = client.post("/v1/digit", content=picture(), params={"keep": "false"})

@@ -7,13 +7,14 @@ its header. PDFs and multi-page TIFFs are decoded by `documents`.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import SEEK_END, BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
@@ -69,7 +70,10 @@ _PLUGINS: dict[bytes, type[ImageFile]] = {
     b"MM\0+": TiffImagePlugin.TiffImageFile,
     b"RIFF": WebPImagePlugin.WebPImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
+    b"GIF8": GifImagePlugin.GifImageFile,
 }
+_HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
+"""Brands of HEIF files, from byte 4 on: what iPhones save."""
 _MAX_JPEG_PX_PER_BYTE = 1024
 """A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in what is missing without an error."""
 _PDF_WITHIN = 1024
@@ -119,6 +123,11 @@ def _pages_of_file(
     plugin = _plugin_for(head)
     if plugin is None and b"%PDF-" in head:
         yield from _decode_apart(file, "pdf", name, limits, cancellation)
+        return
+    if head.startswith(_HEIF_BRANDS, 4):
+        if find_spec("pillow_heif") is None:
+            raise UnreadableImage(f"{name}: is an HEIC picture; to read them: pip install 'handigit[heic]'")
+        yield from _decode_apart(file, "picture", name, limits, cancellation, picture="HEIF")
         return
     picture = _recognise(file, plugin, head, name)
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.is_animated:
@@ -184,9 +193,9 @@ def _page_of_frame(frame: Frame) -> UInt8[np.ndarray, "height width"]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Format ("PNG", "JPEG", "TIFF", "WEBP", "BMP" or "PDF") and number of pixels by a file's header.
+    """Format ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "HEIF" or "PDF") and number of pixels by a file's header.
 
-    `pixels` is 0 where the header does not tell: PDF, or a damaged file. Only TIFF and PDF may have several pages.
+    `pixels` is 0 where the header does not tell: PDF, HEIF, or a damaged file. Only TIFF and PDF may have several pages.
     """
 
     format: str
@@ -197,6 +206,8 @@ def peek(content: bytes) -> Header | None:
     """The header of a file, without decoding it; None for an unsupported format."""
     plugin = _plugin_for(content)
     if plugin is None:
+        if content.startswith(_HEIF_BRANDS, 4):
+            return Header("HEIF", 0)
         return Header("PDF", 0) if b"%PDF-" in content[:_PDF_WITHIN] else None
     try:
         picture = plugin(BytesIO(content), "")

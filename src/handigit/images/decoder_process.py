@@ -85,7 +85,7 @@ def main() -> None:
     except MemoryError:
         write_message(out, problem="memory", detail="")
     except Exception as problem:  # decoders raise nearly anything
-        write_message(out, problem="damaged", detail=str(problem))
+        write_message(out, problem="damaged", detail=" ".join(str(problem).split()))
 
 
 def send(frames: Iterator[Frame], out: IO[bytes], *, page_seconds: float) -> None:

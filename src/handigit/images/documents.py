@@ -24,7 +24,7 @@ from handigit.errors import ImageTooLarge, UnreadableImage
 from handigit.images.limits import Cancellation, Limits
 
 DocumentFormat = Literal["pdf", "tiff", "picture"]
-SUPPORTED: Final = "PNG, JPEG, TIFF, WebP or BMP"
+SUPPORTED: Final = "PNG, JPEG, TIFF, WebP, GIF or BMP"
 """The picture formats, which can be given instead of a document."""
 
 _PROGRAM: Final = Path(__file__).with_name("decoder_process.py")
