@@ -24,7 +24,7 @@ _HOMES = {
     "Template": "template",
     "TemplateError": "errors",
     "export": "export_files",
-    "gallery": "ready_made",
+    "gallery": "template",
     "print_form": "printing",
     "propose": "proposals",
 }
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from handigit.forms.printing import print_form as print_form
     from handigit.forms.proposals import propose as propose
     from handigit.forms.reader import FormReader as FormReader
-    from handigit.forms.ready_made import gallery as gallery
     from handigit.forms.recheck import Rechecker as Rechecker
     from handigit.forms.record import Check as Check
     from handigit.forms.record import CheckState as CheckState
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from handigit.forms.record import Record as Record
     from handigit.forms.record import RecordOutcome as RecordOutcome
     from handigit.forms.template import Template as Template
+    from handigit.forms.template import gallery as gallery
 
 
 def __getattr__(name: str) -> Any:

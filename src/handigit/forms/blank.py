@@ -1,4 +1,4 @@
-"""The blank of a template's page as pixels: what alignment and verdict compare a scan with."""
+"""The blank of a template's page as pixels: to which alignment and verdict compare a scan."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +42,7 @@ class Blank:
     @property
     def field_px(self) -> float:
         """Height of the typical field in pixels."""
-        return (median(one.height for one in self.fields) if self.fields else self.size[1] / 40) * self.scale
+        return (median(field.height for field in self.fields) if self.fields else self.size[1] / 40) * self.scale
 
     @property
     def tolerance_px(self) -> int:
@@ -56,7 +56,7 @@ class Blank:
 
     @cached_property
     def ink(self) -> Grey:
-        """Its ink, 0..255; of a filled form without what is written in its fields."""
+        """Its ink, 0..255; of a filled form without the writing in its fields."""
         ink = ink_of(self.paper)
         return ink * self.outside_fields if self.filled else ink
 
@@ -70,9 +70,9 @@ class Blank:
     def outside_fields(self) -> Grey:
         """0 inside the fields, their printed edges excepted."""
         mask = np.ones(self.paper.shape, np.uint8)
-        for one in self.fields:
-            for area in [area for _, area in one.choices] or [one.box]:
-                left, top, right, bottom = self.pixels(area.grown(-0.12 * one.height))
+        for field in self.fields:
+            for area in [area for _, area in field.choices] or [field.box]:
+                left, top, right, bottom = self.pixels(area.grown(-0.12 * field.height))
                 mask[top:bottom, left:right] = 0
         return mask
 
@@ -115,7 +115,7 @@ def _blank(template: Template, page: int) -> Blank:
     picture = _picture_of_file(template, page) if spec.blank else _picture_of_print(template, page)
     scale = picture.shape[1] / spec.size[0]
     fields = template.fields_on(page)
-    height = median(one.height for one in fields) if fields else spec.size[1] / 40
+    height = median(field.height for field in fields) if fields else spec.size[1] / 40
     wanted = min(max(FIELD_PX / height, _SHORTEST_PX / max(spec.size)), _LONGEST_PX / max(spec.size))
     size = round(spec.size[0] * wanted), round(spec.size[1] * wanted)
     how = cv2.INTER_AREA if wanted < scale else cv2.INTER_CUBIC
@@ -127,7 +127,7 @@ def _picture_of_file(template: Template, page: int) -> Grey:
     spec = template.pages[page - 1]
     assert spec.blank is not None
     path = template.folder / spec.blank
-    same = [index for index, one in enumerate(template.pages) if one.blank == spec.blank]
+    same = [index for index, page in enumerate(template.pages) if page.blank == spec.blank]
     place = same.index(page - 1)  # a document with several pages is the blank of as many pages of the form
     found = list(islice(open_pages(path), place, place + 1))
     if not found:

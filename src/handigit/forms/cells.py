@@ -22,7 +22,7 @@ _EMPTY: Final = 0.02
 _EMPTY_INSET: Final = 0.1
 _BEAM: Final = 24
 _TRUST: Final = 0.98
-"""Probability that the digit model looked at what was written at all."""
+"""Probability that the digit model saw the writing at all."""
 _SKIP_READ, _SKIP_STRANGE = 0.002, 0.1
 """Probability that a cell with ink holds no digit, where the digit model reads one and where it does not."""
 _SKIP_FILLER: Final = 0.02, 0.6
@@ -30,12 +30,12 @@ _SKIP_FILLER: Final = 0.02, 0.6
 _IGNORED: Final = 0.03
 """Probability that somebody wrote without regard to the cells."""
 _LINE_FLOOR: Final = 0.05
-"""A text that the line model does not list has this fraction of what its texts leave."""
+"""A text that the line model does not list has this fraction of the probability that its texts leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell may hold: the probabilities of the ten digits, and of no digit at all."""
+    """The content of a cell: the probabilities of the ten digits, and of no digit at all."""
 
     digits: tuple[float, ...]
     skip: float
@@ -68,7 +68,7 @@ def cell_of(probabilities: Sequence[float] | None, *, strange: bool, filler: boo
 
 
 def together(line: Mapping[str, float], cells: Sequence[Cell]) -> dict[str, float]:
-    """The probability of each text by line and cells; they sum to less than 1, by what other texts may have."""
+    """The probability of each text by line and cells; they sum to less than 1; other texts have the rest."""
     left = max(1 - sum(line.values()), 0.01) * _LINE_FLOOR
     texts = {*line, *_likely_texts(cells)} - {""}
     weights = {text: line.get(text, left) * _probability(text, cells) for text in texts}

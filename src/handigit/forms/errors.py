@@ -18,7 +18,7 @@ class FormError(HandigitError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """What is wrong in a template, and on which line, counted from 1; line 0 is the file as a whole."""
+    """A fault of a template, and its line, counted from 1; line 0 is the file as a whole."""
 
     line: int
     message: str

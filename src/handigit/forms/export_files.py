@@ -79,10 +79,12 @@ def _parquet(records: Sequence[Record]) -> bytes:
     except ModuleNotFoundError:
         raise ExportError("Parquet needs pyarrow: pip install pyarrow; or choose csv, jsonl or xlsx") from None
     names = columns_of(records)
-    table = {fact: [facts_of(record)[place] for record in records] for place, fact in enumerate(_FACTS)}
+    table = {fact: [facts_of(record)[index] for record in records] for index, fact in enumerate(_FACTS)}
     for name in names:
         table[name] = [text_of(cell_of(record, name)) for record in records]
-        table[f"{name}.outcome"] = [one.outcome.value if (one := record.fields.get(name)) else "" for record in records]
+        table[f"{name}.outcome"] = [
+            field.outcome.value if (field := record.fields.get(name)) else "" for record in records
+        ]
     sink = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(table), sink)
     return sink.getvalue()

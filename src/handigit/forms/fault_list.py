@@ -62,10 +62,10 @@ class FaultList(list[Fault]):
         values = raw.get(key, [])
         if not isinstance(values, list):
             return []
-        for index, one in enumerate(values):
-            if not isinstance(one, dict):
-                self.add((*path, key, index), f"{key} {index + 1} is {one!r}, which is not a table")
-        return [one if isinstance(one, dict) else {} for one in values]
+        for index, value in enumerate(values):
+            if not isinstance(value, dict):
+                self.add((*path, key, index), f"{key} {index + 1} is {value!r}, which is not a table")
+        return [value if isinstance(value, dict) else {} for value in values]
 
     def numbers(
         self, raw: Mapping[str, Any], key: str, path: Sequence[str | int], count: int | None = None
@@ -74,10 +74,10 @@ class FaultList(list[Fault]):
         values = raw.get(key)
         if not isinstance(values, list):
             return None
-        if not all(self.is_a(one, float) for one in values) or (count is not None and len(values) != count):
+        if not all(self.is_a(value, float) for value in values) or (count is not None and len(values) != count):
             self.add((*path, key), f"{key} is {values!r}; it takes {count or 'only'} numbers")
             return None
-        return tuple(float(one) for one in values)
+        return tuple(float(value) for value in values)
 
     def area(self, raw: Mapping[str, Any], key: str, path: Sequence[str | int]) -> Area | None:
         """A rectangle [left, top, right, bottom]; None where it is missing or has a fault."""

@@ -118,11 +118,11 @@ def _kind(value: object, path: Path, faults: FaultList) -> Kind | None:
 
 def _choices(raw: Mapping[str, Any], path: Path, called: str, faults: FaultList) -> tuple[tuple[str, Area], ...]:
     choices = []
-    for index, one in enumerate(faults.tables(raw, "choices", path)):
+    for index, table in enumerate(faults.tables(raw, "choices", path)):
         here = (*path, "choices", index)
-        faults.check_keys(one, _CHOICE_KEYS, here, f"a choice of {called}", required=("value", "box"))
-        if (area := faults.area(one, "box", here)) is not None and isinstance(one.get("value"), str):
-            choices.append((one["value"], area))
+        faults.check_keys(table, _CHOICE_KEYS, here, f"a choice of {called}", required=("value", "box"))
+        if (area := faults.area(table, "box", here)) is not None and isinstance(table.get("value"), str):
+            choices.append((table["value"], area))
     return tuple(choices)
 
 
@@ -176,5 +176,5 @@ def _per_column(raw: Mapping[str, Any], key: str, count: int, path: Path, faults
 def _around(areas: Sequence[Area]) -> Area | None:
     if not areas:
         return None
-    return Area(min(one.left for one in areas), min(one.top for one in areas),
-                max(one.right for one in areas), max(one.bottom for one in areas))  # fmt: skip
+    return Area(min(area.left for area in areas), min(area.top for area in areas),
+                max(area.right for area in areas), max(area.bottom for area in areas))  # fmt: skip

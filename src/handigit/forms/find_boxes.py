@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
+from handigit import Box
 from handigit.forms.page_ink import Grey, ink_mask, ink_of, long_rules
 from handigit.forms.specs import Area, FieldSpec, Kind
 
@@ -26,24 +26,6 @@ _LINE_MM: Final = 18.0
 """Length of a line to write on."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """An empty rectangle bounded by rules, in pixels."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-
 def find_boxes(page: Grey, *, per_mm: float | None = None) -> list[FieldSpec]:
     """The fields on a blank that lies upright, without names; places in pixels.
 
@@ -58,7 +40,7 @@ def find_boxes(page: Grey, *, per_mm: float | None = None) -> list[FieldSpec]:
     return fields + _lines(mask, cells, per_mm)
 
 
-def _cells(mask: Grey, per_mm: float) -> list[_Cell]:
+def _cells(mask: Grey, per_mm: float) -> list[Box]:
     """The holes in the rules: components of paper that rules close off."""
     length = max(6, round(1.8 * per_mm))
     horizontal, vertical = long_rules(mask, length)
@@ -70,14 +52,14 @@ def _cells(mask: Grey, per_mm: float) -> list[_Cell]:
         whole = size > 0.85 * width * height
         inside = mask[top + 2 : top + height - 2, left + 2 : left + width - 2]
         if low <= height <= high and width >= low and whole and inside.size and inside.mean() < _EMPTY:
-            found.append(_Cell(left - 1, top - 1, left + width + 1, top + height + 1))
+            found.append(Box(left - 1, top - 1, left + width + 1, top + height + 1))
     return found
 
 
-def _rows(cells: Sequence[_Cell], per_mm: float) -> list[list[_Cell]]:
+def _rows(cells: Sequence[Box], per_mm: float) -> list[list[Box]]:
     """Cells side by side that adjoin, from left to right."""
-    rows: list[list[_Cell]] = []
-    for cell in sorted(cells, key=lambda one: (one.left, one.top)):
+    rows: list[list[Box]] = []
+    for cell in sorted(cells, key=lambda cell: (cell.left, cell.top)):
         for row in rows:
             last = row[-1]
             level = abs(last.top - cell.top) < _GAP_MM * per_mm and abs(last.bottom - cell.bottom) < _GAP_MM * per_mm
@@ -89,9 +71,9 @@ def _rows(cells: Sequence[_Cell], per_mm: float) -> list[list[_Cell]]:
     return rows
 
 
-def _fields_of(row: Sequence[_Cell], per_mm: float) -> list[FieldSpec]:
+def _fields_of(row: Sequence[Box], per_mm: float) -> list[FieldSpec]:
     """A row of cells as one comb, or as single fields where their widths differ: runs of equal cells are combs."""
-    runs: list[list[_Cell]] = []
+    runs: list[list[Box]] = []
     for cell in row:
         width = runs[-1][0].width if runs else 0
         comb_like = cell.width < 1.4 * cell.height
@@ -112,11 +94,11 @@ def _fields_of(row: Sequence[_Cell], per_mm: float) -> list[FieldSpec]:
         elif high >= 11 and wide >= 35:
             fields.append(FieldSpec("", Kind.PRESENT, box))
         elif high >= _CELL_MM[0]:
-            fields += [FieldSpec("", Kind.NUMBER, Area(one.left, one.top, one.right, one.bottom)) for one in run]
+            fields += [FieldSpec("", Kind.NUMBER, Area(cell.left, cell.top, cell.right, cell.bottom)) for cell in run]
     return fields
 
 
-def _lines(mask: Grey, cells: Sequence[_Cell], per_mm: float) -> list[FieldSpec]:
+def _lines(mask: Grey, cells: Sequence[Box], per_mm: float) -> list[FieldSpec]:
     """Dotted or whole lines to write on, away from boxes: the room above them is the field."""
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((1, max(3, round(1.6 * per_mm))), np.uint8))
     length = round(_LINE_MM * per_mm)
@@ -131,4 +113,4 @@ def _lines(mask: Grey, cells: Sequence[_Cell], per_mm: float) -> list[FieldSpec]
         if thick <= max(4, 0.75 * per_mm) and not inside_box and above.size and above.mean() < 0.01 and top > high:
             box = Area(left, top - high, left + width, top + thick)
             found[top].append(FieldSpec("", Kind.NUMBER, box))
-    return [one for row in found.values() for one in row]
+    return [field for row in found.values() for field in row]

@@ -1,4 +1,4 @@
-"""What is printed on each page of a form, as shapes in millimetres: lines, text, markers and the page's code."""
+"""The print on each page of a form, as shapes in millimetres: lines, text, markers and the page's code."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ Shape = Stroke | Label | Marker | Code
 
 
 def page_code(template: Template, page: int, copy: str) -> str:
-    """What the QR code of a page says: `HG1:name:version:page:copy`."""
+    """The content of a page's QR code: `HG1:name:version:page:copy`."""
     return f"HG1:{template.name}:{template.version}:{page}:{copy}"
 
 

@@ -1,4 +1,4 @@
-"""Lookup lists: a CSV file whose column says what a field may hold, and whose other columns a record takes over."""
+"""Lookup lists: a CSV file with a column of allowed values, and other columns that a record takes over."""
 
 import csv
 from collections.abc import Mapping
@@ -58,8 +58,8 @@ def load_lookup(path: Path, column: str, copied: tuple[str, ...] = ()) -> Lookup
 def _edits(first: str, second: str) -> int:
     """Insertions, deletions and substitutions between two texts (Levenshtein 1966)."""
     row = list(range(len(second) + 1))
-    for place, character in enumerate(first, start=1):
-        above, row[0] = row[0], place
+    for index, character in enumerate(first, start=1):
+        above, row[0] = row[0], index
         for column, other in enumerate(second, start=1):
             above, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, above + (character != other))
     return row[-1]

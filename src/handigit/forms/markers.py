@@ -1,4 +1,4 @@
-"""A page placed by its four ArUco markers, and the code that says which page of which form it is."""
+"""A page placed by its four ArUco markers, and the code that names the form and its page."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,7 @@ Corners = Float32[np.ndarray, "4 2"]
 
 @dataclass(frozen=True, slots=True)
 class PageCode:
-    """What a page's QR code says."""
+    """The content of a page's QR code."""
 
     name: str
     version: int
@@ -40,11 +40,11 @@ def find_markers(page: Grey) -> dict[int, Corners]:
     parameters.minMarkerPerimeterRate = 0.02
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
     corners, identities, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(small)
-    found = [] if identities is None else [int(one) for one in identities.ravel()]
+    found = [] if identities is None else [int(identity) for identity in identities.ravel()]
     # Sub-pixel corners of OpenCV count from pixel centres, as warping does.
     return {
-        identity: np.asarray(one.reshape(4, 2) / scale, np.float32)
-        for identity, one in zip(found, corners, strict=True)
+        identity: np.asarray(square.reshape(4, 2) / scale, np.float32)
+        for identity, square in zip(found, corners, strict=True)
         if identity < 4 and found.count(identity) == 1
     }
 
@@ -60,7 +60,7 @@ def place_by_markers(markers: dict[int, Corners], size: tuple[float, float]) -> 
     if matrix is None:
         return None
     off = np.linalg.norm(transform(matrix, source) - target, axis=1)
-    side = float(np.median([np.linalg.norm(one[0] - one[1]) for one in markers.values()]))
+    side = float(np.median([np.linalg.norm(marker[0] - marker[1]) for marker in markers.values()]))
     return np.asarray(matrix, np.float64) if off.max() <= _MOST_OFF * side else None
 
 

@@ -1,4 +1,4 @@
-"""Tick boxes, choices and signatures, by how much ink their inside has beyond what is printed there."""
+"""Tick boxes, choices and signatures, by the ink of their inside beyond the print."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +25,7 @@ _UNSIGNED, _SIGNED = 0.004, 0.015
 
 @dataclass(frozen=True, slots=True)
 class MarkReading:
-    """Whether something is there, how sure that is, and whether that is sure enough."""
+    """Whether there is a mark, with what confidence, and whether that suffices."""
 
     present: bool
     confidence: float
@@ -38,7 +38,7 @@ def read_mark(page: Grey, placement: Placement, field: FieldSpec, *, area: Area 
     ink = _ink_fraction(page, placement, field, area or field.box)
     if ink >= _FILLED:
         return MarkReading(True, 0.5, sure=False, note="filled all over: marked, or taken back")
-    return _judged(ink, _EMPTY, _MARKED, "little ink")
+    return _judge(ink, _EMPTY, _MARKED, "little ink")
 
 
 def read_present(page: Grey, placement: Placement, field: FieldSpec) -> MarkReading:
@@ -47,8 +47,8 @@ def read_present(page: Grey, placement: Placement, field: FieldSpec) -> MarkRead
     mask = ink_mask(ink_of(crop))
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     widths = stats[1:, cv2.CC_STAT_WIDTH] if count > 1 else np.zeros(1)
-    reading = _judged(float(mask.mean()), _UNSIGNED, _SIGNED, "a smudge or little ink")
-    # Writing has a stroke that goes somewhere; a smudge is one compact blot.
+    reading = _judge(float(mask.mean()), _UNSIGNED, _SIGNED, "a smudge or little ink")
+    # Writing has a long stroke; a smudge is one compact blot.
     if reading.present and reading.sure and widths.max() < 0.35 * crop.shape[0]:
         return MarkReading(True, 0.6, sure=False, note="a smudge or little ink")
     return reading
@@ -57,21 +57,21 @@ def read_present(page: Grey, placement: Placement, field: FieldSpec) -> MarkRead
 def read_choice(page: Grey, placement: Placement, field: FieldSpec) -> tuple[str | None, MarkReading]:
     """Which box of a choice is marked; two marked boxes are a doubt, none is a blank."""
     readings = [(value, read_mark(page, placement, field, area=area)) for value, area in field.choices]
-    marked = [value for value, one in readings if one.present]
-    confidence = min(one.confidence for _, one in readings)
-    sure = all(one.sure for _, one in readings)
+    marked = [value for value, reading in readings if reading.present]
+    confidence = min(reading.confidence for _, reading in readings)
+    sure = all(reading.sure for _, reading in readings)
     if len(marked) > 1:
         return None, MarkReading(True, 0.5, sure=False, note=f"{' and '.join(marked)} are marked")
-    note = next((one.note for _, one in readings if not one.sure), "")
+    note = next((reading.note for _, reading in readings if not reading.sure), "")
     return (marked[0] if marked else None), MarkReading(bool(marked), confidence, sure, note)
 
 
-def _judged(ink: float, empty: float, marked: float, note: str) -> MarkReading:
+def _judge(ink: float, empty: float, marked: float, note: str) -> MarkReading:
     """Below, between and above two bounds; the confidence is even in the middle, on a logarithmic scale."""
-    place = (np.log(max(ink, 1e-4)) - np.log(empty)) / (np.log(marked) - np.log(empty))
-    share = float(1 / (1 + np.exp(-6 * (place - 0.5))))
+    position = (np.log(max(ink, 1e-4)) - np.log(empty)) / (np.log(marked) - np.log(empty))
+    probability = float(1 / (1 + np.exp(-6 * (position - 0.5))))
     sure = ink < empty or ink >= marked
-    return MarkReading(share >= 0.5, max(share, 1 - share), sure, "" if sure else note)
+    return MarkReading(probability >= 0.5, max(probability, 1 - probability), sure, "" if sure else note)
 
 
 def _ink_fraction(page: Grey, placement: Placement, field: FieldSpec, area: Area) -> float:

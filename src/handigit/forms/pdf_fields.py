@@ -1,4 +1,4 @@
-"""What a PDF says about itself: its form fields with their names and places, and its text."""
+"""The form fields of a PDF, with their names and places, and its text."""
 
 import ctypes
 from dataclasses import dataclass

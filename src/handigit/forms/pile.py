@@ -27,7 +27,7 @@ class Document:
 
 
 def documents(sources: str | Path | Iterable[str | Path], *, limits: Limits = _LIMITS) -> Iterator[Document]:
-    """The documents of files, folders, patterns and archives (.zip, .tar); what cannot be opened is one, too."""
+    """The documents of files, folders, patterns and archives (.zip, .tar), broken ones included."""
     given = [sources] if isinstance(sources, str | Path) else sources
     for path in find_pictures(map(Path, given)).items:
         if isinstance(path, ImageError):
@@ -44,7 +44,7 @@ def documents(sources: str | Path | Iterable[str | Path], *, limits: Limits = _L
 
 
 def document(name: str, content: Path | bytes | ImageError, *, limits: Limits = _LIMITS) -> Document:
-    """A document from its file, its bytes, or why there is none."""
+    """A document from its file, its bytes, or the error that prevents it."""
     if isinstance(content, ImageError):
         return Document(name, _fails(content))
     return Document(name, lambda: open_pages(content, limits=limits))

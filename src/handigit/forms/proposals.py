@@ -1,6 +1,6 @@
 """Fields proposed from a blank: combs, lone boxes, dotted lines, tick boxes and tables, to accept or to change.
 
-A PDF's own form fields come first, with their names; what is found on the page completes them. Printed text beside a
+A PDF's own form fields come first, with their names; fields found on the page complete them. Printed text beside a
 field gives it a name where the PDF has text.
 """
 
@@ -52,11 +52,11 @@ def propose_page(picture: Grey, size: tuple[float, float], sheet: PdfPage | None
     """The fields found on one page, places in units of `size`; named by the text of the PDF where there is some."""
     scale = size[0] / picture.shape[1]
     given = list(sheet.fields) if sheet else []
-    found = [_scaled(one, scale) for one in find_boxes(picture, per_mm=1 / scale if sheet else None)]
+    found = [_scaled(box, scale) for box in find_boxes(picture, per_mm=1 / scale if sheet else None)]
     fields = given + [one for one in found if not any(_overlap(one.box, other.box) > 0.3 for other in given)]
     if sheet:
-        fields = [_as_date(replace(one, name=one.name or _name_beside(one, sheet))) for one in fields]
-    return sorted(fields, key=lambda one: (round(one.box.top / max(size[1] / 60, 1)), one.box.left))
+        fields = [_as_date(replace(field, name=field.name or _name_beside(field, sheet))) for field in fields]
+    return sorted(fields, key=lambda field: (round(field.box.top / max(size[1] / 60, 1)), field.box.left))
 
 
 def _as_date(field: FieldSpec) -> FieldSpec:
@@ -105,11 +105,11 @@ def _with_names(fields: Sequence[FieldSpec]) -> list[FieldSpec]:
     """Every field with a name of its own."""
     taken: set[str] = set()
     named = []
-    for number, one in enumerate(fields, start=1):
-        base = one.name or f"field_{number}"
+    for number, field in enumerate(fields, start=1):
+        base = field.name or f"field_{number}"
         name = next(name for name in _numbered(base) if name not in taken)
         taken.add(name)
-        named.append(replace(one, name=name))
+        named.append(replace(field, name=name))
     return named
 
 

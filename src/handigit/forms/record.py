@@ -177,7 +177,7 @@ def _value(kind: Kind, value: Any) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of a record: what it says, whether it holds, its fields and, where it fails, why."""
+    """A check of a record: its rule in words, whether it holds, its fields and the reason where it fails."""
 
     says: str
     state: CheckState
@@ -229,7 +229,7 @@ class Record:
     """One form as read, or one page that is not part of any: `outcome` is then `unplaced` or `blank`.
 
     `template` is empty for such a page. `missing`: pages of the form, counted from 1, that were not in the batch;
-    `provenance`: digests of what read it (template, model), and from which confidence a text was `read` (threshold).
+    `provenance`: digests of template and model, and the confidence from which a text was `read` (threshold).
     """
 
     outcome: RecordOutcome
@@ -253,13 +253,16 @@ class Record:
 
     @property
     def problems(self) -> list[str]:
-        """What a person should look at: pages without a form, missing pages, failed checks, doubts."""
+        """Problems for a person to look at: pages without a form, missing pages, failed checks, doubts."""
         where = [f"{page.source}, page {page.page + 1}: {page.state}: {page.reason}" for page in self.pages
                  if page.state is not PageState.PLACED]  # fmt: skip
         where += [f"page {page} of the form is missing" for page in self.missing]
         where += [f"{check.says}: {check.why or 'fails'}" for check in self.checks if check.state is CheckState.FAILS]
-        return where + [f"{one.name}: {one.text or one.raw or 'nothing'} is not sure{one.note and f' ({one.note})'}"
-                        for one in self.fields.values() if one.outcome is FieldOutcome.DOUBT]  # fmt: skip
+        doubts = [field for field in self.fields.values() if field.outcome is FieldOutcome.DOUBT]
+        return where + [
+            f"{field.name}: {field.text or field.raw or 'nothing'} is not sure{field.note and f' ({field.note})'}"
+            for field in doubts
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON has it, on the command line and over HTTP."""
@@ -269,9 +272,9 @@ class Record:
             "version": self.version,
             "copy": self.copy,
             "source": self.source,
-            "fields": {name: one.to_json() for name, one in self.fields.items()},
-            "checks": [one.to_json() for one in self.checks],
-            "pages": [one.to_json() for one in self.pages],
+            "fields": {name: field.to_json() for name, field in self.fields.items()},
+            "checks": [check.to_json() for check in self.checks],
+            "pages": [page.to_json() for page in self.pages],
             "missing": list(self.missing),
             "provenance": dict(self.provenance),
         }

@@ -1,4 +1,4 @@
-"""Records as rows: the columns of a pile of records, and what each cell holds."""
+"""Records as rows: the columns of a pile of records, and the content of each cell."""
 
 from collections.abc import Sequence
 from datetime import date, time
@@ -25,7 +25,7 @@ def columns_of(records: Sequence[Record]) -> list[str]:
 
 
 def facts_of(record: Record) -> list[str]:
-    """What a row says about a record before its fields."""
+    """The columns of a record before its fields."""
     pages = ", ".join(f"{Path(page.source).name} {page.page + 1}" for page in record.pages)
     return [record.outcome, record.template, str(record.version or ""), record.copy, record.source, pages,
             "; ".join(record.problems)]  # fmt: skip
@@ -49,7 +49,7 @@ def is_identifier(text: str) -> bool:
 
 
 def text_of(value: Value) -> str:
-    """A value as text in a CSV file: dates in ISO 8601; what a spreadsheet would take for a formula is quoted."""
+    """A value as text in a CSV file: dates in ISO 8601; text that a spreadsheet would run as a formula is quoted."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal | date | time):

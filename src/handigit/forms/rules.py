@@ -126,7 +126,7 @@ def _row_patterns(node: ast.AST) -> Iterator[str]:
 
 
 def _matches(pattern: str, names: Iterable[str]) -> dict[str, str]:
-    """What `*` is in each field name that the pattern matches."""
+    """The text of `*` in each field name that the pattern matches."""
     if pattern.count("*") != 1:
         raise RuleError(f"{pattern!r} has {pattern.count('*')} asterisks; one is allowed per name")
     compiled = re.compile(re.escape(pattern).replace(r"\*", r"([^.]+)"))

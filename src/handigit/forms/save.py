@@ -14,7 +14,7 @@ def new_template(name: str, title: str, pages: Sequence[PageSpec], fields: Seque
     """The text of a new template, one line per field."""
     lines = [f'format = "{FORMAT}"', f"name = {_text(name)}", f"title = {_text(title)}", "version = 1"]
     lines += ["page = [", *(f"  {_inline(_page_table(page))}," for page in pages), "]"]
-    lines += ["field = [", *(f"  {_inline(field_table(one))}," for one in fields), "]"]
+    lines += ["field = [", *(f"  {_inline(field_table(field))}," for field in fields), "]"]
     lines += ["# What must agree, for example:", '# check = [{ rule = "a + b == total" }]', ""]
     return "\n".join(lines)
 
@@ -30,7 +30,7 @@ def update_template(text: str, fields: Sequence[FieldSpec]) -> str:
     """
     before = Template.parse(text)
     document = tomlkit.parse(text)
-    wanted = {one.name: one for one in fields}
+    wanted = {field.name: field for field in fields}
     entries = document.get("field")
     if entries is None:
         entries = document["field"] = tomlkit.array().multiline(True)
@@ -43,7 +43,7 @@ def update_template(text: str, fields: Sequence[FieldSpec]) -> str:
         else:
             kept.add(name)
             changed |= _update_entry(entries[index], before.by_name[name], wanted[name])
-    tables = {one.name for one in before.fields} - kept
+    tables = {field.name for field in before.fields} - kept
     for name, one in wanted.items():
         if name not in kept and name not in tables:
             table = tomlkit.table() if isinstance(entries, AoT) else tomlkit.inline_table()

@@ -1,4 +1,4 @@
-"""What a template consists of: areas, pages, fields, checks, printed tables."""
+"""The parts of a template: areas, pages, fields, checks, printed tables."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +15,7 @@ MARKER_MARGIN_MM: Final = 10.0
 
 
 class Kind(StrEnum):
-    """What a field may hold."""
+    """The content of a field."""
 
     NUMBER = "number"
     DECIMAL = "decimal"
@@ -117,7 +117,7 @@ class FieldSpec:
 
     @property
     def height(self) -> float:
-        """Height of what is written in it: of the lowest box, for a choice."""
+        """Height of the writing in it: of the lowest box, for a choice."""
         return min((area.height for _, area in self.choices), default=self.box.height)
 
 
@@ -163,7 +163,7 @@ class UniqueCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """What must agree, and what it says where it does not."""
+    """A check between fields, and its message where it fails."""
 
     says: str
     test: RuleCheck | DigitsCheck | ListCheck | RangeCheck | UniqueCheck

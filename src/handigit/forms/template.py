@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from handigit.forms.errors import Fault, TemplateError
-from handigit.forms.ready_made import gallery_path
 from handigit.forms.specs import CheckSpec, FieldSpec, Grid, PageSpec
 from handigit.forms.template_toml import parse_form
+
+_GALLERY: Final = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class Template:
-    """A form: where its fields are, what they may hold and what must agree.
+    """A form: its fields with their places and contents, and the checks between them.
 
     `folder` is where its blanks and lists are; `digest` the SHA-256 of its text.
     """
@@ -70,12 +72,22 @@ class Template:
     @cached_property
     def by_name(self) -> Mapping[str, FieldSpec]:
         """Its fields by their names."""
-        return {one.name: one for one in self.fields}
+        return {field.name: field for field in self.fields}
 
     def fields_on(self, page: int) -> tuple[FieldSpec, ...]:
         """The fields of a page, counted from 1."""
-        return tuple(one for one in self.fields if one.page == page)
+        return tuple(field for field in self.fields if field.page == page)
 
     def with_fields(self, fields: Sequence[FieldSpec]) -> "Template":
         """The same form with other fields."""
         return replace(self, fields=tuple(fields))
+
+
+def gallery() -> dict[str, Path]:
+    """The ready templates by their names."""
+    return {path.stem: path for path in sorted(_GALLERY.glob("*.toml"))}
+
+
+def gallery_path(name: str) -> Path | None:
+    """The file of a ready template, None where there is none of that name."""
+    return gallery().get(name)

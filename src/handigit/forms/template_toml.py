@@ -56,14 +56,14 @@ def parse_form(text: str, *, source: str, folder: Path) -> FormSpec:
         faults.add(("format",), f"format is {document['format']!r}; this version reads {FORMAT!r}")
     if "version" in document and faults.is_a(document["version"], int) and document["version"] < 1:
         faults.add(("version",), f"version is {document['version']}; it counts from 1")
-    pages = [_page(one, index, faults, folder) for index, one in enumerate(faults.tables(document, "page"))]
+    pages = [_page(table, index, faults, folder) for index, table in enumerate(faults.tables(document, "page"))]
     fields, grids = _fields(document, faults)
     _check_places(fields, pages, faults)
     by_name = _unique_names(fields, faults)
-    checks = [check for index, one in enumerate(faults.tables(document, "check"))
-              for check in _checks(one, ("check", index), by_name, faults, folder)]  # fmt: skip
-    checks += [CheckSpec(f"{one.label or one.name} must be from {one.range[0]} to {one.range[1]}",
-                         RangeCheck(one.name, one.range)) for one, _ in fields if one.range]  # fmt: skip
+    checks = [check for index, table in enumerate(faults.tables(document, "check"))
+              for check in _checks(table, ("check", index), by_name, faults, folder)]  # fmt: skip
+    checks += [CheckSpec(f"{field.label or field.name} must be from {field.range[0]} to {field.range[1]}",
+                         RangeCheck(field.name, field.range)) for field, _ in fields if field.range]  # fmt: skip
     if faults:
         raise TemplateError(source, faults)
     return FormSpec(
@@ -71,7 +71,7 @@ def parse_form(text: str, *, source: str, folder: Path) -> FormSpec:
         title=document.get("title", document["name"]),
         version=document.get("version", 1),
         pages=tuple(pages),
-        fields=tuple(one for one, _ in fields),
+        fields=tuple(field for field, _ in fields),
         checks=tuple(checks),
         grids=tuple(grids),
     )
@@ -98,12 +98,12 @@ def _page(raw: Mapping[str, Any], index: int, faults: FaultList, folder: Path) -
     if raw.get("filled") and not blank:
         faults.add((*path, "filled"), "filled says that the blank is a filled form, but there is no blank")
     texts = []
-    for place, one in enumerate(faults.tables(raw, "text", path)):
+    for place, table in enumerate(faults.tables(raw, "text", path)):
         here = (*path, "text", place)
-        faults.check_keys(one, _TEXT_KEYS, here, "a text", required=("at", "says"))
-        at = faults.numbers(one, "at", here, 2)
-        if at and isinstance(one.get("says"), str):
-            texts.append(Text((at[0], at[1]), one["says"], float(one.get("size", 10))))
+        faults.check_keys(table, _TEXT_KEYS, here, "a text", required=("at", "says"))
+        at = faults.numbers(table, "at", here, 2)
+        if at and isinstance(table.get("says"), str):
+            texts.append(Text((at[0], at[1]), table["says"], float(table.get("size", 10))))
     code = faults.area(raw, "code", path)
     sides = (size[0], size[1]) if size else (0.0, 0.0)
     return PageSpec(sides, units, blank, bool(raw.get("markers")), code, bool(raw.get("filled")), tuple(texts))

@@ -35,7 +35,7 @@ def value_of(spec: FieldSpec, text: str, raw: str = "") -> Value:
 
 
 def parse_typed(spec: FieldSpec, typed: str) -> tuple[str, Value]:
-    """Text and value of what a person typed: `36.8` or `36,8` for a decimal, `yes` for a mark, the digits of a date.
+    """Text and value of a person's entry: `36.8` or `36,8` for a decimal, `yes` for a mark, the digits of a date.
 
     An empty text is an empty field.
 
@@ -78,7 +78,7 @@ def decimal_of(spec: FieldSpec, text: str, raw: str = "") -> Decimal | None:
 
 
 def digits_pattern(spec: FieldSpec) -> str | None:
-    """What the digits of a field may be, as a pattern for the reader."""
+    """The allowed digits of a field, as a pattern for the reader."""
     if spec.pattern:
         return spec.pattern
     return rf"\d{{1,{spec.cells}}}" if spec.cells else None

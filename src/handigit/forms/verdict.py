@@ -28,7 +28,7 @@ _VISIBLE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The smallest agreement, 0 for chance and 1 for all; its lead over shifted placements; what is on the page.
+    """The smallest agreement, 0 for chance and 1 for all; its lead over shifted placements; the visible part.
 
     `visible`: the fraction of the template's print that lies within the picture.
     """
@@ -94,11 +94,11 @@ def _agreement(wanted: Grey, found: Grey, seen: Grey) -> float:
 
 
 def _pairs(blank: Blank, mask: Grey, page_rules: tuple[Grey, Grey]) -> list[tuple[Grey, Grey]]:
-    """What must lie on what after a shift: text, level rules and upright rules of the blank and of the page.
+    """Pairs that must coincide after a shift: text, level rules and upright rules of the blank and of the page.
 
     They are apart because a shift along a rule leaves most of that rule where it was.
     """
-    rules = [grow(one, blank.tolerance_px) for one in blank.rules]
+    rules = [grow(rule, blank.tolerance_px) for rule in blank.rules]
     text = blank.mask * (1 - (rules[0] | rules[1]))
     return [(text, mask), *zip(blank.rules, page_rules, strict=True)]
 

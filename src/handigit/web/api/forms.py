@@ -40,9 +40,9 @@ def get_form(request: Request, _user: AsReader, name: Name) -> dict[str, Any]:
     """Get one form: its fields and checks."""
     templates = state_of(request).forms.templates
     template = templates.get(name)
-    fields = [{"name": one.name, "kind": one.kind.value, "page": one.page, "required": one.required,
-               "box": one.box.as_list()} for one in template.fields]  # fmt: skip
-    checks = [{"says": one.says, "fields": list(one.fields)} for one in template.checks]
+    fields = [{"name": field.name, "kind": field.kind.value, "page": field.page, "required": field.required,
+               "box": field.box.as_list()} for field in template.fields]  # fmt: skip
+    checks = [{"says": check.says, "fields": list(check.fields)} for check in template.checks]
     return _summary(template, is_saved=templates.is_saved(name)) | {"fields": fields, "checks": checks}
 
 
