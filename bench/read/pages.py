@@ -116,7 +116,7 @@ def theirs(some: Sequence[DrawnPage]) -> list[Answer]:
         named: dict[str, Any] = {f"page{number}": page.picture for number, page in enumerate(some)}
         np.savez(file, **named)
         script = str(Path(__file__).with_name("page_peer.py"))
-        subprocess.run([_peer_python(), script, str(file), str(answers)], check=True)
+        subprocess.run([_peer_python(), "-I", script, str(file), str(answers)], check=True)
         found = json.loads(answers.read_text(encoding="utf-8"))
     return [
         Answer(
