@@ -67,26 +67,26 @@ def read_forms(
         missing = "scans" if not scans else "a template: add --template FORM.toml, or a name of the gallery"
         complain(f"nothing to read: give {missing}")
         return WRONG_USAGE
-    chosen = format or _FORMATS.get(output.suffix.lower() if output else "", "table")
-    if chosen in ("xlsx", "parquet") and output is None:
-        complain(f"--format {chosen} needs a file: add -o forms.{chosen}")
+    output_format = format or _FORMATS.get(output.suffix.lower() if output else "", "table")
+    if output_format in ("xlsx", "parquet") and output is None:
+        complain(f"--format {output_format} needs a file: add -o forms.{output_format}")
         return WRONG_USAGE
     settings, started = Settings(), f"{datetime.now():%Y-%m-%dT%H.%M.%S}"
     reader = Reader(model or settings.model_dir, target_error=target_error, threads=settings.threads,
                     limits=limits_of(settings))  # fmt: skip
-    forms = FormReader(template, reader=reader, keep_crops=crops and chosen == "xlsx")
+    forms = FormReader(template, reader=reader, keep_crops=crops and output_format == "xlsx")
     count = find_pictures(scans).pictures
     found: list[Record] = []
     with progress("reading", count) as advance, _open_store(settings, into) as store:
-        for one in _watched(forms.forms(documents(scans, limits=limits_of(settings))), advance):
-            found.append(one.record)
+        for form in _watched(forms.forms(documents(scans, limits=limits_of(settings))), advance):
+            found.append(form.record)
             if store is not None:
-                _store(store, one, batch or started)
-            if chosen == "jsonl" and output is None:
-                out.out(one.record.json_line(), highlight=False)
+                _store(store, form, batch or started)
+            if output_format == "jsonl" and output is None:
+                out.out(form.record.json_line(), highlight=False)
             if annotate is not None:
-                _annotate(one, annotate)
-    _write(found, chosen, output, crops=crops)
+                _annotate(form, annotate)
+    _write(found, output_format, output, crops=crops)
     return _conclude(found)
 
 
@@ -117,17 +117,17 @@ def recheck(
 
     from handigit.forms import FormError, Rechecker, Record
 
-    chosen = format or _FORMATS.get(output.suffix.lower() if output else "", "table")
+    output_format = format or _FORMATS.get(output.suffix.lower() if output else "", "table")
     checker, found = Rechecker(template), []
     for number, line in enumerate(records.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             found.append(checker.recheck(Record.from_json(json.loads(line))))
         except (json.JSONDecodeError, FormError) as problem:
             raise FormError(f"{records}, line {number}: {problem}") from None
-    if chosen == "jsonl" and output is None:
+    if output_format == "jsonl" and output is None:
         for record in found:
             out.out(record.json_line(), highlight=False)
-    _write(found, chosen, output, crops=False)
+    _write(found, output_format, output, crops=False)
     return _conclude(found)
 
 

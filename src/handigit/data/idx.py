@@ -133,7 +133,7 @@ def _read_header(read: Callable[[int], bytes], path: Path) -> tuple[np.dtype[Any
 def _lie_sideways(pictures: Images, digits: Shaped[np.ndarray, " n"]) -> bool:
     """Whether the median 1 is wider than it is tall; False if there are too few to know."""
     ones = pictures[np.flatnonzero(digits == 1)[:_ONES_SAMPLED]]
-    extents = [cv2.boundingRect((one > 96).view(np.uint8))[2:] for one in ones]
+    extents = [cv2.boundingRect((glyph > 96).view(np.uint8))[2:] for glyph in ones]
     ratios = [width / height for width, height in extents if width and height]
     return len(ratios) >= _MIN_ONES and float(np.median(ratios)) > _SIDEWAYS
 

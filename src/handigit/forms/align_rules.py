@@ -81,7 +81,7 @@ def _peaks(profile: np.ndarray) -> np.ndarray:
     for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         part = smooth[start:stop]
         found.append((start + float((np.arange(len(part)) * part).sum() / part.sum()), float(part.max())))
-    found.sort(key=lambda one: -one[1])
+    found.sort(key=lambda rule: -rule[1])
     return np.array(found[:_MOST_RULES]).reshape(-1, 2)
 
 
@@ -105,11 +105,11 @@ def _fits(ours: np.ndarray, theirs: np.ndarray, usual: float, tolerance: float) 
         score[part] = _scores(places, pages, scales[part], shifts[part], tolerance)
     fits: list[_Fit] = []
     for index in np.argsort(-score).tolist():
-        one = _Fit(float(scales[index]), float(shifts[index]), float(score[index]))
+        fit = _Fit(float(scales[index]), float(shifts[index]), float(score[index]))
         middle = places.mean()
-        if all(abs(one.scale * middle + one.shift - two.scale * middle - two.shift) > 3 * tolerance * one.scale
-               or abs(one.scale / two.scale - 1) > 0.02 for two in fits):  # fmt: skip
-            fits.append(_polished(one, places, pages, tolerance))
+        if all(abs(fit.scale * middle + fit.shift - other.scale * middle - other.shift) > 3 * tolerance * fit.scale
+               or abs(fit.scale / other.scale - 1) > 0.02 for other in fits):  # fmt: skip
+            fits.append(_polish(fit, places, pages, tolerance))
         if len(fits) == _BEST:
             break
     return fits
@@ -130,7 +130,7 @@ def _scores(
     return np.asarray(hits / np.maximum(np.maximum(inside.sum(axis=1) + 0.5 * missed, theirs), 2))
 
 
-def _polished(fit: _Fit, places: np.ndarray, pages: np.ndarray, tolerance: float) -> _Fit:
+def _polish(fit: _Fit, places: np.ndarray, pages: np.ndarray, tolerance: float) -> _Fit:
     """The same by least squares over all its matches."""
     moved = fit.scale * places + fit.shift
     nearest = np.abs(moved[:, None] - pages[None])

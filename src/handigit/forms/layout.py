@@ -72,7 +72,7 @@ def page_shapes(
         if len(template.pages) > 1:
             shapes.append(Label((spec.code.right + 6, spec.code.top + 14), f"page {page} of {len(template.pages)}"))
     placeholders = _Missing(values or {})
-    shapes += [Label(one.at, one.says.format_map(placeholders).strip(), one.size) for one in spec.text]
+    shapes += [Label(text.at, text.says.format_map(placeholders).strip(), text.size) for text in spec.text]
     for grid in template.grids:
         if grid.page == page:
             shapes += _grid(grid)

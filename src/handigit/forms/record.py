@@ -292,7 +292,7 @@ class Record:
                 template=content["template"],
                 version=content["version"],
                 copy=content["copy"],
-                fields={name: Field.from_json(one) for name, one in content["fields"].items()},
+                fields={name: Field.from_json(field) for name, field in content["fields"].items()},
                 checks=tuple(map(Check.from_json, content["checks"])),
                 pages=tuple(map(Page.from_json, content["pages"])),
                 source=content["source"],

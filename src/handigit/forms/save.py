@@ -44,10 +44,10 @@ def update_template(text: str, fields: Sequence[FieldSpec]) -> str:
             kept.add(name)
             changed |= _update_entry(entries[index], before.by_name[name], wanted[name])
     tables = {field.name for field in before.fields} - kept
-    for name, one in wanted.items():
+    for name, field in wanted.items():
         if name not in kept and name not in tables:
             table = tomlkit.table() if isinstance(entries, AoT) else tomlkit.inline_table()
-            table.update(field_table(one))
+            table.update(field_table(field))
             entries.append(table)
             changed = True
     if changed:
@@ -55,23 +55,23 @@ def update_template(text: str, fields: Sequence[FieldSpec]) -> str:
     return tomlkit.dumps(document)
 
 
-def field_table(one: FieldSpec) -> dict[str, Any]:
+def field_table(field: FieldSpec) -> dict[str, Any]:
     """A field as its TOML table, without the keys that have their defaults."""
-    table: dict[str, Any] = {"name": one.name, "kind": one.kind.value}
-    if one.choices:
-        table["choices"] = [{"value": value, "box": _numbers(area.as_list())} for value, area in one.choices]
+    table: dict[str, Any] = {"name": field.name, "kind": field.kind.value}
+    if field.choices:
+        table["choices"] = [{"value": value, "box": _numbers(area.as_list())} for value, area in field.choices]
     else:
-        table["box"] = _numbers(one.box.as_list())
+        table["box"] = _numbers(field.box.as_list())
     optional: dict[str, Any] = {
-        "page": one.page if one.page != 1 else None,
-        "cells": one.cells,
-        "required": one.required or None,
-        "justify": one.justify,
-        "filler": one.filler or None,
-        "range": [_number(float(bound)) for bound in one.range] if one.range else None,
-        "pattern": one.pattern,
-        "places": one.places,
-        "label": one.label or None,
+        "page": field.page if field.page != 1 else None,
+        "cells": field.cells,
+        "required": field.required or None,
+        "justify": field.justify,
+        "filler": field.filler or None,
+        "range": [_number(float(bound)) for bound in field.range] if field.range else None,
+        "pattern": field.pattern,
+        "places": field.places,
+        "label": field.label or None,
     }
     return table | {key: value for key, value in optional.items() if value is not None}
 

@@ -88,7 +88,7 @@ def _has_match(compiled: "regex.Pattern[str]") -> bool:
             return True
         if len(text) < _LONGEST:
             longer = (text + character for character in reversed(DIGITS + _SEPARATORS))
-            stack += [one for one in longer if _matches(compiled, one, partial=True)]
+            stack += [candidate for candidate in longer if _matches(compiled, candidate, partial=True)]
     return False
 
 
