@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +15,8 @@ from handigit.records import ANYTHING, Digit, Expected, Kind, Number, Outcome, R
 from handigit.segment import looks_like_page
 
 Page = UInt8[np.ndarray, "height width"]
+_LIKELY: Final = 0.5
+"""Confidence from which a picture is one number although its parts look like several: upright strokes pass for rules."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +66,13 @@ def read_document(
             numbers = reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
         else:
             numbers = reader.page_on(page)
-        if kind in ("digit", "number") and numbers[0].outcome is not Outcome.READ and looks_like_page(page):
+        is_unlikely = kind == "digit" or numbers[0].confidence < _LIKELY
+        if (
+            kind in ("digit", "number")
+            and numbers[0].outcome is not Outcome.READ
+            and is_unlikely
+            and looks_like_page(page)
+        ):
             note = "several numbers here: read it as a page"
         numbers = [replace(number, page=index) for number in numbers]
         yield _page_reading(reader, numbers, page, found, digit, note)
