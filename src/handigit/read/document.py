@@ -16,7 +16,7 @@ from handigit.segment import looks_like_page
 
 Page = UInt8[np.ndarray, "height width"]
 _LIKELY: Final = 0.5
-"""Confidence from which a picture is one number, even if its parts look like several: upright strokes pass for rules."""
+"""Confidence from which a picture is one number, even if parts look like several: upright strokes pass for rules."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
