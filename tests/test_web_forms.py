@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import httpx
@@ -33,6 +34,7 @@ check = [
 ]
 """
 IDS = "id,who\n12,Ann\n70,Bea\n"
+MANY = f"[[table]]\nname = 't'\nrows = {list(range(99))}\ncolumns = {list(range(99))}\n"
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +232,15 @@ def test_changed_fields_need_a_new_version(client: httpx.Client) -> None:
         ("other", [("form.toml", SUMS), ("ids.csv", IDS)], 422),
         ("No Name", [("form.toml", SUMS)], 422),
         ("fresh", [("form.toml", SUMS.replace('"sums"', '"fresh"'))], 422),  # without its list
+        ("sums", [("form.toml", SUMS.replace("ids.csv", "/etc/passwd"))], 422),
+        ("sums", [("form.toml", SUMS.replace("size =", 'blank = "../x.png", size ='))], 422),
+        ("sums", [("form.toml", SUMS), ("../ids.csv", IDS), (".hidden", IDS)], 422),
+        ("sums", [("form.toml", SUMS.replace("cells = 3,", 'pattern = "(\\\\d+)+x",', 1)), ("ids.csv", IDS)], 422),
+        (
+            "sums",
+            [("form.toml", SUMS + MANY)],
+            422,
+        ),
     ],
 )
 def test_a_bad_template_is_not_saved(
@@ -239,6 +250,7 @@ def test_a_bad_template_is_not_saved(
     answer = client.put(f"/v1/forms/{name}", files=[("file", file) for file in files])
     assert answer.status_code == status
     assert answer.json()["detail"]
+    assert gettempdir() not in answer.text
     assert client.get("/v1/forms").json() == before
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from handigit import forms
 from handigit.atomic import write_file
@@ -17,11 +17,14 @@ from handigit.forms.blank import load_blanks
 from handigit.forms.checks import Checker
 from handigit.forms.errors import FormError
 from handigit.forms.template import Template
+from handigit.web.pattern_check import check_pattern
 from handigit.web.problems import CONFLICT, INVALID, NOT_FOUND, Problem
 
 ANY: Final = "auto"
-"""Stands for all templates: each page finds its own."""
+"""The name for all templates: each page finds its own."""
 TEMPLATE_FILE: Final = "form.toml"
+_MAX_TEMPLATE_BYTES: Final = 200_000
+_MAX_FIELDS: Final = 3000
 _NAME: Final = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -56,7 +59,7 @@ class FormTemplates:
 
     def select(self, name: str) -> list[Template]:
         """One template, or all of them for `auto`."""
-        return [self.get(one) for one in self.names] if name == ANY else [self.get(name)]
+        return [self.get(known) for known in self.names] if name == ANY else [self.get(name)]
 
     def save(self, name: str, files: Mapping[str, bytes], *, raise_version: bool = False) -> Template:
         """Save a template with its blank and lists, once it is valid; files of an earlier version are kept if named.
@@ -68,14 +71,18 @@ class FormTemplates:
         """
         if not _NAME.fullmatch(name) or name == ANY:
             raise Problem(INVALID, f"{name[:80]!r} is not a name for a form; use small letters, digits, - and _")
-        text = _template_text(files)
-        with TemporaryDirectory() as place, form_problems():
+        content = files.get(TEMPLATE_FILE)
+        if content is None:
+            names = ", ".join(files) or "none"
+            raise Problem(INVALID, f"no file {TEMPLATE_FILE} among {names}; send the template under this name")
+        text = vetted(content)
+        with TemporaryDirectory() as place, form_problems(place):
             folder = Path(place)
             known = self._folder / name
             for path in known.iterdir() if known.is_dir() else ():
                 (folder / path.name).write_bytes(path.read_bytes())
             for file, content in files.items():
-                (folder / _file_name(file)).write_bytes(content)
+                (folder / _check_file_name(file)).write_bytes(content)
             template = Template.parse(text, source=name, folder=folder)
             if template.name != name:
                 raise Problem(
@@ -87,7 +94,7 @@ class FormTemplates:
             known.mkdir(parents=True, exist_ok=True)
             for file, content in files.items():
                 if file != TEMPLATE_FILE:
-                    with write_file(known / _file_name(file)) as stream:
+                    with write_file(known / _check_file_name(file)) as stream:
                         stream.write(content)
             with write_file(known / TEMPLATE_FILE) as stream:  # last: with it the template is there
                 stream.write(text.encode())
@@ -126,10 +133,13 @@ def ready_made() -> dict[str, Template]:
 
 
 class form_problems:  # noqa: N801 - reads as a function where it is used
-    """Errors of forms as problems: a faulty template, or a missing package of the extra."""
+    """Errors of forms as problems: a faulty template, or a missing package of the extra. Paths in `folder` are cut."""
+
+    def __init__(self, folder: str = "") -> None:
+        self._folder = folder
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Does nothing."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ModuleNotFoundError):
@@ -137,33 +147,58 @@ class form_problems:  # noqa: N801 - reads as a function where it is used
 
             raise Problem(UNAVAILABLE, f"this needs {error.name}: pip install 'handigit[forms]'") from None
         if isinstance(error, FormError):
-            raise Problem(INVALID, str(error)) from None
+            message = str(error).replace(f"{self._folder}/", "") if self._folder else str(error)
+            raise Problem(INVALID, message) from None
 
 
-def _template_text(files: Mapping[str, bytes]) -> str:
-    """The template among the files.
+def vetted(content: bytes) -> str:
+    """The text of a template that others send: it may name files beside it only, and cost no more than it should.
 
     Raises:
-        Problem: there is none, or it is not TOML.
+        Problem: too long, not TOML, other files, more fields than a form has, a pattern that could take forever.
     """
-    content = files.get(TEMPLATE_FILE)
-    if content is None:
-        raise Problem(INVALID, f"no file {TEMPLATE_FILE} among {', '.join(files) or 'none'}; send the template with it")
+    if len(content) > _MAX_TEMPLATE_BYTES:
+        raise Problem(INVALID, f"the template has {len(content):,} bytes; {_MAX_TEMPLATE_BYTES:,} are allowed")
     try:
         text = content.decode("utf-8-sig")
-        tomllib.loads(text)
+        document = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise Problem(INVALID, f"the template is not valid TOML: {problem}") from None
+    fields = len(_tables(document, "field"))
+    for table in _tables(document, "table"):
+        rows, columns = table.get("rows"), table.get("columns")
+        fields += len(rows) * len(columns) if isinstance(rows, list) and isinstance(columns, list) else 0
+        for pattern in table.get("patterns", ()):
+            _check_pattern(pattern)
+    if fields > _MAX_FIELDS:
+        raise Problem(INVALID, f"the template has {fields:,} fields; {_MAX_FIELDS:,} are allowed")
+    for field in _tables(document, "field"):
+        _check_pattern(field.get("pattern"))
+    for name in [page.get("blank") for page in _tables(document, "page")] + [
+        check.get("list") for check in _tables(document, "check")
+    ]:
+        if isinstance(name, str):
+            _check_file_name(name)
     return text
 
 
-def _file_name(name: str) -> str:
-    """A file's name without folders.
+def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The tables of an array, without what is not one: the parser reports that."""
+    found = document.get(key, ())
+    return [table for table in found if isinstance(table, Mapping)] if isinstance(found, list) else []
+
+
+def _check_pattern(pattern: object) -> None:
+    if isinstance(pattern, str):
+        check_pattern(pattern)
+
+
+def _check_file_name(name: str) -> str:
+    """A file's name.
 
     Raises:
-        Problem: hidden, or none.
+        Problem: a path, hidden, or empty.
     """
-    bare = Path(name.replace("\\", "/")).name
-    if not bare or bare.startswith("."):
-        raise Problem(INVALID, f"{name[:80]!r} is not a file name; name the blank as the template does")
-    return bare
+    if not name or name.startswith(".") or {"/", "\\"} & set(name) or not name.isprintable():
+        raise Problem(INVALID, f"{name[:80]!r} is not a file name; send blanks and lists beside the template")
+    return name

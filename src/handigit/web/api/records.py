@@ -96,13 +96,12 @@ def export(
 
 
 @router.post("/check", responses=_MISSING)
-async def check_again(
-    request: Request, user: AsReviewer, _store: TheStore, writes: Writes,
+def check_again(
+    request: Request, user: AsReviewer, store: TheStore,
     batch: Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")],
 ) -> dict[str, int]:  # fmt: skip
     """Apply the checks and lists of the current templates to a batch again, without a new scan."""
-    forms, store = state_of(request).forms, _store
-    return await writes.run(partial(forms.recheck, store, batch, by=user.name))
+    return state_of(request).forms.recheck(store, batch, by=user.name)
 
 
 @router.get("/{number}", responses=_MISSING)
@@ -111,7 +110,10 @@ def get_record(_user: AsReader, store: TheStore, number: RowId) -> dict[str, Any
     stored = store.forms.get(number)
     revisions = [{"at": at.isoformat(), "by": by, "outcome": content["outcome"]}
                  for at, by, content in store.forms.revisions(number)]  # fmt: skip
-    changes = [{"field": one.field, "text": one.text, "by": one.by, "at": one.at.isoformat()} for one in stored.changes]
+    changes = [
+        {"field": change.field, "text": change.text, "by": change.by, "at": change.at.isoformat()}
+        for change in stored.changes
+    ]
     return stored_dict(stored) | {"revisions": revisions, "changes": changes}
 
 
@@ -127,18 +129,13 @@ async def correct_field(
 
 
 @router.post("/{number}/place", responses=_MISSING)
-async def place(
-    request: Request,
-    user: AsReviewer,
-    store: TheStore,
-    writes: Writes,
-    number: RowId,
-    body: Annotated[PlaceBody, Body()],
+def place(
+    request: Request, user: AsReviewer, store: TheStore, number: RowId, body: Annotated[PlaceBody, Body()]
 ) -> dict[str, Any]:
     """Read a page again whose place could not be found, from the corners of its sheet."""
     forms = state_of(request).forms
-    read = partial(forms.place, store, number, body.corners, template=body.template, page=body.page, by=user.name)
-    return stored_dict(await writes.run(read))
+    stored = forms.place(store, number, body.corners, template=body.template, page=body.page, by=user.name)
+    return stored_dict(stored)
 
 
 @router.delete("", responses=_MISSING)

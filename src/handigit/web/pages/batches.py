@@ -1,7 +1,6 @@
 """The pages at /forms/batches: piles of forms to read, and the pages of each pile by their state."""
 
 from collections import Counter
-from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from handigit.store import FormRecord, NotInStore
 from handigit.web.api.readings import Digest
 from handigit.web.form_templates import ANY
 from handigit.web.pages.layout import AsReader, AsReviewer, render
-from handigit.web.params import TheStore, Writes
+from handigit.web.params import TheStore
 from handigit.web.state import state_of
 from handigit.web.wording import local_time
 
@@ -78,9 +77,9 @@ def show_one(
 
 
 @router.post("/forms/batches/{name}/check")
-async def check_again(request: Request, user: AsReviewer, store: TheStore, writes: Writes, name: str) -> Response:
+def check_again(request: Request, user: AsReviewer, store: TheStore, name: str) -> Response:
     """Apply the checks of the current templates again, and show the batch."""
-    await writes.run(partial(state_of(request).forms.recheck, store, name, by=user.name))
+    state_of(request).forms.recheck(store, name, by=user.name)
     return RedirectResponse(f"/forms/batches/{quote(name, safe='')}", status_code=303)
 
 

@@ -28,7 +28,7 @@ from handigit.forms.template import Template
 from handigit.images import open_pages
 from handigit.read import Reader
 from handigit.records import percent
-from handigit.web.form_templates import form_problems
+from handigit.web.form_templates import form_problems, vetted
 from handigit.web.pages.layout import AsReader, render
 from handigit.web.problems import INVALID, Problem
 from handigit.web.routes import AsReader as Caller
@@ -149,7 +149,7 @@ def _field(entry: dict[str, Any], known: FieldSpec | None) -> FieldSpec:
 
 def _read(uploads: Sequence[Upload], form: Template | None, reader: Reader) -> list[dict[str, Any]]:
     """The records of the scans, each with its first page as a picture."""
-    with form_problems(), TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, form_problems(folder):
         scans = list(uploads)
         chosen = form or _own_template(scans, Path(folder))
         form_reader = forms.FormReader(chosen, reader=reader)
@@ -173,11 +173,8 @@ def _own_template(uploads: list[Upload], folder: Path) -> Template:
     text = _take(uploads, "template.toml")
     if text is None:
         raise Problem(INVALID, "no template: choose a ready-made form, or send template.toml with its blank")
-    content = text.decode("utf-8", "replace")
-    try:
-        pages = tomllib.loads(content).get("page", [])
-    except tomllib.TOMLDecodeError as problem:
-        raise Problem(INVALID, f"the template is not valid TOML: {problem}") from None
+    content = vetted(text)
+    pages = tomllib.loads(content).get("page", [])
     for name in dict.fromkeys(Path(str(page.get("blank"))).name for page in pages):
         blank = _take(uploads, name)
         if blank is not None:

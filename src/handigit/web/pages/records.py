@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query, Request
@@ -12,7 +11,7 @@ from handigit.records import percent
 from handigit.store import FormRecord, NotInStore
 from handigit.web.form_service import stored_dict
 from handigit.web.pages.layout import AsReader, AsReviewer, render
-from handigit.web.params import RowId, TheStore, Writes
+from handigit.web.params import RowId, TheStore
 from handigit.web.problems import INVALID, Problem
 from handigit.web.state import state_of
 from handigit.web.wording import local_time
@@ -76,15 +75,14 @@ def show(request: Request, user: AsReader, store: TheStore, number: RowId) -> Re
 
 
 @router.post("/forms/records/{number}/place")
-async def place(
-    request: Request, user: AsReviewer, store: TheStore, writes: Writes, number: RowId,
+def place(
+    request: Request, user: AsReviewer, store: TheStore, number: RowId,
     template: Annotated[str, Form(max_length=64)], page: Annotated[int, Form(ge=1, le=1000)],
     corners: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:  # fmt: skip
     """Read the page again from the corners that a person has given, and show the record."""
-    read = partial(state_of(request).forms.place, store, number, _corners(corners), template=template, page=page,
-                   by=user.name)  # fmt: skip
-    await writes.run(read)
+    forms = state_of(request).forms
+    forms.place(store, number, _corners(corners), template=template, page=page, by=user.name)
     return RedirectResponse(f"/forms/records/{number}", status_code=303)
 
 
