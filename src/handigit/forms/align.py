@@ -15,6 +15,7 @@ import numpy as np
 from handigit.forms.align_print import place_by_print, refine
 from handigit.forms.align_rules import place_by_rules
 from handigit.forms.blank import Blank, load_blanks
+from handigit.forms.curl import Curl, measure_curl
 from handigit.forms.markers import Corners, PageCode, find_markers, place_by_markers, read_code_at, read_page_code
 from handigit.forms.page_ink import Grey, Matrix, ink_mask, ink_of, scaling, shrink, transform
 from handigit.forms.page_state import PageState
@@ -43,7 +44,8 @@ _TEMPLATE_LEAD: Final = 0.02
 class Placement:
     """A page of a form on a picture: `matrix` maps units of the template to pixels of the page.
 
-    `page` counts from 1; `shifts`: how far fields are from where the matrix puts them, in units of the template.
+    `page` counts from 1; `shifts`: how far fields are from where the matrix puts them, in units of the template;
+    `curl`: the same for a sheet with markers, as a smooth surface.
     """
 
     template: Template
@@ -53,11 +55,13 @@ class Placement:
     verdict: Verdict
     code: PageCode | None = None
     shifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+    curl: Curl | None = None
 
     def corners(self, spec: FieldSpec, area: Area | None = None) -> np.ndarray:
         """The corners (left top, right top, right bottom, left bottom) of a field, or of an area in it, in pixels."""
         shift = self.shifts.get(spec.name, (0.0, 0.0))
-        return transform(self.matrix, np.array((area or spec.box).moved(*shift).corners))
+        points = np.array((area or spec.box).moved(*shift).corners)
+        return transform(self.matrix, points if self.curl is None else self.curl.moved(points))
 
     def room(self, spec: FieldSpec) -> tuple[float, float]:
         """How far a crop of a field may reach to the left and right: half way to a neighbour, but over its own edge."""
@@ -188,9 +192,11 @@ class Aligner:
             if code is None and second.accepted and verdict.agreement - second.agreement < _TEMPLATE_LEAD:
                 names = f"{best.template.name}, page {best.page}, and {other.template.name}, page {other.page}"
                 return Refusal(PageState.UNPLACED, f"agrees with {names}", code)
-        shifts = snap(best.blank, ink, matrix)
         to_page = scaling(1 / scale) @ matrix @ scaling(best.blank.scale)
-        return Placement(best.template, best.page, to_page, method, verdict, code, shifts)
+        found_by_markers = method == "markers"
+        shifts = {} if found_by_markers else snap(best.blank, ink, matrix)
+        curl = measure_curl(best.blank, ink, matrix) if found_by_markers else None
+        return Placement(best.template, best.page, to_page, method, verdict, code, shifts, curl)
 
 
 def _try(

@@ -1,4 +1,4 @@
-"""Fields moved to the rules around them: what curl and stretch leave after a page is placed.
+"""Fields moved to the rules around them where there are no markers: what curl and stretch leave after a page is placed.
 
 Only straight rules count, longer than the strokes of digits, so that what is written in a field cannot move it.
 """
@@ -15,7 +15,7 @@ from handigit.forms.specs import FieldSpec
 
 REACH: Final = 0.35
 """Farthest that a field moves, in its heights."""
-_RULE: Final = 0.85
+RULE: Final = 0.85
 """Length of the rules that count, in field heights: the edge of a comb, but no stroke of a digit."""
 _CLEAR: Final = 0.6
 """Fraction of the printed rules that must be found."""
@@ -29,7 +29,7 @@ def snap(blank: Blank, page_ink: Grey, matrix: Matrix) -> dict[str, tuple[float,
     """How far each field is from where `matrix` (blank to page) puts it, in units of the template."""
     height, width = blank.paper.shape
     warped = cv2.warpPerspective(page_ink, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    length = max(8, round(_RULE * blank.field_px))
+    length = max(8, round(RULE * blank.field_px))
     ours, theirs = long_rules(blank.mask, length), long_rules(ink_mask(np.asarray(warped, np.uint8)), length)
     found: dict[FieldSpec, tuple[float, float]] = {}
     for field in blank.fields:
@@ -68,11 +68,11 @@ def _shift(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | 
     best = int(scores.argmax())
     if scores[best] < _CLEAR or scores[best] - scores[reach] < _GAIN:
         return 0.0
-    return best - reach + _offset(scores, best)
+    return best - reach + parabola_top(scores, best)
 
 
-def _offset(scores: np.ndarray, place: int) -> float:
-    """The place of a maximum between samples, by a parabola."""
+def parabola_top(scores: np.ndarray, place: int) -> float:
+    """Where a maximum is between samples, from `place`, by a parabola."""
     if not 0 < place < len(scores) - 1:
         return 0.0
     before, at, after = (float(one) for one in scores[place - 1 : place + 2])
