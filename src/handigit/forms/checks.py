@@ -222,11 +222,12 @@ def _doubted(field: Field, check: Check) -> Field:
 
 def _arithmetic(test: RuleCheck, values: Mapping[str, Decimal]) -> str:
     """The rule with the values in place of the names, and by how much it is off."""
+    wanted = "0" if test.rule.comparison == "==" else f"{test.rule.comparison} 0"
     terms: Sequence[str] = [
         f"{'-' if scale < 0 else '+'} {'' if abs(scale) == 1 and names else abs(scale)}"
         f"{' x '.join(str(values[name]) for name in names)}"
         for scale, names in test.rule.terms
     ]
     return (
-        f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {test.rule.comparison} 0"
+        f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {wanted}"
     )
