@@ -1,12 +1,16 @@
-"""The app without `fcntl` and `resource`, as on Windows: no module imports them, and everything works."""
+"""The package without what only POSIX has, as on Windows: nothing is used without a guard, and the app works."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = """
+from serving import picture, running
+
+BLOCKER = """
+import os
+import signal
 import sys
-from pathlib import Path
 
 BLOCKED = {"fcntl", "resource", "pwd", "grp", "termios"}
 
@@ -18,6 +22,16 @@ class Blocker:
 for name in BLOCKED & set(sys.modules):
     del sys.modules[name]
 sys.meta_path.insert(0, Blocker())
+for name in ("nice", "fork", "killpg", "sched_getaffinity", "fchmod"):
+    delattr(os, name)
+for name in ("SIGHUP", "SIGUSR1", "SIGSTOP", "SIGALRM", "SIGQUIT"):
+    delattr(signal, name)
+"""
+
+PROGRAM = (
+    BLOCKER
+    + """
+from pathlib import Path
 
 import handigit.cli, handigit.cli.store, handigit.client, handigit.web.server, handigit.workers.pool
 import handigit.workers.worker, handigit.store.backup
@@ -31,6 +45,7 @@ with Store.open(f"sqlite:///{home / 'a.db'}", files=home / "pictures") as store:
     handigit.store.backup.backup(store, home / "backup")
     print(store.reading(reading).raw)
 """
+)
 
 
 def test_the_app_works_without_posix_modules(tmp_path: Path) -> None:
@@ -39,3 +54,46 @@ def test_the_app_works_without_posix_modules(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr  # filelock warns that Linux without fcntl has only its soft lock
     assert done.stdout == "1.5\n"
+
+
+READ = (
+    BLOCKER
+    + """
+from handigit.cli import main
+sys.argv = ["handigit", "read", *sys.argv[1:], "--format", "csv"]
+main()
+"""
+)
+
+
+def test_the_command_line_works_without_posix_modules(tmp_path: Path) -> None:
+    (tmp_path / "seven.png").write_bytes(picture())
+    (tmp_path / "page.pdf").write_bytes(picture(format="PDF", size=200))
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "seven.png" in done.stdout
+    assert "page.pdf" in done.stdout
+
+
+def test_the_server_works_without_posix_modules(tmp_path: Path) -> None:
+    with running(tmp_path, code=BLOCKER) as server, server.client() as client:
+        assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
+        assert client.post("/v1/read", content=picture(format="PDF", size=200)).status_code == 200
+        assert client.get("/readyz").status_code == 200
+        assert len(client.get("/v1/readings").json()["readings"]) >= 1
+
+
+def test_the_package_uses_nothing_of_posix_without_a_guard() -> None:
+    project = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("portability", project / "scripts" / "check_portability.py")
+    assert spec
+    assert spec.loader
+    portability = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(portability)
+    assert portability.main() == 0
+    for source in ("import fcntl", "os.nice(1)", "signal.SIGKILL", "day.strftime('%-d')", "open('/tmp/x')"):
+        assert list(portability.problems_in(source)), source
+    guarded = "try:\n    import fcntl\nexcept ImportError:\n    pass\nif hasattr(os, 'nice'):\n    os.nice(1)"
+    assert not list(portability.problems_in(guarded))
