@@ -185,7 +185,7 @@ def test_a_sum_that_nothing_satisfies_fails_and_shows_its_arithmetic():
     fields, (check,), _ = apply('{ rule = "a + b == c", says = "must add up" }',
                                 {"a": [("4", 0.99)], "b": [("3", 0.99)], "c": [("9", 0.99)]})  # fmt: skip
     assert check.state is CheckState.FAILS
-    assert check.why == "4 + 3 - 9 = -2, which must be == 0"
+    assert check.why == "4 + 3 - 9 = -2, which must be 0"
     assert {field.outcome for field in fields.values()} == {FieldOutcome.DOUBT}
 
 

@@ -228,6 +228,4 @@ def _arithmetic(test: RuleCheck, values: Mapping[str, Decimal]) -> str:
         f"{' x '.join(str(values[name]) for name in names)}"
         for scale, names in test.rule.terms
     ]
-    return (
-        f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {wanted}"
-    )
+    return f"{' '.join(terms).removeprefix('+ ')} = {test.rule.residual(values)}, which must be {wanted}"
