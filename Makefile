@@ -39,6 +39,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_words.py
+	$(BIN)/python scripts/check_portability.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

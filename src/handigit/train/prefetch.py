@@ -63,7 +63,8 @@ class Prefetched(Generic[Drawn]):
 
 def _limit_threads() -> None:
     """One thread at low priority: drawing must not slow down training."""
-    os.nice(1)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(1)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
