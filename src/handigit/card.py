@@ -52,7 +52,7 @@ class Card(BaseModel):
     `combination`: of a number model that is calibrated together with a second one, whose file's SHA-256 is its
     `partner`; the thresholds then apply to the combined confidence.
 
-    `digit_floor`: ink whose best digit has a lower probability is a non-digit; 0: the model cannot tell. A model
+    `digit_floor`: ink whose best digit has a lower probability is a non-digit; 0: the model cannot distinguish. A model
     trained to answer non-digits with a flat distribution is far below it there.
     """
 

@@ -27,7 +27,7 @@ def _state_folder() -> Path:
 
 
 SECRETS: Final = ("token", "store")
-"""Settings that may also come from a file, whose path is in HANDIGIT_TOKEN_FILE or HANDIGIT_STORE_FILE."""
+"""Settings that may also be in a file, whose path is in HANDIGIT_TOKEN_FILE or HANDIGIT_STORE_FILE."""
 
 
 class Settings(BaseModel):

@@ -23,7 +23,7 @@ _PATH_COLUMNS: Final = ("path", "file", "source", "url", "uri", "filename")
 class Input:
     """A picture or document: `source` is its name in the results, `url` its file, `entry` its name in an archive.
 
-    `state` changes with the content: size and time, or what the file system has. `offset` and `size` locate an entry
+    `state` changes with the content: size and time, or the file system's tag. `offset` and `size` locate an entry
     of an uncompressed tar file; `content` is set where only a sequential reader can get it. `problem` is set for a
     source that cannot be read at all.
     """

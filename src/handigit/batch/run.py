@@ -204,7 +204,7 @@ class _PartBuffer:
             self.flush()
 
     def flush(self) -> None:
-        """Commit the part: doubts first, since the queue knows which ones it has when they come again."""
+        """Commit the part: doubts first, since the queue recognises those that it has."""
         if self._queue is not None:
             self.queued += self._queue.add(self._results)
         self._folder.commit(self._results)

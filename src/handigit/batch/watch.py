@@ -1,4 +1,4 @@
-"""Watch a folder: new scans are read as they come in, filed under done/ or failed/, and added to a table or a store."""
+"""Watch a folder: new scans are read as they arrive, filed under done/ or failed/, and added to a table or a store."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ class WatchOptions:
 def watch(
     options: WatchOptions, *, stop: threading.Event, on_result: Callable[[InputResult], None] | None = None
 ) -> int:
-    """Read the pictures in the folder and those that come in, until `stop` is set; returns their number.
+    """Read the pictures in the folder and those that arrive, until `stop` is set; returns their number.
 
     A picture's rows are in the table before it is moved. Rows of a content that the table already has are not added
     again, so a crash between the two neither loses nor doubles any.

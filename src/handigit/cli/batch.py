@@ -131,7 +131,7 @@ def watch(
     timeout: Seconds = 120.0,
     expected: Annotated[Expected, Parameter(name="*", group="Numbers")] = ANYTHING,
 ) -> int:
-    """Read scans as they come into a folder, until Ctrl+C.
+    """Read scans as they arrive in a folder, until Ctrl+C.
 
     Each one is moved to done/ or failed/ beside it after its numbers are in the table.
 

@@ -146,7 +146,7 @@ def _check_room() -> Iterator[Check]:
 
 
 def _available_memory() -> int | None:
-    """Bytes, where the system says so (Linux)."""
+    """Bytes, where the system reports them (Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

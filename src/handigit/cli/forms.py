@@ -223,7 +223,7 @@ def draw_sample(
     template: str, /, *, output: Annotated[Path, Parameter(name=["--output", "-o"])], count: int = 1, seed: int = 0,
     photo: bool = False, dpi: int | None = None
 ) -> None:  # fmt: skip
-    """Draw filled copies of a form as a scanner or telephone sees them, with what was written in values.jsonl.
+    """Draw filled copies of a form as a scanner or telephone sees them, with the written values in values.jsonl.
 
     Args:
         template: A template that can be printed: a .toml file in millimetres, or a name of the gallery.
@@ -268,7 +268,7 @@ def _store(store: "Store", form: "ReadForm", batch: str) -> None:
 
 
 def _write(records: list["Record"], format: str, output: Path | None, *, crops: bool) -> None:  # noqa: A002
-    """Write records to a file, or as CSV or a table to the screen; JSON lines were printed as they came."""
+    """Write records to a file, or as CSV or a table to the screen; JSON lines were printed before."""
     from handigit.forms.export_files import as_csv, export
 
     if output is not None:
@@ -293,7 +293,7 @@ def _annotate(form: "ReadForm", folder: Path) -> None:
 
 
 def _print_table(records: list["Record"]) -> None:
-    """A row per field, and what is wrong with each record below it."""
+    """A row per field, and the problems of each record below it."""
     from rich.table import Table
 
     from handigit.records import percent

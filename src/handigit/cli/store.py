@@ -215,7 +215,7 @@ def add_user(name: str, /, *, role: Literal["reader", "reviewer", "admin"] = "ad
 
     Args:
         name: Signs this person's corrections.
-        role: What they may do: read, review as well, or everything.
+        role: Their rights: read, also review, or everything.
     """
     from handigit.store import Role
 

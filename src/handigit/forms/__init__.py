@@ -1,7 +1,7 @@
-"""Forms: a template says where the fields are; scans of the form become records.
+"""Forms: with a template of the fields, scans of the form become records.
 
-In order: `template` and `template_toml` (what a form is), `printing` (a form to print), `align` (where a page's fields
-are), `fields` (what is in each), `checks` and `joint` (what must agree), `reader` (scans to records), `export_files`.
+In order: `template` and `template_toml` (the form), `printing` (its PDF), `align` (places of a page's fields),
+`fields` (their readings), `checks` and `joint` (checks between fields), `reader` (scans to records), `export_files`.
 `proposals` finds the fields of a blank, `drawn` fills forms in for samples and tests.
 """
 

@@ -1,4 +1,4 @@
-"""Pages placed on templates: which page of which form it is and where its fields are, or why that cannot be said.
+"""Pages placed on templates: the form, its page and the places of its fields, or the reason why there is none.
 
 Markers first, then print, then rules; each placement must pass the verdict. A page that none of them places is
 `unplaced`, which is an outcome and not an error.
@@ -29,7 +29,7 @@ _JUDGE_PX: Final = 1600
 _CLEAR: Final = 0.75
 """Agreement from which no other method is tried."""
 _EDGE: Final = 0.04
-"""Half the width of a printed edge with what a field may be off, in heights."""
+"""Half the width of a printed edge and the error of a field's place, in heights."""
 _WORTH_REFINING: Final = 0.1
 """Agreement from which a placement by rules is refined."""
 _EMPTIEST: Final = 2e-4

@@ -1,4 +1,4 @@
-"""A page placed by what is printed on it: SIFT features (Lowe 2004), MAGSAC homography (Barath et al. 2020), ECC.
+"""A page placed by its print: SIFT features (Lowe 2004), MAGSAC homography (Barath et al. 2020), ECC.
 
 Enhanced correlation coefficient: Evangelidis and Psarakis 2008.
 """
@@ -47,7 +47,7 @@ def refine(blank: Blank, page_ink: Grey, matrix: Matrix) -> Matrix:
     """The homography after ECC on blurred ink; unchanged where that does not converge."""
     factor = min(1.0, _REFINE_PX / max(blank.paper.shape))
     there = _blurred(blank.ink, factor)
-    # The page is first warped to the blank, so that what is left to find is small and equally scaled.
+    # The page is first warped to the blank, so that the rest is small and equally scaled.
     height, width = blank.paper.shape
     warped = cv2.warpPerspective(page_ink, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     here = _blurred(np.asarray(warped, np.uint8), factor)

@@ -34,7 +34,7 @@ class _Fit:
 
 
 def place_by_rules(blank: Blank, page_ink: Grey) -> list[Matrix]:
-    """Homographies from pixels of the blank to pixels of the page that lay rules on rules, the likeliest first."""
+    """Homographies from pixels of the blank to pixels of the page that map rules to rules, the most likely first."""
     ours = _squared(ink_mask(blank.ink) if not blank.filled else ink_mask(_all_ink(blank)))
     theirs = _squared(ink_mask(page_ink))
     if ours is None or theirs is None:
@@ -86,7 +86,7 @@ def _peaks(profile: np.ndarray) -> np.ndarray:
 
 
 def _fits(ours: np.ndarray, theirs: np.ndarray, usual: float, tolerance: float) -> list[_Fit]:
-    """Scales and shifts that lay many of our rules on theirs and leave few over, the best first."""
+    """Scales and shifts that map many of our rules to theirs, the best first."""
     first, second = np.triu_indices(len(ours), k=1)
     third, fourth = np.triu_indices(len(theirs), k=1)
     places, pages = np.sort(ours[:, 0]), np.sort(theirs[:, 0])

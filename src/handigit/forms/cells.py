@@ -59,7 +59,7 @@ def _areas(field: FieldSpec) -> list[Area]:
 
 
 def cell_of(probabilities: Sequence[float] | None, *, strange: bool, filler: bool) -> Cell:
-    """A cell from the digit model's answer, None for an empty cell; `strange`: the model says it is no digit."""
+    """A cell from the digit model's answer, None for an empty cell; `strange`: by the model it is a non-digit."""
     if probabilities is None:
         return Cell((0.1,) * 10, 0.99)
     skip = (_SKIP_FILLER if filler else (_SKIP_READ, _SKIP_STRANGE))[strange]

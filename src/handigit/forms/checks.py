@@ -38,7 +38,7 @@ class Checker:
     def apply(
         self, fields: Mapping[str, Field], hypotheses: Mapping[str, Hypotheses], *, threshold: float, source: str = ""
     ) -> tuple[dict[str, Field], tuple[Check, ...]]:
-        """Decode the fields jointly and judge every check; `alone` of each field stays what it was."""
+        """Decode the fields jointly and judge every check; `alone` of each field is unchanged."""
         found = dict(fields)
         priors = {name: distribution(one.texts) for name, one in hypotheses.items() if one.texts}
         specs = [
@@ -207,7 +207,7 @@ def outcome_of(
 
 
 def _range_chance(spec: FieldSpec, bounds: tuple[Decimal, Decimal], length: int) -> float:
-    """The fraction of numbers of this length that lie within the bounds."""
+    """The fraction of numbers of this length within the bounds."""
     numbers = 10 ** max(length, 1)
     width = (bounds[1] - bounds[0]).scaleb(spec.places or 0) + 1
     return float(min(max(width / numbers, Decimal("0.01")), Decimal("0.99")))

@@ -49,7 +49,7 @@ def cut(
 
 
 def fraction_on_page(page: Grey, placement: Placement, field: FieldSpec) -> float:
-    """How much of a field lies on the picture, by a grid of points."""
+    """The fraction of a field inside the picture, by a grid of points."""
     x, y = np.meshgrid(np.linspace(field.box.left, field.box.right, 9), np.linspace(field.box.top, field.box.bottom, 5))
     points = transform(placement.matrix, np.column_stack([x.ravel(), y.ravel()]))
     inside = (points >= 0).all(axis=1) & (points < [page.shape[1], page.shape[0]]).all(axis=1)

@@ -1,7 +1,7 @@
 """Curl of a sheet: how far print is from where the four markers put it, because paper bends.
 
 Each field's rules are found on the page to a fraction of a pixel. A smooth surface that is zero at the markers is
-fitted to what they are off; a constant and a tilt are fitted beside it and dropped: they are errors of measuring.
+fitted to their errors; a constant and a tilt are fitted beside it and dropped: they are errors of measuring.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _CLEAR: Final = 0.7
 _LEAST_INK: Final = 0.25
 """Ink of a field's own rules from which they are looked for, in field heights."""
 _PRIORS: Final = (0.0044, 0.0044, 0.1, 0.1, 0.5, 1.0, 1.0)
-"""Noise over what is usual, squared, at 0.2 px of noise: curl of 3 px, of 0.6 px if twisted, errors of 0.3 px."""
+"""Noise over the usual, squared, at 0.2 px of noise: curl of 3 px, of 0.6 px if twisted, errors of 0.3 px."""
 _ROUNDS: Final = 10
 _SMOOTH: Final = np.array([0.25, 0.5, 0.25])
 

@@ -1,4 +1,4 @@
-"""Forms filled in by drawn handwriting and seen by drawn scanners and cameras, with what was written known.
+"""Forms filled in by drawn handwriting and seen by drawn scanners and cameras, with their true values.
 
 For samples, tests and measurements. All handwriting is synthetic, from `handigit.synth`.
 """
@@ -32,7 +32,7 @@ _DIGIT: Final = 0.62
 
 @dataclass(frozen=True, eq=False)
 class FilledPage:
-    """A filled page as ink on paper: grey pixels at `px_per_mm`, and what was written, by field."""
+    """A filled page as ink on paper: grey pixels at `px_per_mm`, and the written text by field."""
 
     pixels: UInt8[np.ndarray, "_ _"]
     px_per_mm: float
@@ -43,7 +43,7 @@ class FilledPage:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A page as seen: pixels, the matrix from millimetres of the flat form to them, and what was written.
+    """A page as seen: pixels, the matrix from millimetres of the flat form to them, and the written text.
 
     `curl_mm`: how far the curl of the sheet moves its middle, `width_mm` its width; see `places`.
     """
@@ -339,7 +339,7 @@ def save_samples(
     photo: bool = False,
     dpi: int | None = None,
 ) -> None:
-    """Write drawn copies of a form as JPEG; a line per picture with its values goes to `values.jsonl` beside them.
+    """Write drawn copies of a form as JPEG; `values.jsonl` beside them has a line per picture with its values.
 
     `photo`: photographs on a table instead of scans; `dpi`: their resolution, None for a random one each.
     """

@@ -18,7 +18,7 @@ _ROUNDS: Final = 60
 
 
 def draw_values(template: Template, rng: np.random.Generator, *, fraction_blank: float = 0.0) -> dict[str, str]:
-    """What is written in each field, by name; empty for a field left blank. Equalities, check digits and lists hold."""
+    """The text of each field, by name; empty for a blank one. Equalities, check digits and lists hold."""
     values = {spec.name: _draw(spec, rng) for spec in template.fields}
     for check in template.checks:
         test = check.test

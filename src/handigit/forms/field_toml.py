@@ -76,7 +76,7 @@ def parse_table(raw: Mapping[str, Any], path: Path, faults: FaultList) -> tuple[
 
 
 def _column_specs(raw: Mapping[str, Any], count: int, path: Path, faults: FaultList) -> list[dict[str, Any]]:
-    """What the fields of each column have in common."""
+    """The common keys of the fields of each column."""
     columns = []
     values = {key: _per_column(raw, key, count, path, faults) for key in _PER_COLUMN}
     for column in range(count):

@@ -1,4 +1,4 @@
-"""What is in each field of a placed page, before any check: texts with their probabilities, marks, codes."""
+"""The reading of each field of a placed page, before any check: texts with their probabilities, marks, codes."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -27,7 +27,7 @@ _LINE_MM: Final = 18.0
 
 
 def find_boxes(page: Grey, *, per_mm: float | None = None) -> list[FieldSpec]:
-    """The fields on a blank that lies upright, without names; places in pixels.
+    """The fields on an upright blank, without names; places in pixels.
 
     `per_mm`: pixels per millimetre; None: as if the page were A4.
     """

@@ -1,10 +1,10 @@
-"""Joint decoding: the probabilities of what is written in several fields, given the checks between them.
+"""Joint decoding: the probabilities of the texts of several fields, given the checks between them.
 
 Each field has its hypotheses, and `REST` for every other text. A check is a factor over its fields. Where checks share
 no fields in a circle, sum-product messages give the exact posteriors; with row and column totals they are iterated
 (loopy belief propagation, Pearl 1988). Long sums are convolved, so that their cost grows with their length only.
 
-People add wrongly. So a check is not absolute: with probability `slip` what is written does not satisfy it, and then
+People add wrongly. So a check is not absolute: with probability `slip` the written texts do not satisfy it, and then
 it is half of the time off by one digit, as an error of carrying is. Without the second half, a wrong sum whose fields
 were all read rightly would be taken for a right sum with one digit misread.
 """
@@ -18,13 +18,13 @@ from typing import Final, Protocol, runtime_checkable
 from handigit.forms.rules import Rule
 
 REST: Final = ""
-"""Stands for all texts that are not among a field's hypotheses."""
+"""All texts that are not among a field's hypotheses."""
 SLIP: Final = 0.02
 """Fraction of sums that people write down wrongly."""
 COPY_SLIP: Final = 0.002
 """Fraction of numbers that people copy wrongly, as a check digit or a list would show."""
 _REST_SHARE: Final = 0.25
-"""`REST` has at least this fraction of what the best text leaves."""
+"""`REST` has at least this fraction of the probability that the best text leaves."""
 _ROUNDS: Final = 12
 _DAMPING: Final = 0.5
 _MOST_SUMS: Final = 4000
@@ -36,7 +36,7 @@ Distribution = dict[str, float]
 
 
 def distribution(texts: Iterable[tuple[str, float]]) -> Distribution:
-    """The probabilities of a field from its hypotheses, with `REST` for what they leave."""
+    """The probabilities of a field from its hypotheses, with `REST` for the others."""
     found = {text: probability for text, probability in texts if probability > 0}
     if not found:
         return {REST: 1.0}
@@ -55,7 +55,7 @@ class Factor(Protocol):
         ...
 
     def messages(self, beliefs: Mapping[str, Distribution]) -> dict[str, Distribution]:
-        """For each field, how well each of its texts fits what the others are believed to be."""
+        """For each field, how well each of its texts fits the estimates of the others."""
         ...
 
 
@@ -94,7 +94,7 @@ class RuleFactor:
         return self.rule.fields
 
     def messages(self, beliefs: Mapping[str, Distribution]) -> dict[str, Distribution]:
-        """Likelihood of each text, summed over what the other fields may hold."""
+        """Likelihood of each text, summed over the texts of the other fields."""
         if self.rule.is_linear and self.rule.comparison == "==":
             return self._by_convolution(beliefs)
         return self._by_enumeration(beliefs)

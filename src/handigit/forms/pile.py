@@ -1,4 +1,4 @@
-"""A pile of scans: the documents of files, folders, patterns and archives, each opened when its turn comes."""
+"""A pile of scans: the documents of files, folders, patterns and archives, each opened when it is read."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -96,9 +96,9 @@ class FormReader:
         return self.record_of([one])
 
     def records(self, sources: str | Path | Iterable[str | Path]) -> Iterator[Record]:
-        """Read files, folders, patterns and archives; pages are grouped into forms, and pages without a form come too.
+        """Read files, folders, patterns and archives; pages are grouped into forms; those without a form are kept.
 
-        A form ends when its pages are complete, when one of them comes a second time, or with the pile. Each page is
+        A form ends when its pages are complete, when one of them repeats, or with the pile. Each page is
         in exactly one record.
         """
         yield from self.group(self.pages(sources))
@@ -239,7 +239,7 @@ class FormReader:
         return other
 
     def _key(self, record: Record, pictures: Sequence[Grey]) -> str:
-        """A digest of pages, templates and model: what is read twice has the same."""
+        """A digest of pages, templates and model: equal for equal scans."""
         template = record.provenance.get("template") or "-".join(one.digest for one in self.templates)
         places = [f"{page.source}:{page.page}" for page in record.pages] if not pictures else []
         parts = [*map(_digest, pictures), *places, template, self._numbers.digest, record.outcome.value]

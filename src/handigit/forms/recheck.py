@@ -14,7 +14,7 @@ from handigit.forms.template import Template
 from handigit.forms.values import parse_typed, value_of
 
 _USUAL_THRESHOLD: Final = 0.97
-"""For records that do not say with which threshold they were read."""
+"""For records without the threshold of their reading."""
 
 
 class Rechecker:
@@ -83,7 +83,7 @@ class Rechecker:
 
 
 def _read_alone(field: Field, spec: FieldSpec) -> Field:
-    """The field as it was before the checks; what a person decided stays."""
+    """The field as it was before the checks; a person's decision stays."""
     alone = field.alone
     if field.by == "person" or alone is None:
         return field

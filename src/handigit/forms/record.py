@@ -1,4 +1,4 @@
-"""The results of a form: records, fields and checks, and the pages they came from."""
+"""The results of a form: records, fields and checks, and their pages."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Fields moved to the rules around them where there are no markers: what curl and stretch leave after a page is placed.
 
-Only straight rules count, longer than the strokes of digits, so that what is written in a field cannot move it.
+Only straight rules count, longer than the strokes of digits, so that the writing in a field cannot move it.
 """
 
 from collections.abc import Mapping

@@ -94,7 +94,7 @@ class PageSpec:
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: its place (the printed box, without margin), what it may hold, how it is printed.
+    """One field: its place (the printed box, without margin), its content, its print.
 
     `cells`: cells of its comb; `filler`: characters that cross out empty cells; `places`: decimal places that the form
     implies, as where the point is printed; `choices`: the boxes of a choice by their values.
@@ -188,7 +188,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class FormSpec:
-    """All that the text of a template says."""
+    """Everything in the text of a template."""
 
     name: str
     title: str

@@ -18,7 +18,7 @@ _NUMBER = re.compile("[0-9]+X?")
 def value_of(spec: FieldSpec, text: str, raw: str = "") -> Value:
     """The value of a text of digits; None where it is none, such as a 31st of February.
 
-    `raw` is the text as written: it says where the decimal point is if the form does not.
+    `raw` is the text as written: it has the decimal point where the form does not fix it.
     """
     if not text:
         return None
@@ -93,7 +93,7 @@ def _places_in(raw: str) -> int:
 
 
 def _parts(pattern: str, text: str) -> dict[str, int] | None:
-    """The numbers that the letters of a pattern such as DDMMYYYY stand for."""
+    """The numbers that the letters of a pattern such as DDMMYYYY represent."""
     letters = [letter for letter in pattern if letter.isalpha()]
     if len(letters) != len(text) or not text.isdecimal():
         return None

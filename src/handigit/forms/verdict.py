@@ -21,7 +21,7 @@ _LEAD: Final = 0.04
 _WORST_WEIGHT: Final = 0.25
 """Weight of the respect in which a shifted placement loses most, beside the mean of all."""
 _FEW_PX: Final = 60
-"""Fewer pixels of rules say nothing."""
+"""Fewer pixels of rules are no evidence."""
 _VISIBLE: Final = 0.5
 """Fraction of the print that must be on the page for a shifted placement to be considered."""
 
@@ -30,7 +30,7 @@ _VISIBLE: Final = 0.5
 class Verdict:
     """The smallest agreement, 0 for chance and 1 for all; its lead over shifted placements; the visible part.
 
-    `visible`: the fraction of the template's print that lies within the picture.
+    `visible`: the fraction of the template's print within the picture.
     """
 
     agreement: float

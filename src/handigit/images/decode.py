@@ -75,7 +75,7 @@ _PLUGINS: dict[bytes, type[ImageFile]] = {
 _HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
 """Brands of HEIF files, from byte 4 on: what iPhones save."""
 _MAX_JPEG_PX_PER_BYTE = 1024
-"""A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in what is missing without an error."""
+"""A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in missing blocks without an error."""
 _PDF_WITHIN = 1024
 """Maximum offset of a PDF's signature: mailers and printers put bytes before it."""
 _EXIF_ORIENTATION = 0x0112
@@ -152,7 +152,7 @@ def _decoded_mode(picture: Image.Image) -> str:
 
 
 def _size_from(file: Any, start: int) -> int:
-    """Bytes from `start` to the end; the position stays: a plugin that has read the header goes on from there."""
+    """Bytes from `start` to the end; the position stays: a plugin that has read the header continues there."""
     position = file.tell()
     size = int(file.seek(0, SEEK_END)) - start
     file.seek(position)
@@ -195,7 +195,7 @@ def _page_of_frame(frame: Frame) -> UInt8[np.ndarray, "height width"]:
 class Header:
     """Format ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "HEIF" or "PDF") and number of pixels by a file's header.
 
-    `pixels` is 0 where the header does not tell: PDF, HEIF, or a damaged file. Only TIFF and PDF may have several pages.
+    `pixels` is 0 where the header lacks it: PDF, HEIF, or a damaged file. Only TIFF and PDF may have several pages.
     """
 
     format: str

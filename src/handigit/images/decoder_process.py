@@ -4,7 +4,7 @@
 
 Hostile files crash decoders; here they crash only this process. So it imports no other module of the package and as
 little as possible, limits itself before it opens the file, and is killed when its parent is done or the deadline has
-passed. It reports a page's size before decoding it, and the parent decides whether to go on.
+passed. It reports a page's size before decoding it, and the parent decides whether to continue.
 
 Output, one JSON object per line: `{"mode", "width", "height"}` before each page; `{"bytes", "mode",
 "orientation"}` followed by its pixels;

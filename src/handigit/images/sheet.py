@@ -1,4 +1,4 @@
-"""Find the sheet of paper in a photo of one that lies on a table.
+"""Find the sheet of paper in a photo of one on a table.
 
 The sheet is the largest bright region with straight, sharp sides and ink on it. Without clear evidence there is none:
 a shadow has soft edges, the hole of a 0 contains no ink.

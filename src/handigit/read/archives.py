@@ -24,7 +24,7 @@ class Entry:
     """A picture or document in an archive; `state` changes with its content.
 
     `offset` and `size` locate an entry of an uncompressed tar file; `content` is set where only a sequential reader can
-    get it. `problem` says why it cannot be read.
+    get it. `problem`: the reason why it cannot be read.
     """
 
     name: str
@@ -41,7 +41,7 @@ def is_archive(name: str) -> bool:
 
 
 def list_entries(file: IO[bytes], name: str) -> Iterator[Entry]:
-    """The pictures in an archive: of a zip file in natural order, of a tar file as they come.
+    """The pictures in an archive: of a zip file in natural order, of a tar file in its own order.
 
     Raises:
         OSError, ValueError, tarfile.TarError, zipfile.BadZipFile: a damaged archive; see `BROKEN`.

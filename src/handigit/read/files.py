@@ -12,7 +12,7 @@ from typing import Final
 from handigit.errors import ImageError, UnreadableImage
 
 STDIN: Final = Path("<stdin>")
-"""Stands for standard input in a list of paths."""
+"""Standard input in a list of paths."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pdf"})
 """Suffixes that are read in a folder; a file named explicitly is recognised by its content alone."""
 HEIC_SUFFIXES: Final = frozenset({".heic", ".heif"})

@@ -48,7 +48,7 @@ class Candidate:
     """A number that may be written in a crop, or, with an empty text, that none is.
 
     `probability`: according to all models; `first` and `second`: according to each. `marked` and `gapped`: fractions
-    of the first model's probability in which an unknown mark, or an empty cell, stands among the digits.
+    of the first model's probability in which an unknown mark, or an empty cell, is among the digits.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Checks of an ONNX file before a session is made: no data outside the file, and only operators that always end.
 
 ONNX Runtime reads external weights from the working folder even when it is given bytes, so the SHA-256 of such a file
-does not determine what it computes. Loops and branches can run for ever or hide operators. The file is walked as
+does not determine its computation. Loops and branches can run for ever or hide operators. The file is walked as
 protobuf messages (onnx.proto, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) without the `onnx` package.
 """
 
@@ -59,8 +59,8 @@ def check_onnx(content: bytes, name: str) -> None:
     """Check that a model is self-contained, uses only known operators, and that its pictures do not set sizes.
 
     Raises:
-        ModelError: external data, an operator that is not in `OPERATORS`, a tensor whose size depends on what is in a
-            picture, or bytes that are not a protobuf message.
+        ModelError: external data, an operator that is not in `OPERATORS`, a tensor whose size depends on a picture's
+            content, or bytes that are not a protobuf message.
     """
     try:
         for number, value in message_fields(content):
@@ -76,7 +76,7 @@ def _check_graph(content: bytes | memoryview, name: str, *, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise ModelError(f"{name}: nests graphs more than {_MAX_DEPTH} deep; export it without control flow")
     fixed: set[str] = set()
-    for number, value in message_fields(content):  # before the nodes, which may come first
+    for number, value in message_fields(content):  # before the nodes, which may be stored first
         if number == _GRAPH_INITIALIZER:
             _check_tensor(value, name)
             fixed.add(_text_of(value, _TENSOR_NAME))
@@ -92,7 +92,7 @@ def _text_of(content: bytes | memoryview, field: int) -> str:
 
 
 def _check_node(content: bytes | memoryview, name: str, fixed: set[str], *, depth: int) -> None:
-    """Check a node; `fixed` are the tensors that do not depend on what is in a picture, and gets the node's own."""
+    """Check a node; `fixed` are the tensors independent of a picture's content; it gets the node's own."""
     operator = domain = ""
     inputs: list[str] = []
     outputs: list[str] = []

@@ -121,7 +121,7 @@ def prefers_digit(digit: Number, number: Number) -> bool:
     if not digit.text:
         return False
     if len(number.text) > 1:
-        # A digit model that sees one digit in a pair is wrong; strokes that stand apart look like two to the other.
+        # A digit model that sees one digit in a pair is wrong; separate strokes look like two to the number model.
         return digit.outcome is Outcome.READ and number.outcome is not Outcome.READ and number.confidence < 0.5
     return digit.outcome is Outcome.READ or number.outcome is not Outcome.READ
 

@@ -17,7 +17,7 @@ _MAX_TRIED: Final = 4000
 _MATCH_SECONDS: Final = 0.05
 """Time after which a pattern's comparison with one short text is given up."""
 _PLACEHOLDERS: Final = frozenset("YMDHSN#9")
-"""Letters of a template such as YYYY or 99999; each stands for one digit."""
+"""Letters of a template such as YYYY or 99999; each is one digit."""
 
 
 @lru_cache(maxsize=256)

@@ -110,7 +110,7 @@ class Accounts:
     ) -> str | None:
         """A new session's secret, or None if name and password do not match; both take the same time.
 
-        `known_session`: a session's secret that came with the request. Its owner is never made to wait, so that
+        `known_session`: a session's secret sent with the request. Its owner is never made to wait, so that
         someone who guesses cannot lock them out.
 
         Raises:

@@ -14,7 +14,7 @@ from handigit.store.types import Policy, Purpose
 
 @dataclass(frozen=True, slots=True)
 class Opinions:
-    """Opinions of a reading: their number, whether two answers tie, and whether one came from the control sample."""
+    """Opinions of a reading: their number, whether two answers tie, and whether one is from the control sample."""
 
     count: int = 0
     disputed: bool = False

@@ -58,7 +58,7 @@ class Statistics:
     """Reading quality over a selection of readings.
 
     `control` estimates the error rate of `read` results without bias, because its readings were chosen at random.
-    `confusions` come from all decided readings with as many digits as were read, most frequent first; `wrong_length`
+    `confusions` count all decided readings with as many digits as were read, most frequent first; `wrong_length`
     counts those with more or fewer.
     """
 

@@ -1,6 +1,6 @@
 """The store: readings, their pictures, and people's decisions about them.
 
-Each method is one transaction unless it says otherwise. Many threads may share one store; each process opens its own.
+Each method is one transaction unless stated otherwise. Many threads may share one store; each process opens its own.
 """
 
 import logging

@@ -27,7 +27,7 @@ from handigit.store.types import Filter, Reading
 GreyPage = UInt8[np.ndarray, "height width"]
 
 _MARGIN: Final = 0.25
-"""Paper around a crop as a fraction of its height: enough to tell ink from paper."""
+"""Paper around a crop as a fraction of its height: enough to separate ink from paper."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares of what is drawn: blanks (`nothing`), non-numbers, and numbers by real hands.
+    """Fractions of the drawn crops: blanks (`nothing`), non-numbers, and numbers by real hands.
 
     `plain`: numbers on bare paper, without rules, patterns and stains; `plain_in_cells`: the same among the numbers
     spaced as in cells.

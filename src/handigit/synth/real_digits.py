@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64, UInt8
 _CANDIDATES = 384
 """Digits of a value that are compared with the style, drawn at random each time."""
 _MIXED_RATE = 0.35
-"""Share of numbers whose digits come from any hands, as in numbers composed for tests."""
+"""Fraction of the numbers with digits of any hands, as in numbers composed for tests."""
 _NEAREST = 8
 """One of the nearest digits is drawn at random, so that a hand does not repeat itself."""
 
@@ -58,7 +58,7 @@ class Hands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hand:
-    """One person's style; `mixed`: each digit comes from a different person."""
+    """One person's style; `mixed`: each digit is by a different person."""
 
     hands: Hands
     style: Float32[np.ndarray, "2"]

@@ -107,7 +107,7 @@ def _interpolation_matrix(points: Float64[np.ndarray, "k 2"], corners: list[int]
 def _catmull_rom(points: Float64[np.ndarray, "k 2"]) -> Float64[np.ndarray, "m k"]:
     """The centripetal Catmull-Rom spline (Barry & Goldman 1988; Yuksel et al. 2011) as a matrix.
 
-    The knots come from these nominal points, so the spline stays linear in the points it is applied to. Each end is
+    The knots are those of these nominal points, so the spline stays linear in the points it is applied to. Each end is
     extended by a mirrored point.
     """
     count = len(points)

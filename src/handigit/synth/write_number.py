@@ -1,6 +1,6 @@
 """A number in one person's handwriting: digits side by side, touching, in cells, drifting off the line.
 
-Digits come from the synthetic pen or from a real hand's glyphs; other signs always from the pen. The result is the
+Digits are by the synthetic pen or a real hand; other signs always from the pen. The result is the
 coverage of ink on a sheet cropped to it.
 """
 

@@ -29,7 +29,7 @@ _NAME: Final = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class FormTemplates:
-    """The templates of a server; those saved in its folder come before ready ones of the same name."""
+    """The templates of a server; those saved in its folder replace ready ones of the same name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -183,7 +183,7 @@ def vetted(content: bytes) -> str:
 
 
 def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The tables of an array, without what is not one: the parser reports that."""
+    """The tables of an array, without other values: the parser reports those."""
     found = document.get(key, ())
     return [table for table in found if isinstance(table, Mapping)] if isinstance(found, list) else []
 

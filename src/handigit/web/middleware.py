@@ -162,7 +162,7 @@ def _check_host(headers: dict[bytes, bytes], hosts: frozenset[str] | None) -> No
 
 
 def _check_origin(headers: dict[bytes, bytes], origins: frozenset[str]) -> None:
-    """Against request forgery: changes come from this server's own pages, a listed origin, or no page at all."""
+    """Against request forgery: changes must be sent by this server's own pages, a listed origin, or no page at all."""
     origin = headers.get(b"origin")
     if origin is not None and origin.decode("latin-1").lower() in origins:
         return

@@ -11,7 +11,7 @@ from handigit.web.problems import unavailable
 from handigit.web.service import Service
 
 MAX_AGE_S: Final = 1.0
-"""How long an answer is reused: probes come every few seconds from several places."""
+"""How long an answer is reused: probes are sent every few seconds from several places."""
 TIMEOUT_S: Final = 1.0
 """How long the store may take to answer; a database that hangs is not ready."""
 _MIN_FREE_BYTES: Final = 64_000_000

@@ -74,7 +74,7 @@ class PageResult:
 
 
 class Service:
-    """Reads and stores what the HTTP routes receive; used from one event loop."""
+    """Reads and stores the files of the HTTP routes; used from one event loop."""
 
     def __init__(self, models: Models, store: Store | None, *, capacity: int, workers: int, metrics: Metrics) -> None:
         """`capacity`: pictures of a kind that may wait; `workers`: processes that read them, 0 for this one."""

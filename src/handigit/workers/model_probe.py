@@ -2,8 +2,8 @@
 
     python -m handigit.workers.model_probe MODEL
 
-ONNX Runtime cannot be interrupted, and only running a model shows what it computes. The process prints nothing if
-the model is usable, else one line that says why not; one that takes too much memory or time is ended.
+ONNX Runtime cannot be interrupted, and only running a model shows its computation. The process prints nothing if
+the model is usable, else one line with the reason; one that takes too much memory or time is ended.
 """
 
 import subprocess

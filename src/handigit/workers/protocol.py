@@ -56,7 +56,7 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[memoryview]]:
     """The next message: its head and its blobs.
 
     Raises:
-        WorkerGone: the channel is closed, or no message came within its timeout.
+        WorkerGone: the channel is closed, or no message arrived within its timeout.
     """
     (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
     head = dict(json.loads(bytes(_receive_exactly(channel, length))))

@@ -102,7 +102,7 @@ async def read_records(
                 found = [record async for record in records]
             return Response(_dump({"request_id": request_id, "batch": how.batch, "records": found}),
                             media_type="application/json")  # fmt: skip
-        first = await anext(records, None)  # while the status can still say what is wrong
+        first = await anext(records, None)  # while the status can still report an error
         return StreamingResponse(_lines(first, records, request_id, files.pop_all()), media_type=JSON_LINES)
 
 

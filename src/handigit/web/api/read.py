@@ -146,7 +146,7 @@ async def _read(request: Request, kind: ReadAs) -> Response:
             return _single_response(await _cancel_on_disconnect(request, _collect(results)), how)
         first = await _cancel_on_disconnect(request, _first(results))
         if len(uploads) == 1 and first and first.error:
-            raise problem_of(first.error)  # while the status can still say it
+            raise problem_of(first.error)  # while the status can still report it
         return StreamingResponse(_stream(first, results, how, files.pop_all()), media_type=JSON_LINES)
 
 

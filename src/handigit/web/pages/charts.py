@@ -68,7 +68,7 @@ class Plot:
 
     Attributes:
         summary: The chart in a sentence; for a chart without shapes, the missing data.
-        help: What the chart means and what to do about it.
+        help: The meaning of the chart, and the remedy.
         legend: Pairs of style and label.
         has_lines: Whether to draw horizontal grid lines.
     """

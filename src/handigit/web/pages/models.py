@@ -55,7 +55,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class ModelPanel:
-    """A model as the page shows it; `problem` says why it cannot be used."""
+    """A model as the page shows it; `problem`: why it cannot be used."""
 
     name: str
     active: bool

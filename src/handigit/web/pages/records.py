@@ -159,7 +159,7 @@ def _by_check(records: Sequence[FormRecord]) -> list[tuple[str, int, int]]:
 
 
 def _failing(record: FormRecord, says: str) -> dict[str, Any] | None:
-    """The check of a record that says this and fails."""
+    """The failed check of a record with this message."""
     return next(
         (check for check in record.content["checks"] if check["says"] == says and check["state"] == "fails"), None
     )
