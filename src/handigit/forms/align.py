@@ -112,11 +112,15 @@ class Aligner:
         ink = ink_of(small)
         if ink_mask(ink).mean() < _EMPTIEST:
             return Refusal(PageState.BLANK, "the page is blank")
-        markers = find_markers(page) if any(one.blank.has_markers for one in self._candidates) else {}
+        markers = find_markers(page) if any(candidate.blank.has_markers for candidate in self._candidates) else {}
         code = self._code(page, markers)
         if code is None:
             return self._best(self._candidates, page, ink, scale, markers, None)
-        named = [one for one in self._candidates if (one.template.name, one.page) == (code.name, code.page)]
+        named = [
+            candidate
+            for candidate in self._candidates
+            if (candidate.template.name, candidate.page) == (code.name, code.page)
+        ]
         if not named:
             return Refusal(PageState.OTHER_FORM, f"its code is that of {code}, for which no template was given", code)
         if code.version != named[0].template.version:
@@ -124,7 +128,7 @@ class Aligner:
             return Refusal(PageState.OTHER_FORM, reason, code)
         found = self._best(named, page, ink, scale, markers, code)
         if isinstance(found, Refusal):
-            others = [one for one in self._candidates if one not in named]
+            others = [candidate for candidate in self._candidates if candidate not in named]
             other = self._best(others, page, ink, scale, markers, code)
             if isinstance(other, Placement):
                 reason = f"its code says {code}, its print {other.template.name}, page {other.page}"
@@ -159,7 +163,7 @@ class Aligner:
 
     def _code(self, page: Grey, markers: dict[int, Corners]) -> PageCode | None:
         """The page's code: where the templates have it, else anywhere."""
-        specs = [one.template.pages[one.page - 1] for one in self._candidates]
+        specs = [candidate.template.pages[candidate.page - 1] for candidate in self._candidates]
         areas = {(spec.size, spec.code) for spec in specs if spec.code is not None and spec.markers}
         for size, area in areas:
             matrix = place_by_markers(markers, size)

@@ -40,7 +40,7 @@ class Checker:
     ) -> tuple[dict[str, Field], tuple[Check, ...]]:
         """Decode the fields jointly and judge every check; `alone` of each field is unchanged."""
         found = dict(fields)
-        priors = {name: distribution(one.texts) for name, one in hypotheses.items() if one.texts}
+        priors = {name: distribution(hypothesis.texts) for name, hypothesis in hypotheses.items() if hypothesis.texts}
         specs = [
             spec
             for spec in self.template.checks
@@ -196,12 +196,12 @@ def outcome_of(
     template: Template, fields: Mapping[str, Field], checks: Sequence[Check], missing: Sequence[int]
 ) -> RecordOutcome:
     """`read` only if every required field is, no field is a doubt, no check fails and no page is missing."""
-    written = [one for name, one in fields.items() if template.by_name[name].kind.is_written or one.value]
+    written = [field for name, field in fields.items() if template.by_name[name].kind.is_written or field.value]
     if fields and not missing and all(one.outcome is FieldOutcome.BLANK for one in written):
         return RecordOutcome.BLANK
     lacking = any(spec.required and (spec.name not in fields or fields[spec.name].outcome is not FieldOutcome.READ)
                   for spec in template.fields)  # fmt: skip
-    doubted = any(one.outcome is FieldOutcome.DOUBT for one in fields.values())
+    doubted = any(field.outcome is FieldOutcome.DOUBT for field in fields.values())
     failing = any(check.state is CheckState.FAILS for check in checks)
     return RecordOutcome.DOUBT if lacking or doubted or failing or missing else RecordOutcome.READ
 

@@ -121,10 +121,10 @@ def _vote(
 ) -> tuple[Field, Hypotheses]:
     """The crops of a field, and its cells if it is a comb, as one reading."""
     sums: dict[str, float] = defaultdict(float)
-    for one in votes:
-        for text, probability in one.texts:
+    for vote in votes:
+        for text, probability in vote.texts:
             sums[text] += probability / len(votes)
-    nothing = [one for one in votes if not one.texts]
+    nothing = [vote for vote in votes if not vote.texts]
     empty = cells is not None and all(cell.skip > _SURELY_EMPTY for cell in cells)
     if not sums or len(nothing) >= _AGREE or empty:
         return _without_number(spec, nothing, empty=empty), Hypotheses((), "")
@@ -134,11 +134,11 @@ def _vote(
     else:
         ranked = sorted(_possible(spec, sums).items(), key=lambda pair: -pair[1])
         text, confidence = ranked[0]
-        agreeing = [one.texts[0][1] for one in votes if one.texts and one.texts[0][0] == text]
+        agreeing = [vote.texts[0][1] for vote in votes if vote.texts and vote.texts[0][0] == text]
         # Agreeing crops are as sure as the surer of them: the third one differs by its margin alone.
         confidence = max(confidence, min(max(agreeing, default=0.0), 1.5 * confidence))
         note = "" if len(agreeing) >= _AGREE else "the crops disagree"
-    raw = next((one.raw for one in votes if one.texts and one.texts[0][0] == text), text)
+    raw = next((vote.raw for vote in votes if vote.texts and vote.texts[0][0] == text), text)
     value = value_of(spec, text, raw)
     strange = raw.strip(_SEPARATORS + spec.filler)
     if value is None:
@@ -176,11 +176,11 @@ def _without_number(spec: FieldSpec, votes: Sequence[Reading], *, empty: bool) -
     """An empty field, one crossed out with its filler, or one that holds something else."""
     if empty:
         return Field(spec.name, spec.kind, FieldOutcome.BLANK, confidence=0.99)
-    raws = [one.raw for one in votes if one.outcome is not Outcome.BLANK]
-    if len(raws) < _AGREE and sum(one.outcome is Outcome.BLANK for one in votes) >= _AGREE:
+    raws = [vote.raw for vote in votes if vote.outcome is not Outcome.BLANK]
+    if len(raws) < _AGREE and sum(vote.outcome is Outcome.BLANK for vote in votes) >= _AGREE:
         return Field(spec.name, spec.kind, FieldOutcome.BLANK, confidence=1.0)
     raw = raws[0] if raws else ""
-    if spec.filler and raws and all(not one.strip(spec.filler + _SEPARATORS) for one in raws):
+    if spec.filler and raws and all(not raw.strip(spec.filler + _SEPARATORS) for raw in raws):
         return Field(spec.name, spec.kind, FieldOutcome.BLANK, raw=raw, confidence=0.9, note="crossed out")
     return Field(spec.name, spec.kind, FieldOutcome.DOUBT, raw=raw, note="crossed out, or not a number")
 

@@ -71,13 +71,13 @@ class FormReader:
         given = [templates] if isinstance(templates, str | Path | Template) else list(templates)
         if not given:
             raise ValueError("no template was given; give the path of a .toml file, or a name of the gallery")
-        self.templates = tuple(one if isinstance(one, Template) else Template.load(one) for one in given)
-        names = [one.name for one in self.templates]
+        self.templates = tuple(item if isinstance(item, Template) else Template.load(item) for item in given)
+        names = [template.name for template in self.templates]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two templates are named {twice[0]!r}; names must differ")
         self._numbers = NumberReader(reader or Reader(target_error=target_error))
         self._keep_crops = keep_crops
-        self._checkers = {one.name: Checker(one) for one in self.templates}
+        self._checkers = {template.name: Checker(template) for template in self.templates}
 
     @cached_property
     def _aligner(self) -> Aligner:
@@ -92,8 +92,7 @@ class FormReader:
         """
         name = source or (str(image) if isinstance(image, str | Path) else "picture")
         page = next(iter(open_pages(image)))  # type: ignore[arg-type]
-        one = self.read_page(page, source=name)
-        return self.record_of([one])
+        return self.record_of([self.read_page(page, source=name)])
 
     def records(self, sources: str | Path | Iterable[str | Path]) -> Iterator[Record]:
         """Read files, folders, patterns and archives; pages are grouped into forms; those without a form are kept.
@@ -108,10 +107,10 @@ class FormReader:
         held: dict[tuple[str, int], Grey] = {}
 
         def watched() -> Iterator[ReadPage]:
-            for one in self._read(pile, keep_pixels=True):
-                if one.pixels is not None:
-                    held[one.page.source, one.page.page] = one.pixels
-                yield replace(one, pixels=None)
+            for read in self._read(pile, keep_pixels=True):
+                if read.pixels is not None:
+                    held[read.page.source, read.page.page] = read.pixels
+                yield replace(read, pixels=None)
 
         for record in self.group(watched()):
             found = [held.pop((page.source, page.page), None) for page in record.pages]
@@ -122,23 +121,23 @@ class FormReader:
         """Group pages that were read into records, as `records` does."""
         pile: dict[tuple[str, str], list[ReadPage]] = {}
         seen: dict[str, list[ReadPage]] = {}
-        for one in pages:
-            if one.placement is None:
-                yield self.record_of([one])
+        for page in pages:
+            if page.placement is None:
+                yield self.record_of([page])
                 continue
-            if (same := self._duplicate_of(one, seen)) is not None:
+            if (same := self._duplicate_of(page, seen)) is not None:
                 state = replace(
-                    one.page, state=PageState.DUPLICATE, reason=f"same as {same.source}, page {same.page + 1}"
+                    page.page, state=PageState.DUPLICATE, reason=f"same as {same.source}, page {same.page + 1}"
                 )
                 yield self.record_of([ReadPage(state)])
                 continue
-            template = one.placement.template
-            key = (template.name, one.placement.code.copy if one.placement.code else _ANY_COPY)
+            template = page.placement.template
+            key = (template.name, page.placement.code.copy if page.placement.code else _ANY_COPY)
             group = pile.setdefault(key, [])
-            if any(other.placement and other.placement.page == one.placement.page for other in group):
+            if any(other.placement and other.placement.page == page.placement.page for other in group):
                 yield self.record_of(pile.pop(key))
                 group = pile.setdefault(key, [])
-            group.append(one)
+            group.append(page)
             if len(group) == len(template.pages):
                 yield self.record_of(pile.pop(key))
         for group in pile.values():
@@ -206,8 +205,8 @@ class FormReader:
             outcome = RecordOutcome.BLANK if blank else RecordOutcome.UNPLACED
             return Record(outcome, pages=(first.page,), source=first.page.source)
         template = placement.template
-        fields = {name: one for page in pages for name, one in (page.fields or {}).items()}
-        hypotheses = {name: one for page in pages for name, one in (page.hypotheses or {}).items()}
+        fields = {name: field for page in pages for name, field in (page.fields or {}).items()}
+        hypotheses = {name: hypothesis for page in pages for name, hypothesis in (page.hypotheses or {}).items()}
         source = f"{first.page.source}, page {first.page.page + 1}"
         fields, checks = self._checkers[template.name].apply(
             fields, hypotheses, threshold=self._numbers.threshold, source=source
@@ -235,12 +234,12 @@ class FormReader:
     def again(self) -> "FormReader":
         """A reader for another pile with the same templates and models, without the values that it has seen."""
         other = object.__new__(type(self))
-        vars(other).update(vars(self), _checkers={one.name: Checker(one) for one in self.templates})
+        vars(other).update(vars(self), _checkers={template.name: Checker(template) for template in self.templates})
         return other
 
     def _key(self, record: Record, pictures: Sequence[Grey]) -> str:
         """A digest of pages, templates and model: equal for equal scans."""
-        template = record.provenance.get("template") or "-".join(one.digest for one in self.templates)
+        template = record.provenance.get("template") or "-".join(template.digest for template in self.templates)
         places = [f"{page.source}:{page.page}" for page in record.pages] if not pictures else []
         parts = [*map(_digest, pictures), *places, template, self._numbers.digest, record.outcome.value]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

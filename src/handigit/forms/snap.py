@@ -75,6 +75,6 @@ def parabola_top(scores: np.ndarray, place: int) -> float:
     """Where a maximum is between samples, from `place`, by a parabola."""
     if not 0 < place < len(scores) - 1:
         return 0.0
-    before, at, after = (float(one) for one in scores[place - 1 : place + 2])
+    before, at, after = (float(score) for score in scores[place - 1 : place + 2])
     bend = before - 2 * at + after
     return 0.5 * (before - after) / bend if bend < 0 else 0.0

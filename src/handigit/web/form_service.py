@@ -86,7 +86,7 @@ class FormService:
         """A reader for one pile; templates and models stay loaded between piles."""
         templates = self.templates.select(name)
         model = self._service.models.active.reader
-        key = (*(one.digest for one in templates), model.number_engine.digest, str(target_error))
+        key = (*(template.digest for template in templates), model.number_engine.digest, str(target_error))
         with self._lock, form_problems():
             if key not in self._readers:
                 self._readers[key] = FormReader(templates, reader=with_target_error(model, target_error))

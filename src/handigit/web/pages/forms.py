@@ -154,7 +154,7 @@ def _read(uploads: Sequence[Upload], form: Template | None, reader: Reader) -> l
         chosen = form or _own_template(scans, Path(folder))
         form_reader = forms.FormReader(chosen, reader=reader)
         pile = [Document(scan.name, partial(open_pages, scan.source(), limits=reader.limits)) for scan in scans]
-        return [_shown(one) for one in form_reader.forms(pile)]
+        return [_shown(form) for form in form_reader.forms(pile)]
 
 
 def _shown(form: ReadForm) -> dict[str, Any]:

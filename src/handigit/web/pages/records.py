@@ -65,7 +65,7 @@ def show(request: Request, user: AsReader, store: TheStore, number: RowId) -> Re
         record=record,
         pages=pages,
         entries=entries,
-        first_doubt=next((one.name for one in entries if one.field["outcome"] == "doubt"), None),
+        first_doubt=next((entry.name for entry in entries if entry.field["outcome"] == "doubt"), None),
         history=store.forms.revisions(number),
         changes=stored.changes,
         choices=[(name, templates.get(name).title or name) for name in templates.names],
@@ -108,7 +108,9 @@ def review(
                   for record, found in failing]  # fmt: skip
         return render(request, "review_check.html", user, groups=groups, **context)
     if field:
-        chosen = [one for one in entries if one.name == field and (everything or one.field["outcome"] == "doubt")]
+        chosen = [
+            entry for entry in entries if entry.name == field and (everything or entry.field["outcome"] == "doubt")
+        ]
         chosen.sort(key=lambda one: (one.field["by"] == "person", one.field["confidence"]))
         return render(request, "review_field.html", user, entries=chosen[:_ENTRIES], count=len(chosen), **context)
     return render(request, "review_batch.html", user, fields=_by_field(entries), checks=_by_check(records), **context)
