@@ -41,8 +41,8 @@ def test_blanks_separate_equal_digits() -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_wide_beam_sums_the_probabilities_of_all_paths(seed) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handigit.read.ctc._BEAM", 1000)
-        patch.setattr("handigit.read.ctc._PRUNE_BELOW", 0.0)
+        patch.setattr("handigit.read.ctc.BEAM_WIDTH", 1000)
+        patch.setattr("handigit.read.ctc.PRUNE_BELOW", 0.0)
         check_probabilities(seed)
 
 

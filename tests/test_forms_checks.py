@@ -72,7 +72,7 @@ LISTS = {
 def brute_force(rule, lists, factor):
     """The posterior of each text by summing over all combinations, `REST` included."""
     priors = {name: distribution(found) for name, found in lists.items()}
-    fits, off, misses = factor._weights()  # the model of slips is shared, the summation is not
+    fits, off, misses = factor.slip_weights()  # the model of slips is shared, the summation is not
     sums = {name: dict.fromkeys(prior, 0.0) for name, prior in priors.items()}
     for combination in product(*(prior.items() for prior in priors.values())):
         texts = [text for text, _ in combination]

@@ -34,7 +34,7 @@ def test_a_lost_correction_is_noticed(bench: ModuleType, tmp_path: Path) -> None
     with Store.open(f"sqlite:///{tmp_path / 'a.db'}", files=tmp_path) as store:
         bench.hammer.seed_readings(store)
         keys = frozenset({"never written"})
-        assert bench._look(store, bench.hammer.Killed(tried=keys, acknowledged=keys))["lost"] == 1
+        assert bench.count_lost(store, bench.hammer.Killed(tried=keys, acknowledged=keys))["lost"] == 1
 
 
 def test_many_writers_never_meet_a_lock(bench: ModuleType, url: str, tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ def kill_often(url: str, files: Path, *, kills: int, seed: int = 0) -> dict[str,
         after_s = chance.uniform(0, 0.1)
         killed = hammer.correct_and_be_killed(url, files, name=f"kill{number}", after_s=after_s)
         with Store.open(url, files=files, policy=hammer.POLICY) as store:
-            totals.update(_look(store, killed))
+            totals.update(count_lost(store, killed))
     return {"kills": kills, **totals}
 
 
-def _look(store: Store, killed: hammer.Killed) -> dict[str, int]:
+def count_lost(store: Store, killed: hammer.Killed) -> dict[str, int]:
     found = _copies(store)
     lost = sum(key not in found for key in killed.acknowledged)
     for key in killed.tried:

@@ -123,7 +123,7 @@ class RuleFactor:
         return Decimal(1).scaleb(-2 * max([*places, 0]) if any(abs(scale) != 1 for scale, _ in self.rule.terms)
                                  else -max([*places, 0]))  # fmt: skip
 
-    def _weights(self) -> tuple[float, float, dict[int, float]]:
+    def slip_weights(self) -> tuple[float, float, dict[int, float]]:
         """Weight of a combination that satisfies the rule, of any other, and of near misses by their residual."""
         chance, digits = self.chance, self._digits
         anywhere = 0.5 * self.slip * chance
@@ -136,7 +136,7 @@ class RuleFactor:
         return 1 - self.slip + anywhere, anywhere, misses
 
     def _by_convolution(self, beliefs: Mapping[str, Distribution]) -> dict[str, Distribution]:
-        (fits, off, misses), unit = self._weights(), self._unit
+        (fits, off, misses), unit = self.slip_weights(), self._unit
         constant = int(sum((scale for scale, names in self.rule.terms if not names), start=Decimal(0)) / unit)
         scales = {names[0]: scale for scale, names in self.rule.terms if names}
         steps = {name: {text: int(scales[name] * value / unit) for text, value in self.values[name].items()}
@@ -165,7 +165,7 @@ class RuleFactor:
         return messages
 
     def _by_enumeration(self, beliefs: Mapping[str, Distribution]) -> dict[str, Distribution]:
-        (fits, off, misses), unit = self._weights(), self._unit
+        (fits, off, misses), unit = self.slip_weights(), self._unit
         lists = _shortened({name: [(text, share) for text, share in beliefs[name].items() if text != REST]
                             for name in self.fields})  # fmt: skip
         messages = {name: dict.fromkeys(beliefs[name], 0.0) | {REST: self.chance} for name in self.fields}
