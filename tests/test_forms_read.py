@@ -63,7 +63,7 @@ def test_a_field_says_where_it_is_and_how_it_was_read(record):
     assert field.box.width > 60
     assert field.page == 0
     assert field.alone is not None
-    assert set(record.provenance) == {"template", "model"}
+    assert set(record.provenance) == {"template", "model", "threshold"}
 
 
 def test_a_record_is_json(record):
