@@ -6,10 +6,12 @@ which `Store.sweep` removes.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, union_all
 
@@ -19,6 +21,7 @@ from handigit.store.pictures import Pictures
 from handigit.store.tables import corrections, form_pages, form_records, inputs, leases, queue, readings, undos
 from handigit.store.types import Deleted
 
+Result = TypeVar("Result")
 BATCH: Final = 500
 """Readings per statement; SQLite takes at most 32,766 parameters."""
 _SMALL_STORE: Final = 10
@@ -129,26 +132,36 @@ class Deletions:
         return removed + self._pictures.drop_parts()
 
     def _delete(self, condition: ColumnElement[bool]) -> Deleted:
-        """Delete one batch; with the disk full, once more in the space of the reserve."""
+        """Delete one batch; with the disk full, each step once more in the space of the reserve."""
         try:
-            return self._delete_batch(condition)
-        except StoreFull:
-            if not self._reserve.release():
-                raise
-            return self._delete_batch(condition)
+            deleted, digests = self._with_reserve(partial(self._delete_rows, condition))
+            self._with_reserve(partial(self._remove_files, digests))
+            with suppress(StoreFull):  # the log then waits for the next checkpoint
+                self._with_reserve(self._database.checkpoint)
+            return deleted
         finally:
             self._reserve.fill()
 
-    def _delete_batch(self, condition: ColumnElement[bool]) -> Deleted:
+    def _with_reserve(self, step: Callable[[], Result]) -> Result:
+        try:
+            return step()
+        except StoreFull:
+            if not self._reserve.release():
+                raise
+            return step()
+
+    def _delete_rows(self, condition: ColumnElement[bool]) -> tuple[Deleted, list[str]]:
+        """Delete a batch's rows; also the digests of its pictures."""
         with self._database.writing() as connection:
             query = select(readings.c.id, readings.c.input).where(condition).limit(BATCH)
             rows = connection.execute(query).all()
-            deleted = delete_readings(connection, [row.id for row in rows])
-        digests = sorted({row.input for row in rows if row.input})
+            return delete_readings(connection, [row.id for row in rows]), sorted(
+                {row.input for row in rows if row.input}
+            )
+
+    def _remove_files(self, digests: Sequence[str]) -> None:
         with self._database.writing() as connection:
             remove_unused_files(connection, self._pictures, digests)
-        self._database.checkpoint()
-        return deleted
 
 
 def _sum(parts: Sequence[Deleted]) -> Deleted:
