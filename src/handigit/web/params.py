@@ -19,6 +19,7 @@ from handigit.web.write_pool import WritePool
 
 _MAX_ID: Final = 2**63 - 1
 RowId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The id that the store assigned")]
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
 Cursor = Annotated[int | None, Query(ge=1, le=_MAX_ID, description="The `after` of the previous answer")]
 ReadingIds = Annotated[list[int], Query(min_length=1, max_length=1000, description="Ids of readings")]
 _KEY: Final = r"^[A-Za-z0-9._-]{1,64}$"

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from handigit.forms.template import Template
+from handigit.web.api.read import cancel_on_disconnect
 from handigit.web.form_service import FormRequest
 from handigit.web.form_templates import TEMPLATE_FILE, form_problems
 from handigit.web.openapi import FORM_BODY, JSON_LINES, PICTURE_BODY, problem_response, records_responses
@@ -98,12 +99,20 @@ async def read_records(
         uploads = await files.enter_async_context(uploads_of(request, max_files=state.settings.max_files, name=file))
         records = state.forms.read(uploads, how)
         if JSON_LINES not in request.headers.get("accept", ""):
-            async with aclosing(records):
-                found = [record async for record in records]
+            found = await cancel_on_disconnect(request, _collect(records))
             return Response(_dump({"request_id": request_id, "batch": how.batch, "records": found}),
                             media_type="application/json")  # fmt: skip
-        first = await anext(records, None)  # while the status can still report an error
+        first = await cancel_on_disconnect(request, _first(records))  # while the status can still report an error
         return StreamingResponse(_lines(first, records, request_id, files.pop_all()), media_type=JSON_LINES)
+
+
+async def _collect(records: AsyncGenerator[dict[str, Any], None]) -> list[dict[str, Any]]:
+    async with aclosing(records):
+        return [record async for record in records]
+
+
+async def _first(records: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
+    return await anext(records, None)
 
 
 async def _lines(

@@ -143,8 +143,8 @@ async def _read(request: Request, kind: ReadAs) -> Response:
         )
         results = state.service.read(uploads, how)
         if JSON_LINES not in request.headers.get("accept", ""):
-            return _single_response(await _cancel_on_disconnect(request, _collect(results)), how)
-        first = await _cancel_on_disconnect(request, _first(results))
+            return _single_response(await cancel_on_disconnect(request, _collect(results)), how)
+        first = await cancel_on_disconnect(request, _first(results))
         if len(uploads) == 1 and first and first.error:
             raise problem_of(first.error)  # while the status can still report it
         return StreamingResponse(_stream(first, results, how, files.pop_all()), media_type=JSON_LINES)
@@ -238,7 +238,7 @@ async def _first(results: AsyncGenerator[PageResult, None]) -> PageResult | None
     return await anext(results, None)
 
 
-async def _cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of `work`, which is cancelled when the client disconnects.
 
     Raises:

@@ -6,7 +6,7 @@ from functools import partial
 from tempfile import TemporaryFile
 from typing import IO, Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from handigit.store import Correction, Order
@@ -15,6 +15,7 @@ from handigit.web.openapi import problem_response
 from handigit.web.params import (
     CorrectionBody,
     Cursor,
+    Digest,
     FilterQuery,
     IdempotencyKey,
     ReadingIds,
@@ -33,7 +34,6 @@ _MEDIA_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _CHUNK_BYTES = 64 * 1024
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 

@@ -12,10 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from handigit.forms.page_state import PageState
 from handigit.images import open_pages
 from handigit.store import FormRecord, NotInStore
-from handigit.web.api.readings import Digest
 from handigit.web.form_templates import ANY
 from handigit.web.pages.layout import AsReader, AsReviewer, render
-from handigit.web.params import TheStore
+from handigit.web.params import Digest, TheStore
 from handigit.web.state import state_of
 from handigit.web.wording import local_time
 
