@@ -8,7 +8,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Int32, UInt8
 
 from handigit.records import Box
 
@@ -104,13 +104,12 @@ def _mirror(low: int | None, high: int | None, start: int, end: int) -> tuple[in
     return low, max(start + end - low, end) if high is None else high
 
 
-def find_page_rules(darkness: Float32[np.ndarray, "height width"], *, faint_level: float) -> PageRules:
-    """The rules of a page, searched where it is darker than `faint_level`: thin ones are paler than ink.
+def find_page_rules(faint: Mask) -> PageRules:
+    """The rules of a page, searched in the mask of what is darker than its paper: thin ones are paler than ink.
 
     A straight run is a rule if it is long, or if both its ends are at rules across it. So the sides of a small box
     confirm each other, while the strokes of digits and letters end freely.
     """
-    faint = (darkness > faint_level).view(np.uint8)
     across, down = _Runs.of(faint), _Runs.of(np.ascontiguousarray(faint.T))
     for _ in range(_ROUNDS):
         across, down = across.confirmed_by(down), down.confirmed_by(across)
@@ -138,15 +137,16 @@ class _Runs:
         solid = (thickness <= _max_thickness_px(mask) / 2 + 2) | (inked >= _SOLID)
         thin = stats[:, 2] >= _MIN_ASPECT * thickness
         weight = np.array([1.0, 0.5])
-        runs = cls(np.zeros_like(labels), {}, {})
+        boxes, straight_pixels = {}, np.zeros_like(mask)
         for number in (np.flatnonzero((straight & solid & thin)[1:]) + 1).tolist():
             left, top, width, height, _ = stats[number].tolist()
             box = Box(left, top, left + width, top + height)
             if (_crossings(mask, labels, box, number) * weight).max() < _MAX_CROSSED:
                 part = np.s_[box.top : box.bottom, box.left : box.right]
-                runs.labels[part][_straight_part(labels[part] == number)] = number
-                runs.boxes[number], runs.thickness[number] = box, float(thickness[number])
-        return runs
+                straight_pixels[part][_straight_part(labels[part] == number)] = 1
+                boxes[number] = box
+        np.multiply(labels, straight_pixels, out=labels)  # in place: labels of a large page take 16 MB
+        return cls(labels, boxes, {number: float(thickness[number]) for number in boxes})
 
     def mask(self) -> Mask:
         """The pixels of all runs."""

@@ -76,8 +76,10 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
     level, faint = _ink_levels(darkness)
     if level is None:
         return []
-    rules = find_page_rules(darkness, faint_level=faint)
-    ink = _remove_rules(rules, (darkness > level).view(np.uint8))
+    dark, pale = (darkness > level).view(np.uint8), (darkness > faint).view(np.uint8)
+    del darkness  # the largest array, not needed while rules are searched
+    rules = find_page_rules(pale)
+    ink = _remove_rules(rules, dark)
     clean = _paint_over(work, paper, rules, ink)
     candidates = join_print(join_fields(find_candidates(ink, rules), rules))
     return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
