@@ -209,25 +209,28 @@ export class Results {
     const [left, top] = area;
     for (const reading of readings) {
       const box = reading.box ? reading.box.map((side, index) => side + (index % 2 ? top : left)) : area;
-      this.#addTo(page, { ...reading, box, page: page.number, isAdded: true });
-      this.#pick(reading, "list");
+      const added = { ...reading, box, page: page.number, isAdded: true };
+      this.#addTo(page, added);
+      this.#pick(added, "list");
     }
     this.#save();
   }
 
-  /** Replace the shown page by another picture of it. */
+  /** Replace the shown page by another picture of it; what is stored of it is deleted once that has been read. */
   async #readAgain(content) {
     const page = this.#shown;
     const { name } = page.file;
     const blob = await content;
     const ids = page.readings.map(({ id }) => id).filter(Boolean);
-    if (mayDelete && ids.length) await request(`/v1/readings?${ids.map((id) => `number=${id}`).join("&")}`, { method: "DELETE" });
     this.correction.close();
     for (const reading of page.readings) this.#drop(reading);
     page.section.remove();
     this.#pages.delete(page.key);
     this.#shown = null;
-    this.onReadAgain(new File([blob], name, { type: blob.type }));
+    const rest = this.readings.length;
+    await this.onReadAgain(new File([blob], name, { type: blob.type }));
+    if (!mayDelete || !ids.length || this.readings.length === rest) return;
+    await request(`/v1/readings?${ids.map((id) => `number=${id}`).join("&")}`, { method: "DELETE" });
   }
 }
 
