@@ -204,7 +204,8 @@ def soak(folder: Path, minutes: float, *, per_second: float = 2.0) -> dict[str, 
         lambda client: client.get("/readings"),
         lambda client: client.get("/metrics"),
     ]
-    rows, statuses = [], Counter[str]()
+    rows: list[dict[str, float]] = []
+    statuses: Counter[str] = Counter()
     with running(folder) as server, server.client() as client:
         for number in range(60):
             requests[number % len(requests)](client)
