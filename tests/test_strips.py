@@ -14,7 +14,7 @@ import torch
 from handigit.augment.strips import vary_strip
 from handigit.data.writers import STRING_SETS, hand, part_of
 from handigit.errors import BadDataFile, DataError
-from handigit.images.strip import MAX_WIDTH_PX, STRIP_PX, make_strip
+from handigit.images.strip import MAX_WIDTH_PX, STRIP_PX, make_closer_strip, make_strip
 from handigit.models import build
 from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.ppocr_weights import load_published
@@ -248,3 +248,22 @@ def test_padding_is_neutral_grey() -> None:
     padded = pad([np.ones((STRIP_PX, 40), np.float32)])
     assert padded.shape == (1, 1, STRIP_PX, 128)
     assert padded[0, 0, :, 40:].abs().max() == 0
+
+
+def test_a_closer_strip_shows_low_writing_larger_and_keeps_boxes_right() -> None:
+    page = np.full((260, 300), 225, np.uint8)
+    page[:, [40, 41, 240, 241]] = page[[20, 21, 240, 241]] = 60  # a large box around small figures
+    cv2.putText(page, "482", (90, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 40, 3, cv2.LINE_AA)
+    strip = make_strip(page)
+    closer = make_closer_strip(page, strip)
+    assert closer is not None
+    rows = np.flatnonzero((closer.ink[:, 60:-60] > 0.3).any(axis=1))
+    assert np.ptp(rows) > 0.5 * STRIP_PX
+    box = closer.box_of((60, int(rows[0]), closer.width - 60, int(rows[-1]) + 1), size=page.shape)
+    assert box.top == pytest.approx(166, abs=6)
+    assert box.bottom == pytest.approx(202, abs=6)
+
+
+def test_writing_that_fills_the_crop_has_no_closer_strip() -> None:
+    page = crop(above=4, below=4)
+    assert make_closer_strip(page, make_strip(page)) is None

@@ -7,24 +7,30 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt8
 
-from handigit.images.strip import Strip, make_strip
+from handigit.images.strip import Strip, make_closer_strip, make_strip
 from handigit.read.ctc import Constraint
 from handigit.read.hypotheses import Reading, read_strips
 from handigit.read.number_engine import NumberEngine
 
 _SURE: Final = 0.7
-"""Probability of the best text below which the first model reads a wider strip too, because its frames of 8 pixels are
-too long for cramped digits; the more probable of the two readings counts.
+"""Probability of the best text below which the first model takes further looks at a crop; the most probable of its
+readings counts.
 
-Of 1,177 held-out crops 1,011 are right with one look, 1,025 with a wider one."""
+Of 1,414 held-out crops 1,291 are right with one look. A wider strip, because frames of 8 pixels are too long for
+cramped digits, makes that 1,297, and a closer one of low writing 1,300; of 200 crops with small figures in large boxes
+129 are right without the closer look and 142 with it."""
 _WIDER: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropStrips:
-    """A crop of `size` (height, width), and the strip that number models see; None without ink."""
+    """A crop as number models see it.
+
+    `size`: its height and width as given; `pixels`: the crop itself, perhaps reduced; `strip`: None without ink.
+    """
 
     size: tuple[int, int]
+    pixels: UInt8[np.ndarray, "height width"]
     strip: Strip | None
 
     @classmethod
@@ -32,7 +38,14 @@ class CropStrips:
         """The strip of a crop, ink dark on light; `size` is that of the crop as given, if this one was reduced."""
         size = size or (crop.shape[0], crop.shape[1])
         strip = make_strip(crop, size=size)
-        return cls(size, strip if strip.has_ink else None)
+        return cls(size, crop, strip if strip.has_ink else None)
+
+    def further_looks(self) -> list[Strip]:
+        """A wider strip and, where the writing is low in the crop, one closer to it."""
+        if self.strip is None:
+            return []
+        closer = make_closer_strip(self.pixels, self.strip, size=self.size)
+        return [self.strip.widened(_WIDER), *([closer] if closer else [])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +64,16 @@ def read_crops(
     constraint: Constraint | None = None,
 ) -> list[PairReading | None]:
     """Read crops with one or two models; None for a crop without ink."""
-    strips = [crop.strip for crop in crops if crop.strip is not None]
+    inked = [crop for crop in crops if crop.strip is not None]
+    strips = [crop.strip for crop in inked if crop.strip is not None]
     firsts = read_strips(engine, strips, constraint=constraint)
     unsure = [index for index, reading in enumerate(firsts) if _best_probability(reading) < _SURE]
-    wider = read_strips(engine, [strips[index].widened(_WIDER) for index in unsure], constraint=constraint)
-    for index, reading in zip(unsure, wider, strict=True):
+    looks = [(index, strip) for index in unsure for strip in inked[index].further_looks()]
+    readings = read_strips(engine, [strip for _, strip in looks], constraint=constraint)
+    for (index, _), reading in zip(looks, readings, strict=True):
         firsts[index] = max(firsts[index], reading, key=_best_probability)
-    seconds = read_strips(second, strips, constraint=constraint) if second else [None] * len(strips)
+    chosen = [reading.strip for reading in firsts]
+    seconds = read_strips(second, chosen, constraint=constraint) if second else [None] * len(chosen)
     pairs = iter([PairReading(first, other) for first, other in zip(firsts, seconds, strict=True)])
     return [None if crop.strip is None else next(pairs) for crop in crops]
 
