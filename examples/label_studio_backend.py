@@ -1,7 +1,7 @@
 """A machine learning backend for Label Studio: every picture comes with Handigit's readings as pre-annotations.
 
-In Label Studio, label with a rectangle and a text per region, as its template "Optical Character Recognition" does, then
-add http://127.0.0.1:9090 under Settings > Model. `README.md` says how to run it.
+In Label Studio, label with a rectangle and a text per region, as its template "Optical Character Recognition" does,
+then add http://127.0.0.1:9090 under Settings > Model. `README.md` says how to run it.
 """
 
 import os

@@ -3,8 +3,8 @@
     python examples/own_hub_model.py FOLDER_OR_REPOSITORY [MODEL.onnx]
 
 The network is yours; here it is a small MLP mixer. Weights are read from safetensors only, which cannot run code.
-A repository's name needs `pip install huggingface_hub`; a folder needs nothing else. `python examples/own_hub_model.py new
-FOLDER` writes an untrained one to start from.
+A repository's name needs `pip install huggingface_hub`; a folder needs nothing else.
+`python examples/own_hub_model.py new FOLDER` writes an untrained one to start from.
 """
 
 import json
@@ -49,7 +49,7 @@ class MixerLayer(nn.Module):
 class DigitMixer(nn.Module):
     """An MLP mixer (Tolstikhin et al. 2021) for glyphs: 49 patches of 4 x 4 pixels, ten logits."""
 
-    def __init__(self, config: Config = Config()) -> None:  # noqa: B008 - frozen
+    def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Conv2d(1, config.width, config.patch, stride=config.patch)
@@ -67,7 +67,9 @@ class DigitMixer(nn.Module):
         """Write config.json and model.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2), encoding="utf-8")
-        save_file({name: weight.contiguous() for name, weight in self.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {name: weight.contiguous() for name, weight in self.state_dict().items()}, folder / "model.safetensors"
+        )
 
     @classmethod
     def from_pretrained(cls, name: str) -> "DigitMixer":

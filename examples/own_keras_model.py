@@ -2,8 +2,8 @@
 
     python examples/own_keras_model.py [MODEL.onnx]
 
-Keras exports to ONNX with TensorFlow or PyTorch behind it; this uses whichever is set as KERAS_BACKEND. Handigit asks for
-one input of 28 x 28 (here with a channel) and ten outputs, logits or probabilities.
+Keras exports to ONNX with TensorFlow or PyTorch behind it, as KERAS_BACKEND says. Handigit asks for one input of
+28 x 28 (here with a channel) and ten outputs, logits or probabilities.
 """
 
 import sys

@@ -15,9 +15,11 @@ from handigit.settings import SECRETS, Settings
 
 PROJECT = Path(__file__).parents[1]
 FILES = ("deploy/Dockerfile", "deploy/compose.yaml", "deploy/handigit.service", "docs/deploy.md", "docs/api.md")
-NAMES = {"HANDIGIT_BATCH_FOLDER"} | {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields} | {
-    f"HANDIGIT_{name.upper()}_FILE" for name in SECRETS
-}
+NAMES = (
+    {"HANDIGIT_BATCH_FOLDER"}
+    | {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields}
+    | {f"HANDIGIT_{name.upper()}_FILE" for name in SECRETS}
+)
 
 
 @pytest.mark.parametrize("file", FILES)

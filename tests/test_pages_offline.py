@@ -92,6 +92,19 @@ def test_a_drawing_whose_answer_was_lost_is_not_stored_again(tab: Page, site: Ru
     assert len(stored(site)) == before + 1
 
 
+def test_a_refused_drawing_stays_on_the_device_with_the_reason(tab: Page, site: Running) -> None:
+    before = len(stored(site))
+    tab.context.set_offline(True)
+    Mouse(tab).draw(strokes_of(1))
+    expect(tab.locator("#words")).to_contain_text("Read on this device", timeout=20_000)
+    tab.locator("#keep").click()
+    expect(tab.locator("#offline-status")).to_contain_text("1 drawing will be sent")
+    tab.route("**/v1/digit*", lambda route: route.fulfill(status=413, json={"detail": "too large today"}))
+    tab.context.set_offline(False)
+    expect(tab.locator("#offline-status")).to_contain_text("The server refused one: too large today")
+    assert len(stored(site)) == before
+
+
 def test_the_row_is_accessible_and_narrow(tab: Page) -> None:
     check_accessible(tab)
     check_narrow(tab)
@@ -124,7 +137,9 @@ def test_help_allows_exactly_its_own_inline_scripts(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("<script>let a = 1</script><script src='a.js'></script>", "utf-8")
     (tmp_path / "site" / "a.js").write_text("1", "utf-8")
-    with TestClient(create_app(settings(tmp_path / "state", docs=tmp_path / "site")), base_url="http://localhost") as client:
+    with TestClient(
+        create_app(settings(tmp_path / "state", docs=tmp_path / "site")), base_url="http://localhost"
+    ) as client:
         page = client.get("/help/index.html")
         assert page.text.startswith("<script>let a = 1")
         policy = page.headers["content-security-policy"]

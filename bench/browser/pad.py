@@ -1,7 +1,8 @@
 """The reader in the browser: agreement with Python, time per drawing, bytes of the first load.
 
-    python -m bench.browser.pad             # everything
-    python -m bench.browser.pad parity      # or: speed, bytes
+    python -m bench.browser.pad                       # everything
+    python -m bench.browser.pad parity --slice 2/5    # every fifth picture; the results of the others stay
+    python -m bench.browser.pad speed                 # or bytes
 
 One Chromium, one thread. Results go to bench/results/browser.json.
 """
@@ -9,7 +10,6 @@ One Chromium, one thread. Results go to bench/results/browser.json.
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,17 @@ async ({ strokes, aspect, kind }) => {
 """
 
 
-def parity(browser: Browser, address: str, reader: Reader) -> dict[str, Any]:
-    """Agreement on three hundred pictures of every kind, and each that differs."""
+def parity(browser: Browser, address: str, reader: Reader, slice_: str, earlier: dict[str, Any]) -> dict[str, Any]:
+    """Agreement on three hundred pictures of every kind, and each that differs, per slice of them."""
+    number, _, count = slice_.partition("/")
+    figures = _parity(browser, address, reader, int(number) - 1, int(count))
+    kept = earlier.get("slices", {}) if earlier.get("of") == count else {}
+    return {"of": count, "slices": kept | {number: figures}}
+
+
+def _parity(browser: Browser, address: str, reader: Reader, first: int, step: int) -> dict[str, Any]:
     page = _open(browser, address)
-    results = compare(page, reader, picture_files())
+    results = compare(page, reader, picture_files()[first::step])
     page.close()
     same = [result for result in results if result.is_same]
     different = [str(result) for result in results if not result.is_same or result.difference > MAX_DIFFERENCE]
@@ -65,7 +72,7 @@ def parity(browser: Browser, address: str, reader: Reader) -> dict[str, Any]:
     }
 
 
-def speed(browser: Browser, address: str, _reader: Reader) -> dict[str, Any]:
+def speed(browser: Browser, address: str) -> dict[str, Any]:
     """Milliseconds from a drawing on a canvas to its answer, models loaded, per mode of the pad."""
     page = _open(browser, address)
     digits = [(strokes_of(turn % 10, shape=0), 1.0) for turn in range(DRAWINGS)]
@@ -88,7 +95,7 @@ def _median_ms(page: Page, drawings: list[Any], kind: str) -> dict[str, float]:
     return {"median_ms": round(statistics.median(times), 1), "slowest_ms": round(max(times), 1)}
 
 
-def first_load(browser: Browser, address: str, _reader: Reader) -> dict[str, Any]:
+def first_load(browser: Browser, address: str) -> dict[str, Any]:
     """Bytes over the network, headers included, until a digit and until a number has been read for the first time."""
     page = browser.new_page()
     loaded: dict[str, int] = {}
@@ -110,11 +117,7 @@ def first_load(browser: Browser, address: str, _reader: Reader) -> dict[str, Any
     return {"digit_bytes": digit, "all_bytes": total, "files": len(loaded), "largest": largest}
 
 
-PARTS: dict[str, Callable[[Browser, str, Reader], dict[str, Any]]] = {
-    "parity": parity,
-    "speed": speed,
-    "bytes": first_load,
-}
+PARTS = ("parity", "speed", "bytes")
 
 
 def _open(browser: Browser, address: str) -> Page:
@@ -126,7 +129,8 @@ def _open(browser: Browser, address: str) -> Page:
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("part", nargs="?", choices=[*PARTS, "all"], default="all")
+    parser.add_argument("--slice", default="1/1", help="a part of the pictures for parity, such as 2/5")
     parser.add_argument("--models", type=Path, help="folder of the models; by default those inside the package")
     args = parser.parse_args()
     if not CHROMIUM:
@@ -136,8 +140,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with reader_site(Path(folder), reader) as address:
-            for part in args.parts:
-                results[part] = PARTS[part](browser, address, reader)
+            for part in PARTS if args.part == "all" else [args.part]:
+                if part == "parity":
+                    results[part] = parity(browser, address, reader, args.slice, results.get(part, {}))
+                else:
+                    results[part] = speed(browser, address) if part == "speed" else first_load(browser, address)
                 save_results(FILE, results)
                 print(part, results[part])
         browser.close()

@@ -42,6 +42,8 @@ def reader_site(folder: Path, reader: Reader) -> Iterator[str]:
     (folder / "models").mkdir()
     for name, path in model_files(reader).items():
         (folder / "models" / name).symlink_to(path.resolve())
-    (folder / "index.html").write_text("<!doctype html><title>Handigit</title><link rel=\"icon\" href=\"data:,\">", encoding="utf-8")
+    (folder / "index.html").write_text(
+        '<!doctype html><title>Handigit</title><link rel="icon" href="data:,">', encoding="utf-8"
+    )
     with served(folder) as address:
         yield address

@@ -1,4 +1,4 @@
-"""`/help`: the documentation as `make docs` builds it, from the folder in HANDIGIT_DOCS, so that it needs no network."""
+"""`/help`: the documentation as `make docs` builds it, from the folder in HANDIGIT_DOCS, without a network."""
 
 import base64
 import hashlib

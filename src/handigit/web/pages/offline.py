@@ -11,6 +11,7 @@ import handigit
 from handigit.store import Role
 from handigit.web.browser_models import model_files
 from handigit.web.pages.layout import STATIC
+from handigit.web.pages.read import SAMPLES
 from handigit.web.problems import NOT_FOUND, Problem
 from handigit.web.state import state_of
 
@@ -36,9 +37,9 @@ async def files(request: Request) -> Response:
         {"address": f"/static/{path.relative_to(STATIC).as_posix()}", "bytes": path.stat().st_size}
         for path in _static_files()
     ]
+    kept += [{"address": f"/samples/{sample.name}", "bytes": 50_000} for sample in SAMPLES]
     kept += [
-        {"address": models + name, "bytes": path.stat().st_size}
-        for name, path in model_files(active.reader).items()
+        {"address": models + name, "bytes": path.stat().st_size} for name, path in model_files(active.reader).items()
     ]
     return JSONResponse({"version": version, "models": models, "files": kept})
 
