@@ -7,7 +7,8 @@ const METADATA_FIELD = 14; // of onnx.ModelProto: entries of a key (1) and a val
 
 export class Card {
   constructor(fields) {
-    Object.assign(this, { temperature: 1, steepness: 1, shift: 0, thresholds: [], digit_floor: 0, combination: null, alphabet: "0123456789" }, fields);
+    const defaults = { temperature: 1, steepness: 1, shift: 0, thresholds: [], digit_floor: 0, combination: null };
+    Object.assign(this, defaults, fields);
   }
 
   /** The card of an ONNX file. */

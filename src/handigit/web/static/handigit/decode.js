@@ -1,8 +1,9 @@
-// Picture files, canvases and pixels -> pages: grey, upright, ink dark on light. A port of `handigit.images.decode`.
+// Picture files, canvases and pixels -> pages: grey, upright, ink dark on light, without the table around a sheet. A port of
+// `handigit.images.decode` and `grey`.
 
-import { reduceLarge } from "./background.js";
 import { Plane, maximum, minimum, range, roundHalfEven } from "./plane.js";
-import { normalisePolarity } from "./sheet.js";
+import { reduceLarge } from "./polarity.js";
+import { cleanPage } from "./sheet.js";
 
 const FAINT = 32;
 
@@ -12,7 +13,7 @@ const FAINT = 32;
  */
 export async function openPage(picture) {
   const grey = greyOf(await pixelsOf(picture));
-  const page = normalisePolarity(reduceLarge(grey));
+  const page = cleanPage(reduceLarge(grey));
   return { page, scale: grey.width / page.width };
 }
 
@@ -29,7 +30,7 @@ async function pixelsOf(picture) {
 }
 
 /** Red, green, blue and alpha as grey; a transparent picture on white, or on black where white would hide the drawing. */
-export function greyOf({ width, height, data }) {
+function greyOf({ width, height, data }) {
   const grey = Plane.bytes(width, height);
   const alpha = Plane.bytes(width, height);
   for (let i = 0; i < grey.data.length; i++) {

@@ -1,4 +1,5 @@
-// ONNX Runtime sessions for the digit model and the number models. A port of `handigit.read.engine`.
+// ONNX Runtime sessions for the digit model and the number models. A port of `handigit.read.digit_engine` and
+// `handigit.read.number_engine`.
 
 import { Card } from "./card.js";
 import { FIELD_PX } from "./glyph.js";

@@ -1,13 +1,12 @@
 // Otsu's threshold, distance transform, median and Gaussian blur as OpenCV has them.
 
-import { Plane, roundHalfEven } from "./plane.js";
+import { Plane, above, roundHalfEven } from "./plane.js";
 
 const EPSILON = 1.1920929e-7;
 
 /** 1 where a pixel is above Otsu's threshold, else 0. */
 export function otsu(plane) {
-  const threshold = otsuThreshold(plane);
-  return plane.map((value) => (value > threshold ? 1 : 0));
+  return above(plane, otsuThreshold(plane));
 }
 
 /** The level that separates two shades best (Otsu 1979). */
@@ -54,7 +53,8 @@ export function largestDistance({ width, height, data }) {
       const i = (y + 1) * stride + x + 1;
       const below = i + stride;
       if (distance[i] > STRAIGHT) {
-        distance[i] = Math.min(distance[i], distance[below + 1] + DIAGONAL, distance[below] + STRAIGHT, distance[below - 1] + DIAGONAL, distance[i + 1] + STRAIGHT);
+        const beside = Math.min(distance[below] + STRAIGHT, distance[i + 1] + STRAIGHT);
+        distance[i] = Math.min(distance[i], beside, distance[below + 1] + DIAGONAL, distance[below - 1] + DIAGONAL);
       }
       if (distance[i] > largest) largest = distance[i];
     }
@@ -130,13 +130,16 @@ function fixedKernel(size, sigma) {
 /** Rows, then columns; the picture is reflected at its border without repeating the outermost pixels. */
 function separable(plane, weights, round) {
   const { width, height } = plane;
+  const kernelWeights = Float64Array.from(weights);
+  const radius = kernelWeights.length >> 1;
   const across = new Float64Array(width * height);
-  const radius = weights.length >> 1;
   const columns = reflected(width, radius);
+  const line = new Float64Array(columns.length);
   for (let y = 0; y < height; y++) {
+    for (let i = 0; i < line.length; i++) line[i] = plane.data[y * width + columns[i]];
     for (let x = 0; x < width; x++) {
       let total = 0;
-      for (let i = 0; i < weights.length; i++) total += plane.data[y * width + columns[x + i]] * weights[i];
+      for (let i = 0; i < kernelWeights.length; i++) total += line[x + i] * kernelWeights[i];
       across[y * width + x] = total;
     }
   }
@@ -145,9 +148,9 @@ function separable(plane, weights, round) {
   const totals = new Float64Array(width);
   for (let y = 0; y < height; y++) {
     totals.fill(0);
-    for (let i = 0; i < weights.length; i++) {
-      const row = rows[y + i] * width;
-      for (let x = 0; x < width; x++) totals[x] += across[row + x] * weights[i];
+    for (let i = 0; i < kernelWeights.length; i++) {
+      const [start, weight] = [rows[y + i] * width, kernelWeights[i]];
+      for (let x = 0; x < width; x++) totals[x] += across[start + x] * weight;
     }
     for (let x = 0; x < width; x++) result.data[y * width + x] = round ? round(totals[x]) : totals[x];
   }

@@ -1,12 +1,12 @@
 // Ink -> glyph, 28 x 28 as in MNIST, and the other ways to see a picture. A port of `handigit.images.glyph`.
 
-import { downscale, estimateBackground, polarityIsDoubtful } from "./background.js";
+import { estimateBackground } from "./background.js";
 import { moments, sheared } from "./filters.js";
 import { findInk } from "./ink.js";
 import { ellipse, erode, extremeAt } from "./morphology.js";
-import { Plane, clamp, countNonZero, maximum, minimum, range, roundHalfEven, subtract } from "./plane.js";
+import { Plane, above, clamp, countNonZero, maximum, minimum, range, roundHalfEven, subtract } from "./plane.js";
+import { downscale, polarityIsDoubtful } from "./polarity.js";
 import { resizeArea, resizeLinear } from "./resize.js";
-import { withoutTable } from "./sheet.js";
 
 export const FIELD_PX = 28;
 const INK_PX = 20;
@@ -50,9 +50,8 @@ class Views {
   }
 }
 
-/** The ways to see a page of one digit, ink dark on light. */
-export function viewsOf(picture) {
-  const page = withoutTable(picture);
+/** The ways to see a page of one digit, ink dark on light and without a table. */
+export function viewsOf(page) {
   const found = findOnPaper(page);
   if (page.width === FIELD_PX && page.height === FIELD_PX) return new Views(found, page);
   const inverted = polarityIsDoubtful(page) ? findOnPaper(negative(page)) : null;
@@ -114,11 +113,16 @@ function thicken(ink) {
   const { strength, box } = ink;
   const scale = INK_PX / Math.max(box.right - box.left, box.bottom - box.top);
   if (scale >= 1) return ink;
-  const stroke = strength.map((value) => (value > 0.5 ? 1 : 0));
+  const stroke = above(strength, 0.5);
   const rim = countNonZero(subtract(stroke, erode(stroke, 3, 3)));
   const onEachSide = roundHalfEven((PEN_PX / scale - (2 * countNonZero(stroke)) / Math.max(rim, 1)) / 2);
   if (onEachSide <= 0) return ink;
-  const inner = strength.cut(Math.max(box.left - 1, 0), Math.max(box.top - 1, 0), Math.min(box.right + 1, strength.width), Math.min(box.bottom + 1, strength.height));
+  const inner = strength.cut(
+    Math.max(box.left - 1, 0),
+    Math.max(box.top - 1, 0),
+    Math.min(box.right + 1, strength.width),
+    Math.min(box.bottom + 1, strength.height),
+  );
   const wider = extremeAt(inner.padded(onEachSide, onEachSide), ellipse(2 * onEachSide + 1), { largest: true });
   return { strength: wider, box: boxAbove(wider, EDGE) };
 }

@@ -14,10 +14,12 @@ import { predictDigit } from "./digits.js";
 import { DigitEngine, NumberEngine } from "./engine.js";
 import { viewsOf } from "./glyph.js";
 import { readNumber } from "./numbers.js";
-import { withoutTable } from "./sheet.js";
 import { makeStrip } from "./strip.js";
 
-const BLANK_DIGIT = { kind: "digit", outcome: "blank", value: null, text: "", raw: "", confidence: 0, probabilities: new Array(10).fill(0.1), box: null, seen: null };
+const BLANK_DIGIT = {
+  kind: "digit", outcome: "blank", value: null, text: "", raw: "", confidence: 0, box: null, seen: null,
+  probabilities: new Array(10).fill(0.1),
+};
 
 export class Reader {
   #models;
@@ -26,7 +28,9 @@ export class Reader {
 
   /** `models`: the address of the models' folder. `targetError`: the wanted fraction of errors among those `read`. */
   constructor({ models, targetError = 0.01 }) {
-    if (!(targetError > 0 && targetError < 1)) throw new RangeError(`targetError = ${targetError} is not between 0 and 1; 0.01 means one wrong in a hundred`);
+    if (!(targetError > 0 && targetError < 1)) {
+      throw new RangeError(`targetError = ${targetError} is not between 0 and 1; 0.01 means one wrong in a hundred`);
+    }
     this.#models = new URL(models, document.baseURI);
     this.#targetError = targetError;
   }
@@ -75,9 +79,9 @@ export class Reader {
   }
 
   async #numberOn(page) {
-    const strip = makeStrip(withoutTable(page));
+    const strip = makeStrip(page);
     const [first, second] = await this.#numberEngines();
-    return { kind: "number", ...(await readNumber(first, second, strip, this.#targetError)), seen: strip.ink };
+    return { kind: "number", ...(await readNumber(first, second, page, strip, this.#targetError)), seen: strip.ink };
   }
 
   /** The number model and, if its card was calibrated with one, the second. */

@@ -1,7 +1,7 @@
 // The ink of the digit on a page, apart from noise, specks, table edges and stray marks. A port of `handigit.images.ink`.
 
 import { dilate } from "./morphology.js";
-import { lowerQuantile, maskedMean, maximum, median } from "./plane.js";
+import { above, lowerQuantile, maskedMean, maximum, median, not, select } from "./plane.js";
 import { connectedParts } from "./regions.js";
 import { removeRules } from "./rules.js";
 
@@ -16,6 +16,8 @@ const FRAMES_TRIED = 4;
 const RULE_FRACTION = 0.5;
 const HUGGING_WEIGHT = 0.1;
 const WHOLE_SIDE = 0.95;
+const LINE = 0.06;
+const TIGHT_PARTS = 2;
 const CROP = 0.45;
 const SMALL_PX = 64;
 
@@ -25,8 +27,7 @@ export function findInk(background) {
   const pen = penDarkness(background);
   if (pen === null) return null;
   const level = Math.max(PEN_FRACTION * pen, Math.min(NOISE_MARGIN * noise, 0.7 * pen));
-  const threshold = Math.fround(level);
-  const inked = darkness.map((value) => (value > threshold ? 1 : 0));
+  const inked = above(darkness, level);
   const selected = digitOf(removeRules(inked, darkness, RULE_FRACTION * level));
   if (!selected) return null;
   const { digit, box } = selected;
@@ -39,15 +40,19 @@ export function findInk(background) {
 /** Contrast of the ink with the paper around it, in that paper's deviations; 0 where it is not on paper. */
 function evidence({ page, darkness }, inked, digit, box) {
   const margin = Math.max(4, Math.floor((box.right - box.left + box.bottom - box.top) / 8));
-  const around = [Math.max(box.left - margin, 0), Math.max(box.top - margin, 0), Math.min(box.right + margin, page.width), Math.min(box.bottom + margin, page.height)];
-  const wide = dilate(inked.cut(...around), 5, 5);
-  const isBare = (_, i) => !wide.data[i];
-  const beside = page.cut(...around).data.filter(isBare);
+  const around = [
+    Math.max(box.left - margin, 0),
+    Math.max(box.top - margin, 0),
+    Math.min(box.right + margin, page.width),
+    Math.min(box.bottom + margin, page.height),
+  ];
+  const isBare = not(dilate(inked.cut(...around), 5, 5));
+  const beside = select(page.cut(...around), isBare);
   if (!beside.length) return Infinity;
   const ink = maskedMean(page, digit);
   const limit = ink + 0.15 * (maximum(beside) - ink);
   if (beside.filter((value) => value < limit).length / beside.length > 0.25) return 0;
-  const bare = darkness.cut(...around).data.filter(isBare);
+  const bare = select(darkness.cut(...around), isBare);
   const paper = median(bare);
   const deviation = median(bare.map((value) => Math.abs(value - paper))) / 0.674;
   return (maskedMean(darkness, digit) - paper) / (deviation + 0.004);
@@ -55,8 +60,7 @@ function evidence({ page, darkness }, inked, digit, box) {
 
 /** The darkness of the pen at its full width; null for bare paper. */
 function penDarkness({ darkness, noise }) {
-  const floor = Math.fround(Math.max(MIN_DARKNESS, NOISE_MARGIN * noise));
-  const inked = darkness.data.filter((value) => value > floor);
+  const inked = select(darkness, above(darkness, Math.max(MIN_DARKNESS, NOISE_MARGIN * noise)));
   return inked.length ? lowerQuantile(inked, 0.9) : null;
 }
 
@@ -87,12 +91,12 @@ function selectParts(parts, picture) {
   const { width, height } = picture;
   const longest = Math.max(width, height);
   const none = parts.map(() => false);
-  const hugging = hugsEdge(parts, picture);
-  const frames = isFrame(parts, picture);
-  const covering = coversSide(parts, picture);
-  let inside = parts.map((_, i) => !(frames[i] || covering[i]));
-  const usable = parts.map((part, i) => Math.max(part.width, part.height) >= Math.max(MIN_DIGIT_PX, SPECK * longest) && inside[i]);
+  const others = [isFrame(parts, picture), coversSide(parts, picture), isLineBeside(parts, picture)];
+  let inside = parts.map((_, i) => !others.some((found) => found[i]));
+  const smallest = Math.max(MIN_DIGIT_PX, SPECK * longest);
+  const usable = parts.map((part, i) => Math.max(part.width, part.height) >= smallest && inside[i]);
   if (!usable.some(Boolean)) return none;
+  const hugging = isCutToBox(parts.filter((_, i) => usable[i]), picture) ? none : hugsEdge(parts, picture);
   const weight = parts.map((part, i) => {
     const x = (part.left + part.width / 2 - width / 2) / width;
     const y = (part.top + part.height / 2 - height / 2) / height;
@@ -170,6 +174,22 @@ function coversSide(parts, picture) {
     const covers = Math.max(top, bottom) > WHOLE_SIDE * width || Math.max(left, right) > WHOLE_SIDE * height;
     return covers && !(parts[i].width > 0.7 * width && parts[i].height > 0.7 * height);
   });
+}
+
+/** Straight lines from edge to edge that are thicker than rules, beside a larger part: the border of a cell. */
+function isLineBeside(parts, { width, height }) {
+  const thickest = LINE * Math.max(width, height);
+  const isLine = (thickness, length, side, area) => length === side && thickness <= area / length + 1 && thickness <= thickest;
+  const found = parts.map((part) => isLine(part.width, part.height, height, part.area) || isLine(part.height, part.width, width, part.area));
+  const largest = (wanted) => Math.max(0, ...parts.filter((_, i) => found[i] === wanted).map(({ area }) => area));
+  return largest(false) > largest(true) ? found : parts.map(() => false);
+}
+
+/** Whether a picture is cut to the box of a few parts, so that those along its edges are strokes of the digit. */
+function isCutToBox(parts, { width, height }) {
+  if (!parts.length || parts.length > TIGHT_PARTS) return false;
+  const { left, top, right, bottom } = boxAround(parts);
+  return left === 0 && top === 0 && right === width && bottom === height;
 }
 
 /** Smaller parts right above or below the main one: the bar of a 5 in a tight crop, but no neighbour. */

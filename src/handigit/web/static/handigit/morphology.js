@@ -3,14 +3,10 @@
 import { Plane } from "./plane.js";
 
 /** Each pixel is the smallest in a `width` x `height` window; pixels beyond the border are `outside`. */
-export function erode(plane, width, height, outside = Infinity) {
-  return slide(plane, width, height, outside, (a, b) => a <= b);
-}
+export const erode = (plane, width, height, outside = Infinity) => slide(plane, width, height, -outside, -1);
 
 /** Each pixel is the largest in a `width` x `height` window; pixels beyond the border are `outside`. */
-export function dilate(plane, width, height, outside = -Infinity) {
-  return slide(plane, width, height, outside, (a, b) => a >= b);
-}
+export const dilate = (plane, width, height, outside = -Infinity) => slide(plane, width, height, outside, 1);
 
 export function opened(plane, width, height, outside = [Infinity, -Infinity]) {
   return dilate(erode(plane, width, height, outside[0]), width, height, outside[1]);
@@ -20,35 +16,33 @@ export function closed(plane, width, height) {
   return erode(dilate(plane, width, height), width, height);
 }
 
-/** The window's anchor is its middle, for an even size the pixel after it. */
-function slide(plane, width, height, outside, isBetter) {
+/** The maximum of `sign` times the values; the window's anchor is its middle, for an even size the pixel after it. */
+function slide(plane, width, height, outside, sign) {
   const result = new Plane(plane.width, plane.height, plane.data.slice());
-  if (width > 1) {
-    for (let y = 0; y < plane.height; y++) extreme(result.data, y * plane.width, 1, plane.width, width, outside, isBetter);
-  }
-  if (height > 1) {
-    for (let x = 0; x < plane.width; x++) extreme(result.data, x, plane.width, plane.height, height, outside, isBetter);
-  }
+  if (width > 1) slideLines(result.data, { count: plane.height, next: plane.width, length: plane.width, step: 1 }, width, outside, sign);
+  if (height > 1) slideLines(result.data, { count: plane.width, next: 1, length: plane.height, step: plane.width }, height, outside, sign);
   return result;
 }
 
-/** In place along one row or column, with a queue of the values that may still become the extreme (Lemire 2006). */
-function extreme(data, start, step, length, size, outside, isBetter) {
-  const values = new Float64Array(length);
-  for (let i = 0; i < length; i++) values[i] = data[start + i * step];
-  const queue = new Int32Array(length + size);
+/** In place along rows or columns: maxima from the left and from the right within blocks of the window's size (van Herk 1992). */
+function slideLines(data, { count, next, length, step }, size, outside, sign) {
   const before = size >> 1;
-  const after = size - 1 - before;
-  const at = (i) => (i < 0 || i >= length ? outside : values[i]);
-  let [head, tail] = [0, 0];
-  for (let i = -before; i < length + after; i++) {
-    const value = at(i);
-    while (tail > head && isBetter(value, at(queue[tail - 1]))) tail -= 1;
-    queue[tail++] = i;
-    const centre = i - after;
-    if (centre < 0) continue;
-    while (queue[head] < centre - before) head += 1;
-    data[start + centre * step] = at(queue[head]);
+  const total = length + size - 1;
+  const [values, fromLeft, fromRight] = [new Float64Array(total).fill(outside), new Float64Array(total), new Float64Array(total)];
+  for (let line = 0; line < count; line++) {
+    const start = line * next;
+    for (let i = 0; i < length; i++) values[before + i] = sign * data[start + i * step];
+    for (let first = 0; first < total; first += size) {
+      const end = Math.min(first + size, total);
+      let most = -Infinity;
+      for (let i = first; i < end; i++) fromLeft[i] = most = values[i] > most ? values[i] : most;
+      most = -Infinity;
+      for (let i = end - 1; i >= first; i--) fromRight[i] = most = values[i] > most ? values[i] : most;
+    }
+    for (let i = 0; i < length; i++) {
+      const last = i + size - 1;
+      data[start + i * step] = sign * (fromRight[i] > fromLeft[last] ? fromRight[i] : fromLeft[last]);
+    }
   }
 }
 

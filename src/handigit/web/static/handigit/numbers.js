@@ -1,9 +1,9 @@
-// Ranked candidates of a crop -> a number: its text, confidence and outcome. A port of `handigit.read.numbers`, without
-// boxes.
+// Crop -> a number: its text, confidence and outcome. A port of `handigit.read.crops` and `numbers`, without boxes.
 
 import { align, isDigit } from "./ctc.js";
 import { rankCandidates, readStrip } from "./hypotheses.js";
 import { clamp } from "./plane.js";
+import { makeCloserStrip } from "./strip.js";
 
 const SURE = 0.7;
 const WIDER = 1.5;
@@ -15,16 +15,26 @@ const BLANK_FROM = 0.5;
 
 const BLANK = { outcome: "blank", text: "", raw: "", confidence: 0, digits: [], alternatives: [] };
 
-/** The number on a strip, read by one or two models. */
-export async function readNumber(engine, second, strip, targetError) {
+/** The number in a crop, and its strip, read by one or two models. */
+export async function readNumber(engine, second, crop, strip, targetError) {
   if (!strip.hasInk) return BLANK;
   let first = await readStrip(engine, strip);
   if (bestProbability(first) < SURE) {
-    const wider = await readStrip(engine, strip.widened(WIDER));
-    if (bestProbability(wider) > bestProbability(first)) first = wider;
+    for (const look of furtherLooks(crop, strip)) {
+      const reading = await readStrip(engine, look);
+      if (bestProbability(reading) > bestProbability(first)) first = reading;
+    }
   }
-  const other = second && (await readStrip(second, strip));
-  return isBlank(first, other) ? BLANK : toNumber(first, rankCandidates(first.hypotheses, other?.hypotheses, engine.card.combination), engine.card, targetError);
+  const other = second && (await readStrip(second, first.strip));
+  if (isBlank(first, other)) return BLANK;
+  const candidates = rankCandidates(first.hypotheses, other?.hypotheses, engine.card.combination);
+  return toNumber(first, candidates, engine.card, targetError);
+}
+
+/** A wider strip and, where the writing is low in the crop, one closer to it. */
+function furtherLooks(crop, strip) {
+  const closer = makeCloserStrip(crop, strip);
+  return closer ? [strip.widened(WIDER), closer] : [strip.widened(WIDER)];
 }
 
 const bestProbability = ({ hypotheses }) => hypotheses[0]?.probability ?? 0;

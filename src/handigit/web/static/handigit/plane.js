@@ -88,35 +88,58 @@ export const minimum = (values) => values.reduce((least, value) => (value < leas
 export const mean = (values) => sum(values) / values.length;
 
 /** Number of pixels that are not 0. */
-export const countNonZero = (plane) => plane.data.reduce((count, value) => count + (value !== 0), 0);
+export function countNonZero({ data }) {
+  let count = 0;
+  for (let i = 0; i < data.length; i++) if (data[i] !== 0) count += 1;
+  return count;
+}
 
 /** `np.ptp`: the range of the values. */
 export const range = (values) => maximum(values) - minimum(values);
 
-const sorted = (values) => Float64Array.from(values).sort();
+/** The value at a rank of the sorted order, counted from 0 (Hoare's selection, 1961). */
+function valueAt(values, rank) {
+  const work = Float64Array.from(values);
+  let [low, high] = [0, work.length - 1];
+  while (low < high) {
+    const pivot = work[(low + high) >> 1];
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (work[i] < pivot) i += 1;
+      while (work[j] > pivot) j -= 1;
+      if (i <= j) {
+        const swapped = work[i];
+        work[i++] = work[j];
+        work[j--] = swapped;
+      }
+    }
+    if (rank <= j) high = j;
+    else if (rank >= i) low = i;
+    else break;
+  }
+  return work[rank];
+}
 
 /** `np.median`. */
-export function median(values) {
-  const ordered = sorted(values);
-  const middle = ordered.length >> 1;
-  return ordered.length % 2 ? ordered[middle] : (ordered[middle - 1] + ordered[middle]) / 2;
-}
+export const median = (values) => quantile(values, 0.5);
 
 /** The lower q-quantile: the value at rank `int(q * (n - 1))`. */
-export function lowerQuantile(values, q) {
-  return sorted(values)[Math.floor(q * (values.length - 1))];
-}
+export const lowerQuantile = (values, q) => valueAt(values, Math.floor(q * (values.length - 1)));
 
 /** `np.quantile`, interpolated between ranks. */
 export function quantile(values, q) {
-  const ordered = sorted(values);
-  const rank = q * (ordered.length - 1);
+  const rank = q * (values.length - 1);
   const low = Math.floor(rank);
-  return ordered[low] + (rank - low) * ((ordered[low + 1] ?? ordered[low]) - ordered[low]);
+  const value = valueAt(values, low);
+  return rank === low ? value : value + (rank - low) * (valueAt(values, low + 1) - value);
 }
 
 /** The values of `plane` where `mask` is not 0. */
-export const select = (plane, mask) => plane.data.filter((_, index) => mask.data[index]);
+export function select(plane, mask) {
+  const values = new plane.data.constructor(countNonZero(mask));
+  for (let i = 0, next = 0; i < mask.data.length; i++) if (mask.data[i]) values[next++] = plane.data[i];
+  return values;
+}
 
 /** `cv2.mean` of a plane where a mask is not 0; 0 for an empty mask. */
 export function maskedMean(plane, mask) {
@@ -147,7 +170,31 @@ export function levelAt(cumulative, fraction) {
 }
 
 /** Mask operations on pixels that are 0 or 1. */
-export const not = (mask) => mask.map((value) => 1 - value);
-export const and = (a, b) => a.map((value, i) => value & b.data[i]);
-export const or = (a, b) => a.map((value, i) => value | b.data[i]);
+export function not(mask) {
+  const result = mask.blank();
+  for (let i = 0; i < result.data.length; i++) result.data[i] = 1 - mask.data[i];
+  return result;
+}
+
+export function and(a, b) {
+  const result = a.blank();
+  for (let i = 0; i < result.data.length; i++) result.data[i] = a.data[i] & b.data[i];
+  return result;
+}
+
+export function or(a, b) {
+  const result = a.blank();
+  for (let i = 0; i < result.data.length; i++) result.data[i] = a.data[i] | b.data[i];
+  return result;
+}
+
+/** The difference, 0 where it would be negative. */
 export const subtract = (a, b) => a.map((value, i) => Math.max(value - b.data[i], 0));
+
+/** 1 where a value is above a limit, as float32 has it; else 0. */
+export function above({ width, height, data }, limit) {
+  const result = Plane.bytes(width, height);
+  const threshold = Math.fround(limit);
+  for (let i = 0; i < data.length; i++) if (data[i] > threshold) result.data[i] = 1;
+  return result;
+}

@@ -13,25 +13,24 @@ export function connectedParts(mask, { connectivity = 8 } = {}) {
     while (parents[current] !== current) current = parents[current] = parents[parents[current]];
     return current;
   };
+  const join = (a, b) => {
+    const [first, second] = [root(a), root(b)];
+    parents[Math.max(first, second)] = Math.min(first, second);
+    return Math.min(first, second);
+  };
+  const isWide = connectivity === 8;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = y * width + x;
       if (!data[i]) continue;
-      let label = 0;
-      const join = (neighbour) => {
-        if (!neighbour) return;
-        const other = root(neighbour);
-        const smaller = label ? Math.min(label, other) : other;
-        if (label) parents[Math.max(label, other)] = smaller;
-        label = smaller;
-      };
-      if (x) join(labels[i - 1]);
-      if (y) {
-        join(labels[i - width]);
-        if (connectivity === 8 && x) join(labels[i - width - 1]);
-        if (connectivity === 8 && x < width - 1) join(labels[i - width + 1]);
-      }
+      const left = x ? labels[i - 1] : 0;
+      const up = y ? labels[i - width] : 0;
+      const upLeft = isWide && y && x ? labels[i - width - 1] : 0;
+      const upRight = isWide && y && x < width - 1 ? labels[i - width + 1] : 0;
+      let label = up || upRight || upLeft || left;
       if (!label) parents.push((label = parents.length));
+      else if (up && left && !isWide) label = join(up, left);
+      else if (!up && upRight && (upLeft || left)) label = join(upRight, upLeft || left);
       labels[i] = label;
     }
   }

@@ -2,7 +2,7 @@
 
 import { drawLine } from "./drawing.js";
 import { closedAt } from "./morphology.js";
-import { Plane, and, countNonZero, not, or, quantile, roundHalfEven, select } from "./plane.js";
+import { Plane, above, and, countNonZero, not, or, quantile, roundHalfEven, select } from "./plane.js";
 import { connectedParts } from "./regions.js";
 import { SMALL_PX, Segment, findSegments } from "./straight_lines.js";
 
@@ -19,12 +19,11 @@ const SIDE = 0.7;
 /** The mask (0 or 1) without rules and frames, which are searched where it is darker than `faint`. */
 export function removeRules(mask, darkness, faint) {
   if (mask.shortest < MIN_SIDE_PX || !mayContainRules(mask)) return mask;
-  const threshold = Math.fround(faint);
-  const [level, upright] = findRules(darkness.map((value) => (value > threshold ? 1 : 0)));
+  const [level, upright] = findRules(above(darkness, faint));
   const rules = or(level, upright);
   if (!countNonZero(rules)) return mask;
-  const written = Math.fround(WRITTEN * quantile(select(darkness, rules), 0.75));
-  const removed = rules.map((value, i) => value & ((darkness.data[i] > written ? 0 : 1) | (level.data[i] & upright.data[i])));
+  const written = above(darkness, WRITTEN * quantile(select(darkness, rules), 0.75));
+  const removed = and(rules, or(not(written), and(level, upright)));
   return withoutCrumbs(removeKeepingStrokes(mask, removed), countNonZero(level) > 0, countNonZero(upright) > 0);
 }
 
@@ -66,7 +65,7 @@ function spanningRuns({ boxes, level }, side) {
 }
 
 /** Maximum thickness of a rule in a picture of this size. */
-export const maxRulePx = (mask) => Math.max(1, roundHalfEven(mask.longest / 70));
+const maxRulePx = (mask) => Math.max(1, roundHalfEven(mask.longest / 70));
 
 /** The pixels on the straight line through each selected run, as thick as the run and as long. */
 function bands(segments, selected, extended) {

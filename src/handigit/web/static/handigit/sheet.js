@@ -1,10 +1,10 @@
 // The sheet of paper in a photo of one on a table, found and cut out. A port of `handigit.images.sheet`.
 
-import { GLANCE_PX, darkInkVotes, downscale } from "./background.js";
 import { fillConvex } from "./drawing.js";
 import { blur3, blurFloats, medianBlur, otsu } from "./filters.js";
 import { closed, erode } from "./morphology.js";
-import { Plane, clamp, maximum, median, roundHalfEven, select, not } from "./plane.js";
+import { Plane, clamp, maximum, mean, median, not, roundHalfEven, select } from "./plane.js";
+import { GLANCE_PX, darkInkVotes, downscale } from "./polarity.js";
 import { connectedParts, convexHull, outline, polygonArea, polygonLength, simplified } from "./regions.js";
 import { resizeLinear } from "./resize.js";
 
@@ -17,10 +17,11 @@ const MIN_SHARP = 0.75;
 const SHARP = 0.5;
 const MIN_SIDES = 2;
 const MIN_INK = 0.0008;
+const MAX_BRIGHT_BORDER = 0.2;
 const RIM = 0.012;
 
 /** The convex outline, [x, y] in pixels of the picture, of the bright sheet in it; null if the paper fills the picture. */
-export function findSheet(grey) {
+function findSheet(grey) {
   const small = downscale(grey, LOOK_PX);
   if (small.shortest < MIN_SIDE_PX) return null;
   const side = Math.max(3, Math.floor(small.longest / 24)) | 1;
@@ -29,7 +30,7 @@ export function findSheet(grey) {
   const table = select(bare, not(bright));
   if (!table.length || table.length === bare.data.length) return null;
   const hull = largestHull(bright);
-  if (!hull || !hasInk(small, bare, hull)) return null;
+  if (!hull || isOnPaper(bright, hull) || !hasInk(small, bare, bright, hull)) return null;
   const paper = median(select(bare, bright));
   const contrast = paper - median(table);
   if (contrast < Math.max(MIN_CONTRAST * paper, 12)) return null;
@@ -39,15 +40,16 @@ export function findSheet(grey) {
 }
 
 /** The picture with paper in place of what a sheet lies on; the same object if no sheet is found. */
-export function withoutTable(page) {
+function withoutTable(page) {
   const sheet = findSheet(page);
   return sheet ? paintOverTable(page, sheet) : page;
 }
 
-/** The picture with dark ink: inverted if the ink on its sheet is the lighter of the two shades. */
-export function normalisePolarity(grey) {
-  const votes = darkInkVotes(downscale(withoutTable(grey), GLANCE_PX));
-  return votes < 0 ? grey.map((value) => 255 - value) : grey;
+/** The picture with dark ink, inverted if the ink on its sheet is the lighter of the two shades, and without a table. */
+export function cleanPage(grey) {
+  const clean = withoutTable(grey);
+  const votes = darkInkVotes(downscale(clean, GLANCE_PX));
+  return votes < 0 ? withoutTable(grey.map((value) => 255 - value)) : clean;
 }
 
 /** The picture with paper in place of everything around the sheet. */
@@ -100,15 +102,26 @@ function largestHull(bright) {
   return polygon.length >= 4 && polygon.length <= 8 && polygonArea(polygon) >= 0.9 * hullArea ? polygon : null;
 }
 
-/** Whether something is drawn inside the hull. */
-function hasInk(small, bare, hull) {
+/** Whether the surroundings of the hull are paper, by the picture's border. */
+function isOnPaper(bright, hull) {
+  const inside = filled(bright, hull);
+  const isOutside = ({ width, height }, i) => {
+    const [x, y] = [i % width, Math.floor(i / width)];
+    return !inside.data[i] && (x === 0 || y === 0 || x === width - 1 || y === height - 1);
+  };
+  const outside = bright.data.filter((_, i) => isOutside(bright, i));
+  return outside.length > 0 && mean(outside) > MAX_BRIGHT_BORDER;
+}
+
+/** Whether something is drawn inside the hull: strokes that the closing removed, or thicker ones. */
+function hasInk(small, bare, bright, hull) {
   const margin = Math.max(3, Math.floor(small.longest / 24)) | 1;
   const inside = erode(filled(small, hull), margin, margin);
   const shown = select(bare, inside);
   if (!shown.length) return false;
   const paper = median(shown);
-  const darkness = select(bare.map((value, i) => Math.max(value - small.data[i], 0)), inside);
-  return darkness.filter((value) => value > 0.12 * paper).length / darkness.length >= MIN_INK;
+  const inked = bare.map((value, i) => (value - small.data[i] > 0.12 * paper || !bright.data[i] ? 1 : 0));
+  return mean(select(inked, inside)) >= MIN_INK;
 }
 
 /** Whether at least two sides are inside the picture, with a sharp step from sheet to table along them. */

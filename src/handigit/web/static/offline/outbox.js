@@ -8,24 +8,25 @@ import { post, request } from "../api.js";
 const STORE = "drawings";
 
 /** The name of a drawing's file on the server. */
-export const nameOf = (key) => `drawing-${key}.png`;
+const nameOf = (key) => `drawing-${key}.png`;
 
 /** Keep {key, kind, picture, correction}. */
 export const put = (drawing) => transaction("readwrite", (store) => store.put(drawing));
 
-/** The number of drawings that wait. */
-export const count = () => transaction("readonly", (store) => store.count());
+/** The drawings that wait; one that the server refused has its reason as `problem`. */
+export const waiting = () => transaction("readonly", (store) => store.getAll());
 
 /** Send all, oldest first; stops where the server cannot be reached. Resolves to the number sent. */
 export function sendAll() {
   return navigator.locks.request("handigit-outbox", async () => {
     let sent = 0;
-    for (const drawing of await transaction("readonly", (store) => store.getAll())) {
+    for (const drawing of await waiting()) {
       try {
         await send(drawing);
-      } catch ({ status }) {
-        if (isTemporary(status)) break;
-        continue; // refused: it stays here
+      } catch (error) {
+        if (isTemporary(error.status)) break;
+        await put({ ...drawing, problem: error.message });
+        continue;
       }
       await transaction("readwrite", (store) => store.delete(drawing.key));
       sent += 1;

@@ -2,18 +2,20 @@
 
 import { attempt, byId, on } from "../dom.js";
 import { plural } from "../wording.js";
-import { count, sendAll } from "./outbox.js";
+import { sendAll, waiting } from "./outbox.js";
 import { makeAvailable, refresh } from "./setup.js";
 
 const status = byId("offline-status");
 const isKept = () => localStorage.getItem("handigit-offline") !== null;
 
 async function show() {
-  const waiting = await count();
+  const drawings = await waiting();
+  const { problem } = drawings.find((drawing) => drawing.problem) ?? {};
   byId("make-offline").hidden = isKept();
   status.textContent = [
     isKept() && "This page also works without a network.",
-    waiting && `${plural(waiting, "drawing")} will be sent when the network is back.`,
+    drawings.length && `${plural(drawings.length, "drawing")} will be sent when the network is back.`,
+    problem && `The server refused one: ${problem}`,
   ].filter(Boolean).join(" ");
   byId("offline-row").hidden = false;
 }
@@ -30,7 +32,7 @@ on("click", "#make-offline", (button) => attempt(async () => {
 }));
 
 async function catchUp() {
-  if (await count()) await sendAll();
+  if ((await waiting()).length) await sendAll();
   if (isKept()) await refresh().catch(() => {}); // without a network it stays as it is
   await show();
 }

@@ -9,7 +9,7 @@ self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(url);
   if (method !== "GET" || origin !== self.location.origin) return;
   if (/^\/offline\/|\.gz$/.test(pathname)) event.respondWith(cacheFirst(event.request));
-  else if (pathname === "/" || pathname.startsWith("/static/")) event.respondWith(networkFirst(event.request));
+  else if (pathname === "/" || /^\/(static|samples)\//.test(pathname)) event.respondWith(networkFirst(event.request));
 });
 
 /** Models and the runtime never change at one address. */
