@@ -10,10 +10,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from handigit import Reader
 from handigit.cli import app
 from handigit.recipe import RECIPES, Recipe
+from handigit.web.browser_models import model_files
+from handigit.web.pages.layout import STATIC
 
 PROJECT = Path(__file__).parents[1]
+READER = STATIC / "handigit"
 SOURCE = "https://github.com/handigit/handigit/blob/main/"
 _LINK = re.compile(r"(?<=\]\()(?:\.\./)+(?!https?:)([^)#]+)")
 
@@ -56,7 +60,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     }
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
+    for name, asset in demo_files().items():
+        files.append(File.generated(config, name, content=asset))
     return files
+
+
+def demo_files() -> dict[str, bytes]:
+    """What the live demo loads: the reader for browsers, the app's pad, and the models in the package."""
+    reader = {f"assets/handigit/{path.relative_to(READER).as_posix()}": path for path in READER.rglob("*.*")}
+    pad = {f"assets/app/{name}": STATIC / name for name in ("pad.js", "strokes.js", "dom.js")}
+    models = {f"assets/models/{name}": path for name, path in model_files(Reader()).items()}
+    return {name: path.read_bytes() for name, path in (reader | pad | models).items()}
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

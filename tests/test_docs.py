@@ -4,11 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 import handigit
+import handigit.forms
 from handigit.cli import DONE, app, run
 
 PROJECT = Path(__file__).parents[1]
@@ -84,8 +87,10 @@ def test_documented_python_prints_what_it_promises(name: str, block: str, monkey
 
 def test_every_public_name_is_in_the_reference() -> None:
     text = (PROJECT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
-    described = set(re.findall(r"^::: handigit\.(\w+)$", text, re.MULTILINE))
+    described = set(re.findall(r"^::: handigit\.([\w.]+)$", text, re.MULTILINE))
     assert set(handigit.__all__) - {"__version__"} <= described
+    assert {f"forms.{name}" for name in handigit.forms.__all__} <= described
+    assert {"client", "sklearn.DigitClassifier"} <= described
 
 
 @pytest.mark.slow
@@ -96,7 +101,28 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     pages = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*.html")}
     assert {"index.html", "reference/cli.html", "reference/python.html", "reference/recipes.html"} <= pages
+    assert not dead_links(tmp_path / "site")
+    demo = tmp_path / "site" / "assets"
+    assert {"handigit/handigit.js", "models/number.onnx", "app/pad.js"} <= {
+        path.relative_to(demo).as_posix() for path in demo.rglob("*.*")
+    }
     assert "handigit tune" in (tmp_path / "site" / "reference" / "cli.html").read_text(encoding="utf-8")
+
+
+def dead_links(site: Path) -> list[str]:
+    """Links of the built pages to a file or a heading that is not there."""
+    texts = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html") if path.name != "404.html"}
+    anchors = {path: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for path, text in texts.items()}
+    dead = []
+    for path, text in texts.items():
+        for link in re.findall(r'\b(?:href|src)="([^"]+)"', text):
+            target, _, anchor = unescape(link).partition("#")
+            if re.match(r"[a-z]+:|//", target):
+                continue
+            file = (path.parent / target).resolve() if target else path
+            if not file.exists() or (anchor and file in anchors and unquote(anchor) not in anchors[file]):
+                dead.append(f"{path.relative_to(site)}: {link}")
+    return dead
 
 
 def test_every_verb_explains_itself(capsys) -> None:
