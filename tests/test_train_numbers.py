@@ -22,7 +22,7 @@ from handigit.read.number_engine import NumberEngine
 from handigit.recipe import Recipe
 from handigit.synth.crops import Crop, Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET
-from handigit.train.calibrate import calibrate_numbers
+from handigit.train.calibrate import calibrate_numbers, choose_cautious_thresholds
 from handigit.train.export import compare_with_torch, to_onnx
 from handigit.train.export_numbers import NUMBER_SIGNATURE
 from handigit.train.number_task import NumberTask, score_strips
@@ -171,3 +171,14 @@ def test_missing_picture_is_named(tmp_path) -> None:
     (tmp_path / "images" / "1.png").unlink()
     with pytest.raises(DataError, match=r"1\.png: not found"):
         list(load_strings(table))
+
+
+def test_thresholds_allow_for_one_more_error_than_was_counted() -> None:
+    confidence = np.linspace(0.99, 0.5, 400)
+    correct = np.ones(400, bool)
+    correct[300] = False  # 1 of 301 is counted as 2 of 302
+    thresholds = {t.target_error: t.confidence for t in choose_cautious_thresholds(confidence, correct)}
+    assert thresholds[0.01] == pytest.approx(confidence[-1])
+    assert thresholds[0.005] == pytest.approx(confidence[399 if 2 / 401 <= 0.005 else 299])
+    assert thresholds[0.001] == pytest.approx(confidence[299])  # 300 without an error: the best that is known
+    assert choose_cautious_thresholds(confidence, ~correct, targets=(0.01,))[0].confidence == 1.0

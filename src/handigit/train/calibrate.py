@@ -16,8 +16,6 @@ from handigit.card import Combination, Threshold
 
 TARGET_ERRORS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 NUMBER_TARGET_ERRORS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, 0.0005)
-_MIN_PREDICTED = 0.005
-"""Target error from which the fitted curve has a say in a number's threshold."""
 _RIDGE = 1e-3
 """Penalty on the squares of a logistic curve's coefficients, which are for standardised features."""
 _FLOOR_QUANTILE = 0.001
@@ -103,20 +101,20 @@ def choose_cautious_thresholds(
     correct: Bool[np.ndarray, " n"],
     targets: Sequence[float] = NUMBER_TARGET_ERRORS,
 ) -> tuple[Threshold, ...]:
-    """For each target, the lowest confidence above which the counted and the predicted error rate both meet it.
+    """For each target, the lowest confidence above which the error rate is expected to meet it.
 
-    Both, because either may be too low by chance or a bad fit. Below `_MIN_PREDICTED` the curve is flat, so that only
-    errors are counted: such a threshold is the best that is known, not a guarantee. The threshold is 1 where not even
-    the most confident readings meet the target.
+    One more error is counted than there are among the held-out readings, as in conformal risk control (Angelopoulos et
+    al. 2022): what is promised for new readings must not rest on luck with few. Where that leaves nothing to read, the
+    counted error alone decides: such a threshold is the best that is known, not a promise. It is 1 where not even the
+    most confident readings meet the target.
     """
     order = np.argsort(-confidence, kind="stable")
-    ranked, count = confidence[order], np.arange(1, len(order) + 1)
-    counted = (~correct[order]).cumsum() / count
-    predicted = (1 - ranked).cumsum() / count
-    both = np.maximum(counted, predicted)
+    ranked, count, wrong = confidence[order], np.arange(1, len(order) + 1), (~correct[order]).cumsum()
     thresholds, strictest = [], 0.0
     for target in sorted(targets, reverse=True):
-        met = np.flatnonzero((both if target >= _MIN_PREDICTED else counted) <= target)
+        met = np.flatnonzero((wrong + 1) / (count + 1) <= target)
+        if not len(met):
+            met = np.flatnonzero(wrong / count <= target)
         strictest = max(strictest, float(ranked[met[-1]]) if len(met) else 1.0)
         thresholds.append(Threshold(target_error=target, confidence=strictest))
     return tuple(thresholds)
