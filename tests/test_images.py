@@ -489,6 +489,24 @@ def test_upright_stroke_from_edge_to_edge_is_a_one():
     assert (box.width, box.height) == (4, 100)
 
 
+def test_ticks_of_an_empty_comb_are_print():
+    page = np.full((160, 160), 245, np.uint8)
+    page[135:137] = 170
+    page[108:136, [50, 51, 104, 105]] = 170
+    assert find_digit(page) is None
+    page[60:134, 80:84] = 60  # a stroke as thin, but of a pen
+    assert find_digit(page).box == Box(80, 60, 84, 134)
+
+
+@pytest.mark.parametrize("edge", [60, 100])
+def test_lit_part_of_a_blank_sheet_is_no_digit(edge):
+    light = np.where(np.arange(160) > edge, 0.7, 1.0)
+    page = (np.full((160, 160), 230) * cv2.GaussianBlur(light[None].repeat(160, 0), (0, 0), 3)).astype(np.uint8)
+    views = views_of(page)
+    assert views.found is None
+    assert views.inverted is None
+
+
 ZERO = [(0.5, 0.0), (0.9, 0.2), (1.0, 0.6), (0.75, 0.95), (0.3, 1.0), (0.0, 0.65), (0.1, 0.2), (0.5, 0.0)]
 
 

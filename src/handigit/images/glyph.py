@@ -95,7 +95,8 @@ def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
     found = _find_on_paper(clean)
     if page.shape == (FIELD_PX, FIELD_PX):
         return Views(found, clean)
-    inverted = _find_on_paper(255 - clean) if polarity_is_doubtful(clean) else None
+    # Without dark ink, light ink counts only in two tones: a lit part beside a shadow is not a digit.
+    inverted = _find_on_paper(255 - clean) if found and polarity_is_doubtful(clean) else None
     found = found or _find_in_two_tones(clean)
     if found and reduced is not page:
         found = replace(found, box=_scale_box(found.box, page.shape[1] / reduced.shape[1], page.shape))

@@ -27,6 +27,8 @@ _EXTEND_FROM: Final = 0.3
 """Length of a part, as a fraction of the side, from which it is extended over the whole picture."""
 _WRITTEN: Final = 2.0
 """Ink on a rule is handwriting if this many times as dark as the rule."""
+_PRINTED: Final = 1.3
+"""A perfectly straight thin piece at most this many times as dark as the removed rules is print too."""
 _FRAME_THICKNESS: Final = 2
 """Maximum thickness of a frame's sides relative to rules."""
 _SIDE: Final = 0.7
@@ -44,7 +46,8 @@ def remove_rules(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, f
     printed = float(np.quantile(darkness[rules > 0], 0.75))  # the core of the rule: its rims are pale
     written = (darkness > _WRITTEN * printed).view(np.uint8)
     rules = rules & (1 - written | level & upright)  # where two rules cross, they are as dark as writing
-    return _without_crumbs(remove_keeping_strokes(mask, rules), level=bool(level.any()), upright=bool(upright.any()))
+    rest = _without_crumbs(remove_keeping_strokes(mask, rules), level=bool(level.any()), upright=bool(upright.any()))
+    return _without_print(rest, darkness, darkest=_PRINTED * printed)
 
 
 def _may_contain_rules(mask: Mask) -> bool:
@@ -172,6 +175,19 @@ def _without_crumbs(mask: Mask, *, level: bool, upright: bool) -> Mask:
     kept = ~(level & flat | upright & thin)
     kept[0] = False
     return np.asarray(kept.astype(np.uint8)[labels])
+
+
+def _without_print(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, darkest: float) -> Mask:
+    """The mask without ticks of combs and pieces of rules: level or upright, straight, thin, as pale as the rules."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    kept = np.ones(len(stats), np.uint8)
+    thinner, longer = stats[:, 2:4].min(axis=1), stats[:, 2:4].max(axis=1)
+    for number in np.flatnonzero((thinner <= max_rule_px(mask) + 1) & (longer > 3 * thinner)).tolist():
+        x, y, width, height, _ = stats[number].tolist()
+        part = np.s_[y : y + height, x : x + width]
+        kept[number] = float(np.quantile(darkness[part][labels[part] == number], 0.75)) > darkest
+    kept[0] = 0
+    return np.asarray(kept[labels])
 
 
 @cache
