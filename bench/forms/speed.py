@@ -94,8 +94,8 @@ def review(pages: int) -> dict[str, object]:
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
     from playwright.sync_api import sync_playwright
 
-    from browsing import CHROMIUM
-    from serving import running
+    from browsing import CHROMIUM  # type: ignore[import-not-found] # a module of the tests
+    from serving import running  # type: ignore[import-not-found]
 
     count = min(pages, 30)
     form, rng = Template.load("meter-log"), np.random.default_rng(5)

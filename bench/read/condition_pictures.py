@@ -21,10 +21,10 @@ Change = Callable[[Coverage, Generator], Picture]
 def redraw(image: np.ndarray) -> Coverage:
     """An MNIST image redrawn with a clean pen in a square of `FRAME_PX`."""
     big = cv2.resize(image.astype(np.float32) / 255, (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)
-    return np.clip((cv2.GaussianBlur(big, (0, 0), 4) - 0.35) / 0.12, 0, 1)
+    return np.asarray(np.clip((cv2.GaussianBlur(big, (0, 0), 4) - 0.35) / 0.12, 0, 1))
 
 
-def write_number(images: Sequence[np.ndarray], rng: Generator) -> Coverage:
+def write_number(images: Sequence[np.ndarray] | np.ndarray, rng: Generator) -> Coverage:
     """MNIST images redrawn side by side, 30 to 90 px between their ink and 40 px around."""
     parts: list[np.ndarray] = []
     for image in images:
@@ -100,7 +100,7 @@ def shadow(coverage: Coverage, rng: Generator, depth: float) -> Picture:
     distance = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) - edge
     light = 1 - depth / (1 + np.exp(-np.clip(distance / rng.uniform(0.006, 0.03), -40, 40)))
     lit = on_paper(coverage) * light + rng.normal(0, 1.5, light.shape)
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
 def ruled(coverage: Coverage, rng: Generator, *, squared: bool) -> Picture:
@@ -187,4 +187,4 @@ def coloured(coverage: Coverage, rng: Generator) -> Picture:
     """Coloured ink on coloured paper, with contrast."""
     paper, ink = rng.integers(180, 256, 3), rng.integers(0, 120, 3)
     mixed = paper * (1 - coverage[..., None]) + ink * coverage[..., None]
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)

@@ -150,9 +150,12 @@ class Bench:
         pictures = [picture for picture, _ in made]
         for start in range(0, len(made), BATCH):
             some = pictures[start : start + BATCH]
-            read = self.reader.digits(some) if kind == "digits" else self.reader.numbers(some)
-            for index, answer in enumerate(read, start):
-                tally.add(index, made[index][1], [answer if isinstance(answer, Number) else answer.as_number()])
+            if kind == "digits":
+                numbers = [digit.as_number() for digit in self.reader.digits(some)]
+            else:
+                numbers = self.reader.numbers(some)
+            for index, number in enumerate(numbers, start):
+                tally.add(index, made[index][1], [number])
         for index, _, _ in tally.missed[:40]:
             show(index, pictures[index])
         return tally
@@ -200,7 +203,7 @@ def main() -> None:
     order = default_rng(7).permutation(len(data))
     bench = Bench(data.glyphs[order], np.asarray(data.labels)[order], Reader(threads=1), count)
     models = [bench.reader.model_name("digit" if kind == "digits" else "number")]
-    rows = page_conditions() if kind == "pages" else conditions(kind)
+    rows: dict[str, Callable[..., Any]] = dict(page_conditions() if kind == "pages" else conditions(kind))
     for seed, (name, make) in enumerate(rows.items()):
         measured = load_results(FILE).get(kind, {}).get(name, {})
         done = wanted.resume and measured.get("count") == count and measured.get("models") == models

@@ -28,7 +28,7 @@ def main(pages: Path, answers: Path) -> None:
         began = time.process_time()
         output = engine(np.repeat(picture[:, :, None], 3, axis=2))
         seconds = time.process_time() - began
-        boxes = [] if output.boxes is None else np.asarray(output.boxes)
+        boxes: list[np.ndarray] | np.ndarray = [] if output.boxes is None else np.asarray(output.boxes)
         corners = [[*box.min(axis=0).tolist(), *box.max(axis=0).tolist()] for box in boxes]
         found.append({"seconds": seconds, "texts": list(zip(output.txts or (), corners, strict=True))})
     answers.write_text(json.dumps(found), encoding="utf-8")

@@ -66,7 +66,8 @@ def _valid(format_: str, chance: random.Random) -> bytes:
     elif mode != "L":
         image = image.convert(mode)
     several = format_ in ("TIFF", "PDF", "GIF") and chance.random() < 0.3
-    return encoded(image, format_, save_all=True, append_images=[image] * 3) if several else encoded(image, format_)
+    pages = {"save_all": True, "append_images": [image] * 3} if several else {}
+    return bytes(encoded(image, format_, **pages))
 
 
 def _damage(content: bytes, chance: random.Random) -> bytes:

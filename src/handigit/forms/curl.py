@@ -39,7 +39,7 @@ class Curl:
     def moved(self, points: Points) -> Points:
         """Points of the flat form, in its units, after the curl."""
         surfaces = _surfaces(points, self.size)
-        return points + np.column_stack([surfaces @ self.across, surfaces @ self.down])
+        return np.asarray(points + np.column_stack([surfaces @ self.across, surfaces @ self.down]))
 
 
 def measure_curl(blank: Blank, page_ink: Grey, matrix: Matrix) -> Curl:

@@ -101,7 +101,13 @@ def review(
     if not records:
         raise NotInStore(f"no forms in a batch {name[:80]!r}; see /forms/batches")
     entries = [entry for record in records for entry in entries_of(record)]
-    context = {"name": name, "field": field, "check": check, "everything": everything, "percent": percent}
+    context: dict[str, Any] = {
+        "name": name,
+        "field": field,
+        "check": check,
+        "everything": everything,
+        "percent": percent,
+    }
     if check:
         failing = [(record, found) for record in records[::-1] if (found := _failing(record, check))]
         groups = [(record, found, [one for one in entries_of(record) if one.name in found["fields"]])
