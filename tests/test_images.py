@@ -257,7 +257,7 @@ def test_heic_is_decoded_apart_and_a_truncated_one_is_named():
 
 
 def test_heic_without_its_package_names_the_extra(monkeypatch):
-    monkeypatch.setattr("handigit.images.decode.find_spec", lambda name: None)
+    monkeypatch.setattr("handigit.images.decode.find_spec", lambda _name: None)
     with pytest.raises(UnreadableImage, match=r"handigit\[heic\]"):
         page_of(b"\0\0\0\x1cftypheic" + bytes(100))
 
