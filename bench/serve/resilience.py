@@ -60,6 +60,7 @@ def hostile(folder: Path, files: int, corpus: Path | None) -> dict[str, Any]:
     statuses: Counter[int] = Counter()
     slowest: list[tuple[float, str]] = []
     with running(folder, code=WATCH, HANDIGIT_KEEP_READINGS="0") as server, server.client() as client:
+        client.timeout = httpx.Timeout(120)  # longer than the deadline, for the server's own answer
         for _ in range(20):
             client.post("/v1/read", content=picture(size=200)).raise_for_status()
         before = server.memory_mb()
@@ -102,7 +103,7 @@ def kills(folder: Path, minutes: float) -> Counter[str]:
             ]
             for client in clients:
                 client.start()
-            time.sleep(chance.uniform(0, 1))
+            time.sleep(chance.uniform(0, 3))
             os.kill(server.process.pid, signal.SIGKILL)
             server.process.wait()
             stop.set()
