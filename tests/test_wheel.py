@@ -1,6 +1,9 @@
 """The wheel that would be published: complete, and enough to read with in a bare environment."""
 
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import venv
@@ -8,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PROJECT = Path(__file__).parents[1]
 LARGEST_INSTALL_MB = 420
@@ -57,6 +61,32 @@ def test_the_readme_example_runs_in_a_bare_environment(bare_bin: Path, tmp_path:
     sample = PROJECT / "samples" / "numbers" / "touching-digits.png"
     code = f"from handigit import Reader; print(Reader().number({str(sample)!r}).text)"
     assert run([bare_bin / "python", "-c", code], tmp_path).strip() == "35802"
+
+
+def test_each_line_of_the_readme_runs_in_a_bare_environment(bare_bin: Path, tmp_path: Path) -> None:
+    """Everything that needs only the base installation: from installing to the first results, in the README's order."""
+    shutil.copytree(PROJECT / "samples", tmp_path / "samples")
+    Image.open(PROJECT / "samples" / "pages" / "form-with-cells.jpg").save(tmp_path / "scan.pdf")
+    text, _, _ = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## Train")
+    before_the_first_number = None
+    commands = 0
+    for language, body in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL):
+        lines = [body] if language == "python" else [line.removeprefix("$ ") for line in body.splitlines()]
+        for line in lines:
+            if language == "python":
+                output = run([bare_bin / "python", "-c", line], tmp_path)
+            elif line.startswith("handigit "):
+                output = run([bare_bin / "handigit", *shlex.split(line, comments=True)[1:]], tmp_path)
+            else:
+                commands += line.startswith("pip install")
+                continue
+            commands += 1
+            if before_the_first_number is None and "35802" in output:
+                before_the_first_number = commands
+    assert before_the_first_number is not None
+    assert before_the_first_number <= 3
+    assert (tmp_path / "numbers.xlsx").stat().st_size > 1000
+    assert list((tmp_path / "out").rglob("*.png"))
 
 
 def test_the_base_installation_is_small(bare_bin: Path) -> None:
