@@ -54,7 +54,8 @@ class Views {
 export function viewsOf(page) {
   const found = findOnPaper(page);
   if (page.width === FIELD_PX && page.height === FIELD_PX) return new Views(found, page);
-  const inverted = polarityIsDoubtful(page) ? findOnPaper(negative(page)) : null;
+  // Without dark ink, light ink counts only in two tones: a lit part beside a shadow is not a digit.
+  const inverted = found && polarityIsDoubtful(page) ? findOnPaper(negative(page)) : null;
   return new Views(found ?? findInTwoTones(page), null, inverted);
 }
 

@@ -13,6 +13,7 @@ const ALONE = 0.35;
 const ALIGNED = 0.05;
 const EXTEND_FROM = 0.3;
 const WRITTEN = 2;
+const PRINTED = 1.3;
 const FRAME_THICKNESS = 2;
 const SIDE = 0.7;
 
@@ -22,9 +23,11 @@ export function removeRules(mask, darkness, faint) {
   const [level, upright] = findRules(above(darkness, faint));
   const rules = or(level, upright);
   if (!countNonZero(rules)) return mask;
-  const written = above(darkness, WRITTEN * quantile(select(darkness, rules), 0.75));
+  const printed = quantile(select(darkness, rules), 0.75);
+  const written = above(darkness, WRITTEN * printed);
   const removed = and(rules, or(not(written), and(level, upright)));
-  return withoutCrumbs(removeKeepingStrokes(mask, removed), countNonZero(level) > 0, countNonZero(upright) > 0);
+  const rest = withoutCrumbs(removeKeepingStrokes(mask, removed), countNonZero(level) > 0, countNonZero(upright) > 0);
+  return withoutPrint(rest, darkness, PRINTED * printed);
 }
 
 /** A cheap first test: in a small picture, ink at two opposite edges. */
@@ -132,6 +135,24 @@ function withoutCrumbs(mask, level, upright) {
     const isFlat = height <= thickest && width > 3 * height;
     const isThin = width <= thickest && height > 3 * width && height < 0.05 * mask.longest;
     return !((level && isFlat) || (upright && isThin));
+  });
+  return mask.map((_, i) => (labels[i] && kept[labels[i] - 1] ? 1 : 0));
+}
+
+/** The mask without ticks of combs and pieces of rules: level or upright, straight, thin, as pale as the rules. */
+function withoutPrint(mask, darkness, darkest) {
+  const { labels, parts } = connectedParts(mask);
+  const kept = parts.map(({ left, top, width, height }, number) => {
+    const [thinner, longer] = [Math.min(width, height), Math.max(width, height)];
+    if (thinner > maxRulePx(mask) + 1 || longer <= 3 * thinner) return true;
+    const values = [];
+    for (let y = top; y < top + height; y++) {
+      for (let x = left; x < left + width; x++) {
+        const i = y * mask.width + x;
+        if (labels[i] === number + 1) values.push(darkness.data[i]);
+      }
+    }
+    return quantile(values, 0.75) > darkest;
   });
   return mask.map((_, i) => (labels[i] && kept[labels[i] - 1] ? 1 : 0));
 }
