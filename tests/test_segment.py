@@ -91,29 +91,6 @@ def test_column_on_squares_smaller_than_its_digits(seed):
     assert len(regions) <= len(COLUMN) + 6
 
 
-def test_digit_that_a_rule_cuts_in_two_stays_whole():
-    page = np.full((600, 800), 240, np.uint8)
-    for y in range(40, 600, 80):
-        page[y : y + 2] = 170
-        for x in (500, 560):
-            cv2.polylines(page, [np.array([(x, y - 28), (x + 30, y - 28), (x + 10, y + 28)])], False, 40, 4)
-    upper = np.array([(640, 172), (665, 170), (668, 182), (652, 196)])
-    lower = np.array([(652, 205), (670, 214), (664, 226), (638, 228)])
-    cv2.polylines(page, [upper, lower], False, 40, 4)
-    (found,) = [region.box for region in find_regions(page) if region.box.right > 640]
-    assert found.top <= 175
-    assert found.bottom >= 225
-
-
-def test_rows_of_a_narrow_table_stay_apart():
-    page = np.full((600, 800), 240, np.uint8)
-    for y in range(40, 600, 50):
-        page[y : y + 2] = 120
-        if y + 50 < 600:
-            cv2.polylines(page, [np.array([(500, y + 6), (525, y + 6), (508, y + 46)])], False, 40, 4)
-    assert len([region for region in find_regions(page) if region.box.left > 480]) == 11
-
-
 def test_two_columns_are_read_row_by_row():
     page, boxes = written(TWO_COLUMNS)
     found = assert_apart(find_regions(grey(page)), boxes)
