@@ -143,7 +143,7 @@ def test_the_pad_stores_nothing(site: Running) -> None:
         assert _size(seven["seen"]) == (28, 28)
         number = client.post("/pad?as=number", content=picture(7, size=140)).json()
         assert len(number["digits"][0]["probabilities"]) == 10
-        assert _size(number["seen"])[1] == 32
+        assert _size(number["seen"])[1] == 48
         blank = client.post("/pad?as=digit", content=encoded(Image.new("L", (140, 140), 255))).json()
         assert (blank["outcome"], blank["seen"], blank["probabilities"]) == ("blank", None, [])
         assert client.get("/v1/readings").json() == before

@@ -125,3 +125,8 @@ def test_two_models_that_contradict_each_other_give_a_doubt() -> None:
     assert (doubt.outcome, doubt.text, doubt.alternatives) == (Outcome.DOUBT, "2", (("9", 0.98),))
     assert reconcile(digit, reading("2", Outcome.READ, 0.9)) is digit
     assert reconcile(digit, reading("9", Outcome.DOUBT, 0.5)) is digit
+
+
+def test_bare_page_has_no_numbers_and_no_note(reader) -> None:
+    (result,) = read_document(reader, np.full((200, 300), 255, np.uint8), "page")
+    assert (result.numbers, result.note) == ((), "")

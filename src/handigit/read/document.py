@@ -54,7 +54,7 @@ def read_document(
         PatternError: an invalid pattern or alphabet.
     """
     for index, page in enumerate(open_pages(source, limits=reader.limits, cancellation=cancellation)):
-        digit, note = None, ""
+        digit = None
         found: Kind = "page" if kind == "auto" else kind
         if kind == "auto":
             found, numbers = reader.read_on(page, pattern=expected.pattern, alphabet=expected.alphabet)
@@ -66,16 +66,17 @@ def read_document(
             numbers = reader.numbers_on([page], pattern=expected.pattern, alphabet=expected.alphabet)
         else:
             numbers = reader.page_on(page)
-        is_unlikely = kind == "digit" or numbers[0].confidence < _LIKELY
-        if (
-            kind in ("digit", "number")
-            and numbers[0].outcome is not Outcome.READ
-            and is_unlikely
-            and looks_like_page(page)
-        ):
-            note = "several numbers here: read it as a page"
+        note = _note_on(page, kind, numbers)
         numbers = [replace(number, page=index) for number in numbers]
         yield _page_reading(reader, numbers, page, found, digit, note)
+
+
+def _note_on(page: Page, kind: ReadAs, numbers: Sequence[Number]) -> str:
+    """Advice to read a page as one, if it was taken for a single digit or number and none was read."""
+    if kind not in ("digit", "number") or numbers[0].outcome is Outcome.READ:
+        return ""
+    is_likely = kind == "number" and numbers[0].outcome is Outcome.DOUBT and numbers[0].confidence >= _LIKELY
+    return "" if is_likely or not looks_like_page(page) else "several numbers here: read it as a page"
 
 
 def read_batch(reader: Reader, sources: Sequence[Source], kind: Kind) -> list[PageReading | Exception]:
