@@ -73,11 +73,11 @@ def check_control(store: Store, truths: dict[str, str]) -> None:
 
 def test_strata_hold_the_control_sample_and_the_decided_doubts(store: Store) -> None:
     store.add([number("15"), number("27", confidence=0.97)], PROVENANCE)
-    store.policy = NO_SAMPLES
+    store.ingest.policy = NO_SAMPLES
     seen, unsure, _ = store.add([number("38"), doubt("49"), doubt("50")], PROVENANCE)
     store.decide(seen, Truth("39"), by="user", key="seen")  # caught somebody's eye: no sample
     store.decide(unsure, Truth("49"), by="ann", key="doubt")
-    store.policy = CONTROL_FIRST
+    store.ingest.policy = CONTROL_FIRST
     check_control(store, {"15": "15", "27": "21"})
     found = {one.outcome: one for one in store.insights.strata(ALL)}
     assert found[Outcome.READ].readings == 3

@@ -51,9 +51,9 @@ def put(store: Store, *numbers: Number, source: str = "till.png", policy: Policy
         top = LINE_HEIGHT * row + 10
         page[top : top + 20 : 3, 40:100] = row
         placed.append(result.map_boxes(lambda box, top=top: Box(40 + box.left, top, 40 + box.right, top + 20)))
-    before, store.policy = store.policy, policy
+    before, store.ingest.policy = store.policy, policy
     ids = store.add(placed, Provenance(source, "number-1", "d" * 64), page=page)
-    store.policy = before
+    store.ingest.policy = before
     return ids
 
 
@@ -196,6 +196,8 @@ def test_a_disagreement_needs_a_third_reviewer(visit: Visit, store: Store) -> No
 def test_a_spot_check_is_revealed_only_after_the_decision(visit: Visit, store: Store) -> None:
     (reading,) = put(store, number("15"), policy=Policy(control_share=1, second_share=0))
     tab = visit()
+    assert item_on(tab) == reading
+    expect(tab.locator("#item")).to_be_visible()
     assert "spot check" not in tab.locator("main").inner_text()
     press(tab, "Enter")
     landed(tab)

@@ -38,7 +38,7 @@ class Ingest:
     def __init__(self, database: Database, pictures: Pictures, policy: Policy) -> None:
         self._database = database
         self._pictures = pictures
-        self._policy = policy
+        self.policy = policy
 
     def add_many(self, pages: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
         """Store several pages in one transaction; per page the ids of its readings, or the error of its picture.
@@ -71,7 +71,7 @@ class Ingest:
             insert_pictures(connection, pictures, now)
             ids = insert_readings(connection, pages, now)
             numbers = [number for page, _ in pages for number in page.numbers]
-            enqueue(connection, dict(zip(chain.from_iterable(ids), numbers, strict=True)), policy=self._policy)
+            enqueue(connection, dict(zip(chain.from_iterable(ids), numbers, strict=True)), policy=self.policy)
         return ids
 
 

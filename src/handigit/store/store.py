@@ -55,12 +55,16 @@ class Store:
     def __init__(self, database: Database, pictures: Pictures, policy: Policy) -> None:
         self.database = database
         self.pictures = pictures
-        self.policy = policy
         self.accounts = Accounts(database)
         self.insights = Insights(database)
         self.forms = Forms(database, pictures)
         self.ingest = Ingest(database, pictures, policy)
         self._deletions = Deletions(database, pictures)
+
+    @property
+    def policy(self) -> Policy:
+        """Which readings are reviewed, and how often."""
+        return self.ingest.policy
 
     @classmethod
     def open(cls, url: str, *, files: Path, policy: Policy = DEFAULT_POLICY) -> "Store":
