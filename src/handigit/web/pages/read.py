@@ -22,7 +22,7 @@ import handigit
 from handigit.images import find_digit
 from handigit.images.strip import make_strip
 from handigit.read import PageReading
-from handigit.records import Digit, Kind, Outcome
+from handigit.records import Kind, Outcome
 from handigit.store import Role
 from handigit.web.pages.layout import MODEL_POLICY, STATIC, AsReader, render
 from handigit.web.problems import NOT_FOUND, TOO_LARGE, Problem, problem_of
@@ -147,11 +147,11 @@ def _to_json(read: PageReading, kind: Kind) -> dict[str, Any]:
     (number,) = read.numbers
     sentence = answer_sentence(number.outcome, written(number), number.confidence, expected=kind)
     answer = number.as_dict(source="pad.png", model=read.model)
-    return answer | {"kind": kind, "says": sentence, "digits": [_digit_to_json(digit) for digit in number.digits]}
-
-
-def _digit_to_json(digit: Digit) -> dict[str, Any]:
-    return {"value": digit.value, "confidence": digit.confidence, "probabilities": digit.probabilities}
+    digits = [
+        {"value": digit.value, "confidence": digit.confidence, "probabilities": digit.probabilities}
+        for digit in number.digits
+    ]
+    return answer | {"kind": kind, "says": sentence, "digits": digits}
 
 
 async def _probabilities(service: Service, read: PageReading, pixels: ModelInput | None, kind: Kind) -> list[float]:
