@@ -175,6 +175,7 @@ def test_each_page_finds_its_own_form(client: httpx.Client) -> None:
 
 
 def test_records_are_streamed(client: httpx.Client) -> None:
+    save(client)
     files = [("file", ("1.png", scan(seed=5))), ("file", ("2.png", scan(seed=6)))]
     with client.stream(
         "POST", "/v1/forms/sums/records", files=files, headers={"Accept": "application/jsonl"}
@@ -262,6 +263,7 @@ def test_a_missing_form_and_an_unknown_parameter_are_refused(client: httpx.Clien
 
 
 def test_records_are_deleted(client: httpx.Client) -> None:
+    save(client)
     (found,) = client.post("/v1/forms/sums/records", content=scan(seed=8)).json()["records"]
     assert client.delete("/v1/records", params={"number": found["id"]}).json() == {"records": 1, "pictures": 1}
     assert client.get(f"/v1/records/{found['id']}").status_code == 404
