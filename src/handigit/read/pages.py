@@ -104,8 +104,9 @@ def read_upright(
 
 
 def _legibility(numbers: Sequence[Number]) -> float:
-    """How well a page is read: the digits of its `read` numbers."""
-    return float(sum(len(number.text) for number in numbers if number.outcome is Outcome.READ))
+    """The digits of the `read` numbers with two digits or more: letters of a turned page pass for a 0 or a 1."""
+    texts = [number.text for number in numbers if number.outcome is Outcome.READ]
+    return float(sum(len(text) for text in texts if len(text) > 1))
 
 
 def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
