@@ -29,6 +29,17 @@ def test_every_page_fits_at_five_widths_and_is_accessible(page: Page, site: Runn
         check_contrast(page)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("address", [*ADDRESSES, "/users"])
+def test_axe_finds_nothing_at_any_width_in_either_scheme(page: Page, site: Running, address: str) -> None:
+    page.goto(site.url + address, wait_until="networkidle")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            check_accessible(page)
+
+
 def test_navigation_is_never_broken_inside_a_word(page: Page, site: Running) -> None:
     page.goto(site.url)
     for width in (737, 768, 820, 834, 850, 1024):
