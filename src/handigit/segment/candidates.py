@@ -30,6 +30,8 @@ _MAX_GAP_ACROSS_RULE: Final = 0.3
 """The same with a rule between them: squared paper has digits that close, columns of a table do not."""
 _WALL: Final = 0.6
 """Minimum fraction of two parts' common height along which a rule must run to divide them."""
+_SQUARES: Final = 1.5
+"""Maximum distance of the rules of squared paper, in heights of the writing on it; columns of a table are wider."""
 _FRAGMENT_HEIGHT: Final = 0.6
 """Maximum height of a fragment relative to its candidate."""
 _FRAGMENT_PARTS: Final = 2
@@ -121,9 +123,28 @@ def _divided(left: Boxes, right: Boxes, rules: PageRules) -> Bool[np.ndarray, " 
     """Whether an upright rule runs between the two of each pair, for most of their common height."""
     divided = np.zeros(len(left), bool)
     for number, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        if _is_on_squares(a, b, rules):
+            continue
         between = rules.upright_walls[max(a[1], b[1]) : min(a[3], b[3]), a[2] : b[0]]
         divided[number] = between.any() and between.mean(axis=0).max() >= _WALL
     return divided
+
+
+def _is_on_squares(left: list[int], right: list[int], rules: PageRules) -> bool:
+    """Whether two parts are on squared paper.
+
+    A level rule runs through them, as through no cell of a field, and upright ones are closer than the parts are high.
+    """
+    top, bottom = max(left[1], right[1]), min(left[3], right[3])
+    inset = (bottom - top) // 8
+    through = rules.level_walls[top + inset : bottom - inset, left[0] : right[2]]
+    if not through.size or through.mean(axis=1).max() < _WALL:
+        return False
+    reach = round(_SQUARES * (bottom - top))
+    start, end = max(left[0] - 2 * reach, 0), right[2] + 2 * reach
+    walls = np.flatnonzero(rules.upright_walls[top:bottom, start:end].mean(axis=0) >= _WALL)
+    gaps = np.diff(np.concatenate([[0], walls, [min(end, rules.upright.shape[1]) - start]]))
+    return bool(len(walls) >= 4 and gaps.max() <= reach)
 
 
 def _add_small_parts(candidates: list[Candidate], small: Boxes) -> list[Candidate]:
