@@ -25,6 +25,17 @@ from handigit.store import Store
 
 HOST = "http://127.0.0.1"
 _PROGRAM = "from handigit.settings import Settings; from handigit.web.server import serve; serve(Settings())"
+SUM_FIELDS = """\
+format = "handigit-form/1"
+name = "sums"
+page = [{ size = [148, 105], markers = true, code = [24, 10, 42, 28] }]
+field = [
+  { name = "a", kind = "number", box = [40, 40, 61, 49], cells = 3, label = "A" },
+  { name = "b", kind = "number", box = [80, 40, 101, 49], cells = 3, label = "B" },
+  { name = "sum", kind = "number", box = [40, 65, 61, 74], cells = 3, required = true, label = "Sum" },
+]
+"""
+"""The page and the fields of a form with two numbers and their sum; tests add its checks."""
 
 
 def picture(digit: int = 7, *, size: int = 28, format: str = "PNG") -> bytes:  # noqa: A002

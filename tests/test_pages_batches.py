@@ -15,19 +15,11 @@ from playwright.sync_api import Page, expect
 from browsing import PHONE, check_accessible, check_narrow, watched
 from handigit.forms import Template
 from handigit.forms.drawn import View, fill, see
-from serving import Running, encoded
+from serving import SUM_FIELDS, Running, encoded
 
 pytestmark = pytest.mark.browser
-SUMS = """\
-format = "handigit-form/1"
-name = "sums"
-page = [{ size = [148, 105], markers = true, code = [24, 10, 42, 28] }]
-field = [
-  { name = "a", kind = "number", box = [40, 40, 61, 49], cells = 3, label = "A" },
-  { name = "b", kind = "number", box = [80, 40, 101, 49], cells = 3, label = "B" },
-  { name = "sum", kind = "number", box = [40, 65, 61, 74], cells = 3, required = true, label = "Sum" },
-]
-check = [{ rule = "a + b == sum", says = "a and b must make the sum" }]
+SUMS = f"""\
+{SUM_FIELDS}check = [{{ rule = "a + b == sum", says = "a and b must make the sum" }}]
 """
 
 

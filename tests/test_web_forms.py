@@ -16,21 +16,13 @@ from PIL import Image
 
 from handigit.forms import Template
 from handigit.forms.drawn import View, fill, see
-from serving import Running, encoded, running
+from serving import SUM_FIELDS, Running, encoded, running
 
 SHEET = Path(__file__).parents[1] / "samples" / "forms" / "score-sheets" / "score-sheet-001.jpg"
-SUMS = """\
-format = "handigit-form/1"
-name = "sums"
-page = [{ size = [148, 105], markers = true, code = [24, 10, 42, 28] }]
-field = [
-  { name = "a", kind = "number", box = [40, 40, 61, 49], cells = 3, label = "A" },
-  { name = "b", kind = "number", box = [80, 40, 101, 49], cells = 3, label = "B" },
-  { name = "sum", kind = "number", box = [40, 65, 61, 74], cells = 3, required = true, label = "Sum" },
-]
-check = [
-  { rule = "a + b == sum", says = "a and b must make the sum" },
-  { list = "ids.csv", column = "id", field = "a", copy = ["who"] },
+SUMS = f"""\
+{SUM_FIELDS}check = [
+  {{ rule = "a + b == sum", says = "a and b must make the sum" }},
+  {{ list = "ids.csv", column = "id", field = "a", copy = ["who"] }},
 ]
 """
 IDS = "id,who\n12,Ann\n70,Bea\n"

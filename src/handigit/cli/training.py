@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from handigit.train.trainer import Task
 
 MODEL_FILE = "model.onnx"
-_CALIBRATION_LINES = 6000
 _CALIBRATION_CROPS = 1200
 
 RecipeFields = Annotated[Recipe, Parameter(name="*", group="Recipe")]

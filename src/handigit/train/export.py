@@ -108,7 +108,10 @@ def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None,
     parity = compare_with_torch(model, file, batches)
     changed = answers = 0
     if bits < 32:
-        smaller = halve(file) if bits == 16 else _quantise_for(exporter, file)
+        if bits == 16:
+            smaller = halve(file)
+        else:
+            smaller = quantise(file, exporter.quantisation_batches(), input_name=exporter.signature.input_name)
         changed, answers = _compare_answers(file, smaller, batches)
         if changed > exporter.max_changed * answers:
             raise ModelError(f"{bits} bits change {changed} of {answers} answers; export this network with more bits")
@@ -232,10 +235,6 @@ def halve(content: bytes) -> bytes:
     model.graph.initializer.extend(stored)
     model.graph.node.extend(nodes)
     return bytes(model.SerializeToString(deterministic=True))
-
-
-def _quantise_for(exporter: Exporter, content: bytes) -> bytes:
-    return quantise(content, exporter.quantisation_batches(), input_name=exporter.signature.input_name)
 
 
 def quantise(content: bytes, batches: Sequence[Inputs], *, input_name: str = "glyphs") -> bytes:
