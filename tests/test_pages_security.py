@@ -85,7 +85,9 @@ def test_the_first_account_needs_the_token_and_signs_in(browser: Browser, locked
     expect(page.locator("main tbody").first).to_contain_text("bob")
     page.locator("#add-token [name=name]").fill("scanner")
     page.get_by_role("button", name="Add token").click()
-    secret = page.locator("#secret code").inner_text()
+    shown = page.locator("#secret code")
+    expect(shown).not_to_be_empty()
+    secret = shown.inner_text()
     with locked.client(headers={"Authorization": f"Bearer {secret}"}) as client:
         assert client.get("/v1/readings").status_code == 200
     page.locator("[data-remove='/v1/accounts/bob']").click()

@@ -25,7 +25,7 @@ from handigit.workers.protocol import WorkerGone, decode_reads, encode_reads, re
 from serving import all_end, picture, running
 
 FAKE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_worker.py")))
-QUICK = Deadlines(silence=1, answer=2, start=30, pause=60)
+QUICK = Deadlines(silence=3, answer=5, start=60, pause=60)
 
 PROBABILITIES = st.floats(0, 1)
 BOXES = st.none() | st.builds(Box, *[st.integers(-9, 9999)] * 4)
