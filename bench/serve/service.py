@@ -7,6 +7,8 @@
     python -m bench.serve.service sigterm      20 times SIGTERM under load: lost answers, leftover processes
     python -m bench.serve.service refusals     milliseconds until decompression bombs are refused
     python -m bench.serve.service memory       resident memory over 100,000 requests
+    python -m bench.serve.service against --tree CHECKOUT
+                                               digits per second beside another checkout of the project, in turns
 
 Results are added to bench/results/serve.json. The peers are installed below out/, never into the project.
 """
@@ -200,6 +202,29 @@ def memory(folder: Path, requests: int) -> dict[str, Any]:
     return {"requests": requests, "after_tenth_mb": after_tenth, "after_all_mb": after_all, "grown_mb": grown}
 
 
+def against(folder: Path, tree: Path, seconds: float, rounds: int) -> dict[str, Any]:
+    """This checkout beside another one, in turns: the median over rounds of the ratio, of throughput and of CPU time."""
+    trees = {"this": Path(__file__).parents[2], "other": tree.resolve()}
+    ratios: dict[str, dict[str, list[float]]] = {str(n): {"throughput": [], "cpu": []} for n in CLIENTS}
+    for number in range(rounds):
+        rows: dict[str, dict[int, dict[str, Any]]] = {}
+        for name, root in sorted(trees.items(), reverse=number % 2 == 1):
+            place = folder / f"{name}-{number}"
+            place.mkdir()
+            with ours(place, PYTHONPATH=str(root / "src")) as target:
+                load(target, clients=8, seconds=1)
+                rows[name] = {clients: load(target, clients=clients, seconds=seconds) for clients in CLIENTS}
+            print(name, rows[name], flush=True)
+        for clients in CLIENTS:
+            here, there = rows["this"][clients], rows["other"][clients]
+            ratios[str(clients)]["throughput"].append(here["per_second"] / there["per_second"])
+            ratios[str(clients)]["cpu"].append(here["server_cpu_us"] / there["server_cpu_us"])
+    return {
+        clients: {kind: round(statistics.median(values), 2) for kind, values in kinds.items()}
+        for clients, kinds in ratios.items()
+    } | {"rounds": rounds}
+
+
 def memory_after(server: Running, requests: int) -> float:
     """Megabytes after this many more requests by eight clients."""
     done = 0
@@ -213,11 +238,14 @@ def memory_after(server: Running, requests: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["throughput", "overload", "start", "sigterm", "refusals", "memory"])
+    parser.add_argument("what", choices=["throughput", "overload", "start", "sigterm", "refusals", "memory", "against"])
     parser.add_argument("--seconds", type=float, default=10, help="of load at each number of clients")
     parser.add_argument("--rounds", type=int, help="of each measurement; none: as the results page has it")
+    parser.add_argument("--tree", type=Path, help="the other checkout, for against")
     parser.add_argument("--requests", type=int, default=100_000, help="for memory")
     given = parser.parse_args()
+    if given.what == "against" and not given.tree:
+        parser.error("against: name the other checkout by --tree")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         figures = {
@@ -227,6 +255,7 @@ def main() -> None:
             "sigterm": lambda: sigterm(folder, given.rounds or 20),
             "refusals": lambda: refusals(folder, given.rounds or 100),
             "memory": lambda: memory(folder, given.requests),
+            "against": lambda: against(folder, given.tree, given.seconds, given.rounds or 5),
         }[given.what]()
     print(json.dumps(figures, indent=2))
     path = RESULTS / "serve.json"

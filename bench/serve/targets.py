@@ -98,9 +98,10 @@ def load(target: Target, **how: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def ours(folder: Path, *, keeping: bool = False) -> Iterator[Target]:
+def ours(folder: Path, *, keeping: bool = False, **environment: str) -> Iterator[Target]:
     """Our server, as `handigit serve` starts it."""
-    with running(folder, HANDIGIT_KEEP_READINGS=str(int(keeping)), HANDIGIT_QUEUE="128") as server:
+    keep = str(int(keeping))
+    with running(folder, HANDIGIT_KEEP_READINGS=keep, HANDIGIT_QUEUE="128", **environment) as server:
         yield Target(server.port, "/v1/digit", server.process.pid)
 
 

@@ -39,6 +39,8 @@ _FRAGMENT_REACH: Final = 0.15
 """Maximum distance, in heights, of a fragment's middle from its candidate."""
 _RIM: Final = 1 / 250
 """Maximum width of the remains of a rule, and their distance from it, as a fraction of the page's longer side."""
+_DARKER: Final = 0.5
+"""Fraction of a part that is much darker than the rule beside it, from which it is a stroke along the rule."""
 _LARGEST: Final = 0.3
 """Fraction of the page's longer side from which a part is a frame, a drawing or the edge of a table, not a digit."""
 
@@ -58,7 +60,7 @@ class Candidate:
 def find_candidates(ink: UInt8[np.ndarray, "height width"], rules: PageRules) -> list[Candidate]:
     """The candidates on a page; those in the cells of one form field are still separate."""
     boxes = _parts_of(ink)
-    boxes = boxes[~_remains_of_rules(boxes, rules)]
+    boxes = boxes[~_remains_of_rules(boxes, ink, rules)]
     height = boxes[:, 3] - boxes[:, 1]
     lowest = max(_MIN_DIGIT_PX, _MIN_DIGIT * max(ink.shape))
     main, small = boxes[height >= lowest], boxes[height < lowest]
@@ -79,8 +81,10 @@ def _parts_of(ink: UInt8[np.ndarray, "height width"]) -> Boxes:
     return np.asarray(boxes[(side >= 3) & (side <= _LARGEST * max(ink.shape)) & (stats[1:, 4] >= 6) & ~edge])
 
 
-def _remains_of_rules(boxes: Boxes, rules: PageRules) -> Bool[np.ndarray, " n"]:
-    """The narrow parts along a rule: rims of thick frames, dark pieces of broken lines."""
+def _remains_of_rules(
+    boxes: Boxes, ink: UInt8[np.ndarray, "height width"], rules: PageRules
+) -> Bool[np.ndarray, " n"]:
+    """The narrow parts along a rule that are no darker than it: rims of thick frames, dark pieces of broken lines."""
     narrow = max(5, round(max(rules.upright.shape) * _RIM))
     remains = np.zeros(len(boxes), bool)
     for mask, axis in ((rules.upright, 0), (np.ascontiguousarray(rules.level.T), 1)):
@@ -89,6 +93,10 @@ def _remains_of_rules(boxes: Boxes, rules: PageRules) -> Bool[np.ndarray, " n"]:
             far, end = boxes[number, 2 + axis], boxes[number, 3 - axis]
             beside = mask[start:end, max(near - narrow, 0) : far + narrow]
             remains[number] |= bool(beside.any(axis=1).mean() > 0.7)
+    for number in np.flatnonzero(remains).tolist():
+        left, top, right, bottom = boxes[number].tolist()
+        part = np.s_[top:bottom, left:right]
+        remains[number] = rules.written[part][ink[part] > 0].mean() < _DARKER
     return remains
 
 
@@ -133,18 +141,28 @@ def _divided(left: Boxes, right: Boxes, rules: PageRules) -> Bool[np.ndarray, " 
 def _is_on_squares(left: list[int], right: list[int], rules: PageRules) -> bool:
     """Whether two parts are on squared paper.
 
-    A level rule runs through them, as through no cell of a field, and upright ones are closer than the parts are high.
+    A level rule runs through them, as through no cell of a field, or level rules are too close for a cell between them;
+    and upright ones are closer than the parts are high.
     """
     top, bottom = max(left[1], right[1]), min(left[3], right[3])
-    inset = (bottom - top) // 8
-    through = rules.level_walls[top + inset : bottom - inset, left[0] : right[2]]
-    if not through.size or through.mean(axis=1).max() < _WALL:
+    if not _is_across_rules(top, bottom, left[0], right[2], rules):
         return False
     reach = round(_SQUARES * (bottom - top))
     start, end = max(left[0] - 2 * reach, 0), right[2] + 2 * reach
     walls = np.flatnonzero(rules.upright_walls[top:bottom, start:end].mean(axis=0) >= _WALL)
     gaps = np.diff(np.concatenate([[0], walls, [min(end, rules.upright.shape[1]) - start]]))
     return bool(len(walls) >= 4 and gaps.max() <= reach)
+
+
+def _is_across_rules(top: int, bottom: int, left: int, right: int, rules: PageRules) -> bool:
+    """Whether level rules run through the middle of these rows, or are so close that a cell between them is lower."""
+    height = bottom - top
+    start = max(top - 2 * height, 0)
+    around = rules.level_walls[start : bottom + 2 * height, left:right].mean(axis=1) >= _WALL
+    through = around[top - start + height // 8 : bottom - start - height // 8]
+    walls = np.flatnonzero(around)
+    gaps = np.diff(np.concatenate([[0], walls, [len(around)]]))
+    return bool(through.any() or (len(walls) >= 4 and gaps.max() <= 1.1 * height))
 
 
 def _add_small_parts(candidates: list[Candidate], small: Boxes) -> list[Candidate]:

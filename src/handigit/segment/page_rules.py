@@ -8,11 +8,13 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from handigit.records import Box
 
 Mask = UInt8[np.ndarray, "height width"]
+Darkness = Float32[np.ndarray, "height width"]
+"""Against the paper around: 0 paper, 1 black."""
 
 _LONG: Final = 1 / 8
 """Fraction of the page's longer side from which a straight thin run is a rule by itself."""
@@ -40,29 +42,36 @@ _MAX_CROSSED: Final = 0.25
 """Maximum fraction of a rule with ink beside it on its emptier side; on the other side twice as much."""
 _COVERED: Final = 0.5
 """Minimum fraction of a box's side along which a rule must run to be a wall of its cell."""
+_WRITTEN: Final = 2.0
+"""Ink on a rule or beside it is handwriting if this many times as dark as the rule."""
+_BESIDE: Final = 1 / 250
+"""Distance from a rule up to which ink is compared with it, as a fraction of the page's longer side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageRules:
     """Masks (0 or 1) of the level and of the upright rules of a page.
 
-    The walls are the same rules with their gaps closed, because print is pale and broken.
+    The walls are the same rules with their gaps closed, because print is pale and broken. `written`: what is on a rule
+    or beside one and much darker than it.
     """
 
     level: Mask
     upright: Mask
     level_walls: Mask
     upright_walls: Mask
+    written: Mask
 
     @classmethod
-    def of(cls, level: Mask, upright: Mask) -> "PageRules":
-        """The rules with these pixels."""
+    def of(cls, level: Mask, upright: Mask, darkness: Darkness) -> "PageRules":
+        """The rules with these pixels on a page."""
         gap = round(max(level.shape) * _GAP)
         return cls(
             level,
             upright,
             np.asarray(cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))),
             np.asarray(cv2.morphologyEx(upright, cv2.MORPH_CLOSE, np.ones((gap, 1), np.uint8))),
+            _find_written(level, upright, darkness),
         )
 
     @property
@@ -104,7 +113,7 @@ def _mirror(low: int | None, high: int | None, start: int, end: int) -> tuple[in
     return low, max(start + end - low, end) if high is None else high
 
 
-def find_page_rules(faint: Mask) -> PageRules:
+def find_page_rules(faint: Mask, darkness: Darkness) -> PageRules:
     """The rules of a page, searched in the mask of what is darker than its paper: thin ones are paler than ink.
 
     A straight run is a rule if it is long, or if both its ends are at rules across it. So the sides of a small box
@@ -113,7 +122,29 @@ def find_page_rules(faint: Mask) -> PageRules:
     across, down = _Runs.of(faint), _Runs.of(np.ascontiguousarray(faint.T))
     for _ in range(_ROUNDS):
         across, down = across.confirmed_by(down), down.confirmed_by(across)
-    return PageRules.of(across.mask(), np.ascontiguousarray(down.mask().T))
+    return PageRules.of(across.mask(), np.ascontiguousarray(down.mask().T), darkness)
+
+
+def _find_written(level: Mask, upright: Mask, darkness: Darkness) -> Mask:
+    """What is much darker than every rule around, except where two rules cross, which adds their darkness."""
+    printed = np.maximum(_rule_darkness(level, darkness), _rule_darkness(upright, darkness))
+    reach = max(5, round(max(level.shape) * _BESIDE))
+    around = cv2.dilate(printed, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    written = ((around > 0) & (darkness > _WRITTEN * around)).view(np.uint8)
+    return np.asarray(cv2.bitwise_and(written, 1 - cv2.bitwise_and(level, upright)))
+
+
+def _rule_darkness(rules: Mask, darkness: Darkness) -> Darkness:
+    """The darkness of each rule at all of its pixels, 0 elsewhere: the third quartile, because its rims are pale."""
+    _, labels = cv2.connectedComponents(rules, connectivity=8)
+    inside = rules > 0
+    label, value = labels[inside], darkness[inside]
+    order = np.lexsort((value, label))
+    starts = np.searchsorted(label[order], np.arange(1, labels.max() + 2))
+    quartiles = value[order][(starts[:-1] + 3 * starts[1:]) // 4] if len(value) else value
+    usual = np.zeros_like(darkness)
+    usual[inside] = quartiles[label - 1]
+    return usual
 
 
 @dataclass(frozen=True, slots=True, eq=False)

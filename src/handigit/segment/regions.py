@@ -77,8 +77,7 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
     if level is None:
         return []
     dark, pale = (darkness > level).view(np.uint8), (darkness > faint).view(np.uint8)
-    del darkness  # the largest array, not needed while rules are searched
-    rules = find_page_rules(pale)
+    rules = find_page_rules(pale, darkness)
     ink = _remove_rules(rules, dark)
     clean = _paint_over(work, paper, rules, ink)
     candidates = join_print(join_fields(find_candidates(ink, rules), rules))
@@ -121,8 +120,8 @@ def _ink_levels(darkness: Float32[np.ndarray, "height width"]) -> tuple[float | 
 
 
 def _remove_rules(rules: PageRules, ink: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """The ink without the rules, except where a stroke crosses one."""
-    rest = cv2.bitwise_and(ink, 1 - rules.both)
+    """The ink without the rules, except where a stroke crosses one or is much darker than it."""
+    rest = cv2.bitwise_and(ink, 1 - rules.both | rules.written)
     across = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((9, 1), np.uint8))
     down = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((1, 9), np.uint8))
     crossing = cv2.bitwise_or(cv2.bitwise_and(across, rules.level), cv2.bitwise_and(down, rules.upright))
