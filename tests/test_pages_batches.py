@@ -8,14 +8,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from openpyxl import load_workbook
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from browsing import PHONE, check_accessible, check_narrow, watched
-from handigit.forms import Template
+from handigit.forms import PageState, Record, Template
 from handigit.forms.drawn import View, fill, see
-from serving import SUM_FIELDS, Running, encoded
+from handigit.forms.record import Page as FormPage
+from handigit.forms.record import RecordOutcome
+from handigit.web import create_app
+from serving import HOST, SUM_FIELDS, Running, encoded, open_store, settings
 
 pytestmark = pytest.mark.browser
 SUMS = f"""\
@@ -51,6 +55,24 @@ def test_pages_of_a_batch_are_shown_by_state(page: Page, batch: str) -> None:
     page.get_by_role("link", name="Unplaced 1").click()
     expect(page.locator(".pages li")).to_have_count(1)
     check_narrow(page)
+
+
+def test_a_long_batch_is_shown_in_parts(tmp_path: Path) -> None:
+    record = Record(RecordOutcome.UNPLACED, pages=(FormPage("scan.jpg", 0, PageState.UNPLACED),), source="scan.jpg")
+    with (
+        open_store(tmp_path) as store,
+        TestClient(create_app(settings(tmp_path), store=store), base_url=HOST) as client,
+    ):
+        for number in range(125):
+            store.forms.add(record.to_json(), key=str(number), batch="long")
+        first = client.get("/forms/batches/long").text
+        rest = re.search(r'href="([^"]+)">More', first)
+        assert rest
+        second = client.get(rest[1].replace("&amp;", "&")).text
+    assert [part.count('<li class="card">') for part in (first, second)] == [120, 5]
+    assert "All 125" in first
+    assert "All 125" in second
+    assert "More" not in second
 
 
 def test_a_field_of_all_forms_is_reviewed_by_keyboard(page: Page, batch: str) -> None:

@@ -1,17 +1,21 @@
 """Records of forms in the store: stored once, corrected by field, checked again, and deleted with their pages."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
 
-from handigit.forms import Record
-from handigit.forms.record import RecordOutcome
+from handigit.forms import PageState, Record
+from handigit.forms.record import Page, RecordOutcome
 from handigit.store import BadTruth, KeyReused, NotInStore, Store
 from handigit.store.backup import backup, restore
+from handigit.store.database import Database
 from handigit.store.integrity import check
+from handigit.store.schema import upgrade
 from store_cases import PROVENANCE, number, page
 
 pytest_plugins = ("store_server",)
@@ -65,6 +69,54 @@ def test_a_retry_is_recorded_once(store: Store) -> None:
     assert store.forms.change(record, "a", "5", by="ann", key="1") == first
     with pytest.raises(KeyReused):
         store.forms.change(record, "a", "6", by="ann", key="1")
+
+
+def seen(state: str, *, pages: int = 1, missing: tuple[int, ...] = ()) -> dict[str, Any]:
+    """A record's JSON with pages in this state."""
+    template = "votes" if state == "placed" else ""
+    found = tuple(Page("pile.pdf", number, PageState(state)) for number in range(pages))
+    outcome = RecordOutcome.DOUBT if template else RecordOutcome.UNPLACED
+    return Record(outcome, template=template, pages=found, missing=missing, source="pile.pdf").to_json()
+
+
+def test_records_are_listed_and_counted_by_the_state_of_their_pages(store: Store) -> None:
+    contents = [seen("placed", pages=2), seen("unplaced"), seen("placed", missing=(2,)), seen("duplicate")]
+    ids = [store.forms.add(one, key=str(n), batch="pile") for n, one in enumerate(contents)]
+    store.forms.add(seen("blank"), key="other", batch="other")
+    (batch,) = store.forms.batches(name="pile")
+    assert batch.states == {"placed": 3, "unplaced": 1, "duplicate": 1}
+    assert batch.outcomes == {"doubt": 2, "unplaced": 2}
+    assert (batch.incomplete, batch.records, batch.templates, batch.last) == (1, 4, ("votes",), ids[-1])
+    assert [one.name for one in store.forms.batches()] == ["other", "pile"]
+    assert store.forms.batches(name="nothing") == ()
+    placed = store.forms.list(batch="pile", state="placed", oldest_first=True)
+    assert [record.id for record in placed] == [ids[0], ids[2]]
+    rest = store.forms.list(batch="pile", after=ids[1], limit=1, oldest_first=True)
+    assert [record.id for record in rest] == [ids[2]]
+    assert [record.id for record in store.forms.list(batch="pile", incomplete=True)] == [ids[2]]
+    store.forms.revise(ids[1], seen("placed"), by="reader")
+    assert store.forms.batches(name="pile")[0].states == {"placed": 4, "duplicate": 1}
+
+
+def test_older_records_get_a_batch_and_the_state_of_their_pages(url: str, tmp_path: Path) -> None:
+    database = Database(url)
+    upgrade(database, to="0005")
+    record = (
+        "INSERT INTO form_records (template, version, copy, outcome, source, request_id, key, at) "
+        "VALUES ('votes', 1, '', 'doubt', 's', :request, :request, 5)"
+    )
+    revision = "INSERT INTO form_revisions (record, content, by, at) VALUES (:record, :content, 'reader', 5)"
+    with database.writing() as connection:
+        for number, contents in enumerate(([seen("unplaced"), seen("placed", missing=(2, 3))], [seen("blank")]), 1):
+            connection.execute(sql(record), {"request": f"r{number}"})
+            for one in contents:
+                connection.execute(sql(revision), {"record": number, "content": json.dumps(one)})
+    database.close()
+    with Store.open(url, files=tmp_path / "p") as store:
+        second, first = store.forms.batches()
+        assert (first.name, first.states, first.incomplete) == ("r1", {"placed": 1}, 1)
+        assert (second.name, second.states, second.incomplete) == ("r2", {"blank": 1}, 0)
+        assert check(store) == ()
 
 
 def test_checks_applied_again_add_a_revision(store: Store) -> None:

@@ -4,14 +4,16 @@ The content is a record's JSON, as `handigit.forms.Record.to_json` gives it; onl
 added again when checks are applied again, and never changed. Changes that people make in a field are added, too.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import UInt8
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, case, delete, exists, func, insert, select
 
 from handigit.store.database import Database
 from handigit.store.deletion import BATCH, delete_unused_inputs, remove_unused_files
@@ -62,10 +64,15 @@ class FormRecord:
 
 @dataclass(frozen=True, slots=True)
 class FormBatch:
-    """Records that were sent together: their counts by outcome, the templates, the time of the first, the newest id."""
+    """Records that were sent together, with the time of the first and the newest id.
+
+    `outcomes`: records by outcome; `states`: pages by state; `incomplete`: records that lack pages of their form.
+    """
 
     name: str
     outcomes: Mapping[str, int]
+    states: Mapping[str, int]
+    incomplete: int
     templates: tuple[str, ...]
     at: datetime
     last: int
@@ -121,7 +128,7 @@ class Forms:
         for picture in pictures.values():  # again: before we held the write lock, a deletion may have removed the file
             self._pictures.put(picture.sha256, picture.content, verify=False)
         insert_pictures(connection, list(pictures.values()), now)
-        values |= {name: content[name] for name in _COLUMNS}
+        values |= _columns(content)
         statement = insert(form_records).values(**values, at=now)
         record = int(connection.execute(statement.returning(form_records.c.id)).scalar_one())
         rows = [{"record": record, "number": n, "input": picture.sha256} for n, picture in pictures.items()]
@@ -148,17 +155,28 @@ class Forms:
         template: str | None = None,
         outcome: str | None = None,
         batch: str | None = None,
+        state: str | None = None,
+        incomplete: bool = False,
         after: int | None = None,
         limit: int = 100,
+        oldest_first: bool = False,
     ) -> tuple[FormRecord, ...]:
-        """Records, newest first, with ids below `after`; as many as `limit`, at most 1000."""
+        """Records, newest first, with ids below `after` (above it, if oldest first); at most `limit` and 1000.
+
+        `state`: the state of their pages; `incomplete`: only those that lack pages of their form.
+        """
         table = form_records.c
-        query = select(table.id).order_by(table.id.desc()).limit(max(1, min(limit, MAX_PAGE)))
-        for column, value in ((table.template, template), (table.outcome, outcome), (table.batch, batch)):
+        order = table.id if oldest_first else table.id.desc()
+        query = select(table.id).order_by(order).limit(max(1, min(limit, MAX_PAGE)))
+        wanted = {table.template: template, table.outcome: outcome, table.batch: batch, table.state: state}
+        for column, value in wanted.items():
             query = query if value is None else query.where(column == value)
-        query = query if after is None else query.where(form_records.c.id < after)
+        query = query.where(table.missing > 0) if incomplete else query
+        if after is not None:
+            query = query.where(table.id > after if oldest_first else table.id < after)
         with self._database.reading() as connection:
-            return _load(connection, connection.scalars(query).all())
+            found = _load(connection, connection.scalars(query).all())
+        return found[::-1] if oldest_first else found
 
     def all(self, *, template: str | None = None, batch: str | None = None) -> Iterator[FormRecord]:
         """All records of a template or batch, or every one, newest first, with a thousand in memory at a time."""
@@ -167,25 +185,23 @@ class Forms:
             yield from part
             after = part[-1].id
 
-    def batches(self, *, limit: int = 50) -> tuple[FormBatch, ...]:
-        """The newest batches, the newest first."""
+    def batches(self, *, name: str | None = None, limit: int = 50) -> tuple[FormBatch, ...]:
+        """The newest batches, the newest first; or the one of this name."""
         table = form_records.c
         last = func.max(table.id).label("last")
-        newest = select(table.batch, last).group_by(table.batch).order_by(last.desc()).limit(limit).subquery()
+        newest = select(table.batch, last).group_by(table.batch).order_by(last.desc()).limit(limit)
+        chosen = (newest if name is None else newest.where(table.batch == name)).subquery()
+        incomplete = func.sum(case((table.missing > 0, 1), else_=0))
+        keys = (table.batch, table.template, table.outcome, table.state, chosen.c.last)
         query = (
-            select(table.batch, table.template, table.outcome, func.count(), func.min(table.at), newest.c.last)
-            .join(newest, newest.c.batch == table.batch)
-            .group_by(table.batch, table.template, table.outcome, newest.c.last)
-            .order_by(newest.c.last.desc())
+            select(*keys, func.count(), func.sum(table.pages), incomplete, func.min(table.at))
+            .join(chosen, chosen.c.batch == table.batch)
+            .group_by(*keys)
+            .order_by(chosen.c.last.desc())
         )
-        found: dict[str, FormBatch] = {}
         with self._database.reading() as connection:
-            for name, template, outcome, count, at, newest_id in connection.execute(query):
-                known = found.get(name) or FormBatch(name, {}, (), at, newest_id)
-                outcomes = {**known.outcomes, outcome: known.outcomes.get(outcome, 0) + count}
-                templates = tuple(sorted({*known.templates, template} - {""}))
-                found[name] = FormBatch(name, outcomes, templates, min(known.at, at), newest_id)
-        return tuple(found.values())
+            rows = connection.execute(query).all()
+        return tuple(_batch(key, list(group)) for key, group in groupby(rows, key=lambda row: str(row[0])))
 
     def revise(self, record: int, content: Mapping[str, Any], *, by: str) -> None:
         """Add the content of a record after its checks were applied again; earlier ones stay in the history.
@@ -197,7 +213,7 @@ class Forms:
             _require(connection, record)
             _add_revision(connection, record, content, by=by, at=_now())
             change = form_records.update().where(form_records.c.id == record)
-            connection.execute(change.values({name: content[name] for name in _COLUMNS}))
+            connection.execute(change.values(_columns(content)))
 
     def change(self, record: int, field: str, text: str | None, *, by: str, key: str) -> FieldChange:
         """Record a person's answer about a field; None takes the reader's result back.
@@ -218,7 +234,7 @@ class Forms:
                     raise KeyReused(f"key {key[:40]!r} was used for another change; use a new key for each")
                 return known[0]
             _require(connection, record)
-            if field not in _content(connection, record)["fields"]:
+            if field not in _contents(connection, [record])[record]["fields"]:
                 raise NotInStore(f"record {record} has no field {field!r}")
             values = {"record": record, "field": field, "text": text, "by": by, "key": key, "at": _now()}
             id_ = connection.execute(insert(form_changes).values(**values).returning(form_changes.c.id)).scalar_one()
@@ -271,10 +287,11 @@ def _load(connection: Connection, ids: Sequence[int]) -> tuple[FormRecord, ...]:
     changes: dict[int, list[FieldChange]] = {}
     for change in _changes(connection, form_changes.c.record.in_(ids)):
         changes.setdefault(change.record, []).append(change)
+    contents = _contents(connection, ids)
     return tuple(
         FormRecord(
             id=row.id,
-            content=_content(connection, row.id),
+            content=contents[row.id],
             pictures=pages.get(row.id, {}),
             changes=tuple(changes.get(row.id, ())),
             at=row.at,
@@ -285,11 +302,39 @@ def _load(connection: Connection, ids: Sequence[int]) -> tuple[FormRecord, ...]:
     )
 
 
-def _content(connection: Connection, record: int) -> Mapping[str, Any]:
-    """The last content of a record."""
-    query = select(form_revisions.c.content).where(form_revisions.c.record == record)
-    content: Mapping[str, Any] = connection.execute(query.order_by(form_revisions.c.id.desc()).limit(1)).scalar_one()
-    return content
+def _batch(name: str, rows: Sequence[Any]) -> FormBatch:
+    """A batch from its counts by template, outcome and state."""
+    outcomes, states = Counter[str](), Counter[str]()
+    for _, _, outcome, state, _, records, pages, _, _ in rows:
+        outcomes[outcome] += records
+        states[state] += int(pages)
+    return FormBatch(
+        name,
+        dict(outcomes),
+        dict(states),
+        incomplete=sum(int(row[7]) for row in rows),
+        templates=tuple(sorted({row[1] for row in rows} - {""})),
+        at=min(row[8] for row in rows),
+        last=rows[0][4],
+    )
+
+
+def _columns(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that records are looked up by, from their content."""
+    pages = content["pages"]
+    return {name: content[name] for name in _COLUMNS} | {
+        "state": pages[0]["state"] if pages else "",
+        "pages": len(pages),
+        "missing": len(content["missing"]),
+    }
+
+
+def _contents(connection: Connection, records: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+    """The last content of each record."""
+    table = form_revisions.c
+    last = select(func.max(table.id)).where(table.record.in_(records)).group_by(table.record)
+    rows = connection.execute(select(table.record, table.content).where(table.id.in_(last)))
+    return {row.record: row.content for row in rows}
 
 
 def _changes(connection: Connection, condition: Any) -> tuple[FieldChange, ...]:

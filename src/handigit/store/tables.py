@@ -174,9 +174,13 @@ form_records = Table(
     _text("request_id"),
     _text("key", unique=True),  # the same pages, template and model give one record
     Column("batch", SafeText, nullable=False, server_default=""),
+    Column("state", SafeText, nullable=False, server_default=""),  # of its pages: placed, unplaced, blank ...
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("missing", Integer, nullable=False, server_default="0"),  # pages of the form that were not in the pile
     Column("at", UtcMicros, nullable=False, index=True),
     Index(None, "template", "id"),
     Index(None, "batch", "id"),
+    Index(None, "batch", "state", "id"),
     sqlite_autoincrement=True,
 )
 

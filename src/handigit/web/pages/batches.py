@@ -1,6 +1,5 @@
 """The pages at /forms/batches: piles of forms to read, and the pages of each pile by their state."""
 
-from collections import Counter
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from handigit.web.wording import local_time
 
 router = APIRouter()
 _SHOWN: Final = 120
-"""Thumbnails per page."""
+"""Records per page, each with a thumbnail or more."""
 _JPEG_QUALITY: Final = 80
 _MAX_WIDTH: Final = 2000
 STATES: Final = {state.value: state.value.capitalize() for state in PageState}
@@ -50,28 +49,22 @@ def show_one(
     after: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
     """The pages of a batch by their state; the counts are of the whole batch."""
-    records = list(store.forms.all(batch=name))[::-1]
-    if not records:
+    batch = next(iter(store.forms.batches(name=name)), None)
+    if batch is None:
         raise NotInStore(f"no batch {name[:80]!r}; see /forms/batches")
-    pages = [page for record in records for page in _pages(record)]
-    selected = [page for page in pages if not state or page["state"] == state]
-    shown = [page for page in selected if after is None or page["record"] > after][:_SHOWN]
-    is_rest = bool(shown) and shown[-1] is not selected[-1]
-    incomplete = [record for record in records if record.content.get("missing")]
+    found = store.forms.list(batch=name, state=state or None, after=after, limit=_SHOWN + 1, oldest_first=True)
+    shown = found[:_SHOWN]
     return render(
         request,
         "batch.html",
         user,
-        name=name,
-        at=local_time(records[0].at),
-        outcomes=Counter(record.content["outcome"] for record in records),
-        counts=Counter(page["state"] for page in pages),
+        batch=batch,
+        at=local_time(batch.at),
         states=STATES,
         state=state,
-        pages=shown,
-        rest_after=shown[-1]["record"] if is_rest else None,
-        incomplete=incomplete,
-        templates=sorted({record.content["template"] for record in records} - {""}),
+        pages=[page for record in shown for page in _pages(record)],
+        rest_after=shown[-1].id if len(found) > _SHOWN else None,
+        incomplete=store.forms.list(batch=name, incomplete=True, limit=_SHOWN, oldest_first=True),
     )
 
 

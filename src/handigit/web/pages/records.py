@@ -1,6 +1,6 @@
 """The pages of records: one form with its checks, and one field of all forms of a batch, the least certain first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,8 @@ from handigit.web.wording import local_time
 router = APIRouter()
 _ENTRIES: Final = 200
 """Fields per page of the grid."""
+_FAILING: Final = 50
+"""Forms per page of those in which a check fails."""
 _CANDIDATES: Final = 4
 
 
@@ -97,10 +99,9 @@ def review(
     everything: Annotated[bool, Query()] = False,
 ) -> Response:
     """One field of all forms, the least certain first; or the forms in which a check fails; or a list of both."""
-    records = [record for record in store.forms.all(batch=name) if record.content["template"]]
-    if not records:
+    if not any(batch.templates for batch in store.forms.batches(name=name)):
         raise NotInStore(f"no forms in a batch {name[:80]!r}; see /forms/batches")
-    entries = [entry for record in records for entry in entries_of(record)]
+    records = (record for record in store.forms.all(batch=name) if record.content["template"])
     context: dict[str, Any] = {
         "name": name,
         "field": field,
@@ -109,17 +110,21 @@ def review(
         "percent": percent,
     }
     if check:
-        failing = [(record, found) for record in records[::-1] if (found := _failing(record, check))]
-        groups = [(record, found, [one for one in entries_of(record) if one.name in found["fields"]])
-                  for record, found in failing]  # fmt: skip
-        return render(request, "review_check.html", user, groups=groups, **context)
+        failing = [(record, found, [one for one in entries_of(record) if one.name in found["fields"]])
+                   for record in records if (found := _failing(record, check))]  # fmt: skip
+        groups = failing[-_FAILING:][::-1]
+        return render(request, "review_check.html", user, groups=groups, count=len(failing), **context)
     if field:
         chosen = [
-            entry for entry in entries if entry.name == field and (everything or entry.field["outcome"] == "doubt")
+            entry
+            for record in records
+            for entry in entries_of(record, only=field)
+            if everything or entry.field["outcome"] == "doubt"
         ]
         chosen.sort(key=lambda one: (one.field["by"] == "person", one.field["confidence"]))
         return render(request, "review_field.html", user, entries=chosen[:_ENTRIES], count=len(chosen), **context)
-    return render(request, "review_batch.html", user, fields=_by_field(entries), checks=_by_check(records), **context)
+    fields, checks = _counts(records)
+    return render(request, "review_batch.html", user, fields=fields, checks=checks, **context)
 
 
 def _corners(text: str) -> list[list[float]]:
@@ -137,11 +142,11 @@ def _corners(text: str) -> list[list[float]]:
     return found
 
 
-def entries_of(stored: FormRecord) -> list[Entry]:
-    """The fields of a record, in the order of the template."""
+def entries_of(stored: FormRecord, *, only: str | None = None) -> list[Entry]:
+    """The fields of a record, in the order of the template; or the one of this name, if it has it."""
     pictures = {page["page"]: picture for page, picture in _pages(stored)}
     return [Entry(stored.id, name, field, pictures.get(field["page"]))
-            for name, field in stored.content["fields"].items()]  # fmt: skip
+            for name, field in stored.content["fields"].items() if only in (None, name)]  # fmt: skip
 
 
 def _pages(stored: FormRecord) -> list[tuple[dict[str, Any], str | None]]:
@@ -150,20 +155,29 @@ def _pages(stored: FormRecord) -> list[tuple[dict[str, Any], str | None]]:
     return [(page, next(pictures, None)) for page in stored.content["pages"]]
 
 
-def _by_field(entries: Sequence[Entry]) -> list[tuple[str, int, int]]:
-    """Name, doubts and number of each field."""
-    names = dict.fromkeys(entry.name for entry in entries)
-    groups = {name: [entry for entry in entries if entry.name == name] for name in names}
-    return [(name, sum(one.field["outcome"] == "doubt" for one in group), len(group)) for name, group in groups.items()]
+Counted = list[tuple[str, int, int]]
 
 
-def _by_check(records: Sequence[FormRecord]) -> list[tuple[str, int, int]]:
-    """Each check's rule, the number of records that fail it, and the number to which it applies."""
-    found: dict[str, list[str]] = {}
+def _counts(records: Iterable[FormRecord]) -> tuple[Counted, Counted]:
+    """Name, doubts and number of each field; rule, failures and number of each check. Records are not kept."""
+    fields: dict[str, list[int]] = {}
+    checks: dict[str, list[int]] = {}
     for record in records:
+        for name, field in record.content["fields"].items():
+            _count(fields, name, counts=field["outcome"] == "doubt")
         for check in record.content["checks"]:
-            found.setdefault(check["says"], []).append(check["state"])
-    return [(says, states.count("fails"), len(states)) for says, states in found.items()]
+            _count(checks, check["says"], counts=check["state"] == "fails")
+    return _listed(fields), _listed(checks)
+
+
+def _count(found: dict[str, list[int]], name: str, *, counts: bool) -> None:
+    entry = found.setdefault(name, [0, 0])
+    entry[0] += counts
+    entry[1] += 1
+
+
+def _listed(found: dict[str, list[int]]) -> Counted:
+    return [(name, some, number) for name, (some, number) in found.items()]
 
 
 def _failing(record: FormRecord, says: str) -> dict[str, Any] | None:
