@@ -3,10 +3,12 @@
 text 12      it reads "12"              bad         it cannot read it
 kill 11      it gets that signal        exit 3      it ends with that status
 stop         it is stopped              spin        it works for ever, with heartbeats
+wait         it works, with heartbeats, until it is asked to stop
 """
 
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -28,7 +30,10 @@ def serve(channel: socket.socket) -> None:
     """Answer batch after batch."""
     send(channel, {"digests": ["fake"], "sizes": []}, b"")
     while head := receive(channel, 4):
-        sizes = json.loads(receive(channel, struct.unpack(">I", head)[0]))["sizes"]
+        order = json.loads(receive(channel, struct.unpack(">I", head)[0]))
+        if "stop" in order:
+            continue
+        sizes = order["sizes"]
         reads = [read(channel, *words(receive(channel, size))) for size in sizes]
         send(channel, {"reads": reads, "sizes": [1] * sum(map(bool, reads))}, b"\0" * sum(map(bool, reads)))
 
@@ -48,7 +53,9 @@ def read(channel: socket.socket, verb: str, argument: str = "") -> dict[str, obj
     while verb == "spin":
         time.sleep(0.05)
         send(channel, {"alive": True, "sizes": []}, b"")
-    if verb == "bad":
+    while verb == "wait" and not select.select([channel], [], [], 0.05)[0]:
+        send(channel, {"alive": True, "sizes": []}, b"")
+    if verb in ("bad", "wait"):
         return None
     number = {"page": 0, "outcome": "read", "raw": argument, "text": argument, "value": argument, "confidence": 1.0}
     return {

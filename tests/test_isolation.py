@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handigit.errors import ImageTooLarge, UnreadableImage
+from handigit.errors import ImageTooLarge, ReadingCancelled, UnreadableImage
 from handigit.images import Limits, open_pages
 from handigit.images import decode as decoding
-from handigit.images.limits import Cancellation
+from handigit.images.cancellation import Cancellation
 from serving import encoded
 
 ISOLATED = Limits(isolate=True)
@@ -143,8 +143,9 @@ def test_another_thread_can_end_a_decoding(tmp_path) -> None:
 
     def decode(path: Path) -> None:
         try:
-            list(open_pages(path, limits=Limits(page_seconds=300), cancellation=cancellation))
-        except UnreadableImage as error:
+            with cancellation.active():
+                list(open_pages(path, limits=Limits(page_seconds=300)))
+        except ReadingCancelled as error:
             errors.append(error)
 
     thread = threading.Thread(target=decode, args=(tmp_path / "endless.pdf",), daemon=True)

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from handigit import Box, Number, Outcome, Reader, open_pages
+from handigit.errors import ReadingCancelled
+from handigit.images.cancellation import Cancellation
 from handigit.images.sheet import find_sheet, flatten_sheet
-from handigit.read import read_document
+from handigit.read import read_batch, read_document
 from handigit.read.pages import prefers_digit, reconcile
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -130,3 +132,22 @@ def test_two_models_that_contradict_each_other_give_a_doubt() -> None:
 def test_bare_page_has_no_numbers_and_no_note(reader) -> None:
     (result,) = read_document(reader, np.full((200, 300), 255, np.uint8), "page")
     assert (result.numbers, result.note) == ((), "")
+
+
+@pytest.mark.parametrize("kind", ["digit", "number", "page", "auto"])
+def test_reading_that_is_not_wanted_ends_early(reader, kind) -> None:
+    page = SAMPLES / "pages" / "scores-on-squared-paper.jpg"
+    with Cancellation(lambda: True).active(), pytest.raises(ReadingCancelled):
+        list(read_document(reader, page, kind))
+    if kind in ("digit", "number"):
+        with Cancellation(lambda: True).active(), pytest.raises(ReadingCancelled):
+            read_batch(reader, [page], kind)
+
+
+def test_a_page_is_read_no_further_once_it_is_not_wanted(reader) -> None:
+    page = next(open_pages(SAMPLES / "pages" / "scores-on-squared-paper.jpg"))
+    numbers = len(reader.page_on(page))
+    checks = iter(range(numbers))
+    with Cancellation(lambda: next(checks, None) is None).active(), pytest.raises(ReadingCancelled):
+        reader.page_on(page)
+    assert next(checks, None) is None

@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+from handigit.errors import ReadingCancelled
+from handigit.images.cancellation import check_cancelled
 from handigit.web.batching import BatchPolicy, BatchQueue, DeadlineExceeded, QueueFull
 from handigit.web.page_stream import PageStreamer
 
@@ -137,6 +139,35 @@ def test_late_and_cancelled_items_are_dropped_before_they_start() -> None:
     assert gate.batches == [["first"], ["last"]]
 
 
+def read_until_cancelled(ended: threading.Event) -> None:
+    """Read until no one waits for the result."""
+    try:
+        while True:
+            check_cancelled()
+    except ReadingCancelled:
+        ended.set()
+        raise
+
+
+def test_a_batch_ends_once_no_one_waits_for_any_of_it() -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def work(items):
+        if items == ["first"]:
+            started.set()
+            read_until_cancelled(ended)
+        return items
+
+    async def use(queue):
+        first = asyncio.create_task(queue.submit(["first"], within_s=30))
+        assert await asyncio.to_thread(started.wait, 30)
+        first.cancel()
+        return await queue.submit(["next"], within_s=30)
+
+    assert with_queue(work, use) == ["next"]
+    assert ended.is_set()
+
+
 def test_closing_finishes_accepted_items() -> None:
     gate = Gate()
 
@@ -194,18 +225,18 @@ def test_a_page_that_takes_too_long_exceeds_the_deadline() -> None:
     asyncio.run(run())
 
 
-def test_a_document_that_no_one_waits_for_is_cancelled_at_once() -> None:
-    cancelled = threading.Event()
+def test_reading_a_document_that_no_one_waits_for_ends_at_once() -> None:
+    ended = threading.Event()
 
     def pages():
-        assert cancelled.wait(30)
+        read_until_cancelled(ended)
         yield 1
 
     async def run():
         streamer = PageStreamer(threads=1, capacity=1)
         with pytest.raises(DeadlineExceeded):
-            _ = [page async for page in streamer.pages(pages, within_s=0.02, cancel=cancelled.set)]
+            _ = [page async for page in streamer.pages(pages, within_s=0.02)]
         await streamer.close()
 
     asyncio.run(run())
-    assert cancelled.is_set()
+    assert ended.is_set()

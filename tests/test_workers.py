@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handigit.errors import ModelError, UnreadableImage
+from handigit.errors import ModelError, ReadingCancelled, UnreadableImage
+from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
 from handigit.read.reader import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
@@ -21,7 +22,8 @@ from handigit.web.served_model import Model
 from handigit.workers import Workers, WorkerUnavailable
 from handigit.workers.pool import WorkerSlot
 from handigit.workers.process import Deadlines
-from handigit.workers.protocol import WorkerGone, decode_reads, encode_reads, receive, send
+from handigit.workers.protocol import STOP, WorkerGone, decode_reads, encode_reads, receive, send
+from handigit.workers.worker import Heartbeat
 from serving import all_end, picture, running
 
 FAKE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_worker.py")))
@@ -157,6 +159,26 @@ def test_a_stopped_worker_costs_one_deadline(slot: WorkerSlot) -> None:
     assert results(slot.read("digit", [b"text 7"])) == ["7"]
     assert slot.is_ready("digit", within_s=60)
     assert slot.pid != first
+
+
+def test_a_batch_that_is_not_wanted_ends_and_its_worker_stays(slot: WorkerSlot) -> None:
+    first = slot.pid
+    with Cancellation(lambda: True).active(), pytest.raises(ReadingCancelled):
+        slot.read("digit", [b"text 7", b"wait"])
+    assert results(slot.read("digit", [b"text 7"])) == ["7"]
+    assert slot.pid == first
+
+
+@pytest.mark.parametrize("wish", [lambda ours: send(ours, {STOP: True}), socket.socket.close], ids=["stop", "gone"])
+def test_a_worker_at_work_learns_that_its_batch_is_not_wanted(wish) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        heartbeat = Heartbeat(theirs)
+        cancelled = threading.Event()
+        batch = heartbeat.start()
+        batch.cancel = cancelled.set  # type: ignore[method-assign]
+        wish(ours)
+        assert cancelled.wait(60)
 
 
 def test_threads_of_both_kinds_survive_the_end_of_their_worker(slot: WorkerSlot) -> None:

@@ -9,6 +9,7 @@ HandigitError
 │   └── DownloadError       no mirror returned the bytes with the expected digest
 ├── ModelError              a model file, or a model's name
 ├── PatternError            an invalid pattern for numbers
+├── ReadingCancelled        a reading that was ended because its result is no longer wanted
 ├── RecipeError             a recipe: an unknown field, a value out of range
 ├── RunError                a run on disk: missing, of another recipe, already there
 └── StoreError              the app's store; its children are in `handigit.store.errors`
@@ -52,6 +53,10 @@ class ModelError(HandigitError):
 
 class PatternError(HandigitError):
     """A pattern that is neither a regular expression nor a template, or an alphabet unknown to the model."""
+
+
+class ReadingCancelled(HandigitError):
+    """A decoding or reading that was ended before its time."""
 
 
 class RecipeError(HandigitError):

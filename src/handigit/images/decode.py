@@ -20,7 +20,7 @@ from PIL.ImageFile import ImageFile
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images.documents import SUPPORTED, DocumentFormat, Frame, document_frames
 from handigit.images.grey import DEEP_MODES, as_array, eight_bits, grey_of_array, without_alpha
-from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX, Cancellation
+from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
 from handigit.images.limits import Limits as Limits
 from handigit.images.sheet import normalise_polarity
 
@@ -91,9 +91,7 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 """The inverse of each EXIF orientation."""
 
 
-def open_pages(
-    source: Source, *, limits: Limits = DEFAULT_LIMITS, cancellation: Cancellation | None = None
-) -> Iterator[UInt8[np.ndarray, "height width"]]:
+def open_pages(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """Yield the pages of a picture or document, grey with dark ink, one at a time.
 
     A Pillow image yields its current frame, an animation its first. Arrays, and objects that convert to one (lists,
@@ -111,28 +109,26 @@ def open_pages(
         yield normalise_polarity(grey_of_array(as_array(source)))
     else:
         with _opened(cast("Any", source)) as (file, name):
-            yield from _pages_of_file(file, name, limits, cancellation)
+            yield from _pages_of_file(file, name, limits)
 
 
-def _pages_of_file(
-    file: Any, name: str, limits: Limits, cancellation: Cancellation | None
-) -> Iterator[UInt8[np.ndarray, "height width"]]:
+def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.ndarray, "height width"]]:
     start = file.tell()
     head = file.read(_PDF_WITHIN)
     file.seek(start)
     plugin = _plugin_for(head)
     if plugin is None and b"%PDF-" in head:
-        yield from _decode_apart(file, "pdf", name, limits, cancellation)
+        yield from _decode_apart(file, "pdf", name, limits)
         return
     if head.startswith(_HEIF_BRANDS, 4):
         if find_spec("pillow_heif") is None:
             raise UnreadableImage(f"{name}: is an HEIC picture; to read them: pip install 'handigit[heic]'")
-        yield from _decode_apart(file, "picture", name, limits, cancellation, picture="HEIF")
+        yield from _decode_apart(file, "picture", name, limits, picture="HEIF")
         return
     picture = _recognise(file, plugin, head, name)
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.is_animated:
         file.seek(start)
-        yield from _decode_apart(file, "tiff", name, limits, cancellation)
+        yield from _decode_apart(file, "tiff", name, limits)
     elif limits.isolate and not _is_small(picture, _size_from(file, start)):
         limits.check_size(picture.size, mode=_decoded_mode(picture), name=name)
         if (
@@ -141,7 +137,7 @@ def _pages_of_file(
         ):
             raise UnreadableImage(f"{name}: is truncated (its data is too short); get or save the picture again")
         file.seek(start)
-        yield from _decode_apart(file, "picture", name, limits, cancellation, picture=str(picture.format))
+        yield from _decode_apart(file, "picture", name, limits, picture=str(picture.format))
     else:
         yield _page(picture, name, limits)
 
@@ -170,13 +166,10 @@ def _decode_apart(
     format_: DocumentFormat,
     name: str,
     limits: Limits,
-    cancellation: Cancellation | None,
     picture: str = "",
 ) -> Iterator[UInt8[np.ndarray, "height width"]]:
     """The pages that another process decodes."""
-    frames = document_frames(
-        file, format_=format_, name=name, limits=limits, picture=picture, cancellation=cancellation
-    )
+    frames = document_frames(file, format_=format_, name=name, limits=limits, picture=picture)
     yield from map(_page_of_frame, frames)  # keeps no reference to the frame while the page is used
 
 

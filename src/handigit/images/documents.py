@@ -21,7 +21,8 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 
 from handigit.errors import ImageTooLarge, UnreadableImage
-from handigit.images.limits import Cancellation, Limits
+from handigit.images.cancellation import active_cancellation, check_cancelled
+from handigit.images.limits import Limits
 
 DocumentFormat = Literal["pdf", "tiff", "picture"]
 SUPPORTED: Final = "PNG, JPEG, TIFF, WebP, GIF or BMP"
@@ -63,19 +64,19 @@ def document_frames(
     name: str,
     limits: Limits,
     picture: str = "",
-    cancellation: Cancellation | None = None,
 ) -> Iterator[Frame]:
     """Yield the pages of the document in a seekable binary file, read from its current position.
 
     `picture` is Pillow's name of the format of a picture. The child decodes at most one page ahead. It ends when the
-    iterator is closed, and is killed when a page takes too long; its limits on memory and processor time do not apply
-    on Windows.
+    iterator is closed, and is killed when a page takes too long or the active `Cancellation` is cancelled; its limits
+    on memory and processor time do not apply on Windows.
 
     Raises:
         UnreadableImage: damaged, locked with a password, or it crashes the decoder or takes too long.
+        ReadingCancelled: the active `Cancellation` was cancelled.
         ImageTooLarge: more pages than `limits` allow, or a page with more pixels; that page is not decoded.
     """
-    watch = (cancellation or Cancellation()).watch
+    watch = active_cancellation().watch
     with _standard_input(file) as stdin, _start_decoder(stdin, format_, picture, limits) as child, watch(child):
         for number in count(1):
             page = name if format_ == "picture" else f"{name}, page {number}"
@@ -161,6 +162,7 @@ def _next_frame(child: subprocess.Popen[bytes], late: Event, *, name: str, page:
     except _Problem as problem:
         raise problem.as_error(name, page, limits) from None
     except (ValueError, KeyError):  # a truncated message, or none: the child is dead
+        check_cancelled()
         if late.is_set():
             raise _too_slow(page, limits) from None
         raise UnreadableImage(

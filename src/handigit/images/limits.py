@@ -1,10 +1,6 @@
-"""Limits on the size of pictures and documents, and the end of a decoding before its time."""
+"""Limits on the size of pictures and documents."""
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 from typing import Final
 
 from handigit.errors import ImageTooLarge
@@ -66,32 +62,3 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-
-
-class Cancellation:
-    """Lets another thread end a decoding at once."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._cancelled = False
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def cancel(self) -> None:
-        """Kill the decoder, now or as soon as it starts; its document then counts as unreadable."""
-        with self._lock:
-            self._cancelled = True
-            if self._child is not None:
-                self._child.kill()
-
-    @contextmanager
-    def watch(self, child: subprocess.Popen[bytes]) -> Iterator[None]:
-        """While the block lasts, `cancel` kills this process."""
-        with self._lock:
-            self._child = child
-            if self._cancelled:
-                child.kill()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._child = None  # its process id may soon be another's

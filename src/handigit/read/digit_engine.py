@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64
 
 from handigit.card import METADATA_KEY, Card
 from handigit.errors import ModelError
+from handigit.images.cancellation import check_cancelled
 from handigit.read.engine import EXPECTED, model_bytes, open_session, softmax
 from handigit.records import Outcome
 
@@ -68,7 +69,10 @@ class Engine:
     def _scores(self, glyphs: Float32[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 10"]:
         """The model's raw output, batch by batch."""
         step = self._fixed_batch or BATCH
-        parts = [self._run(glyphs[start : start + step]) for start in range(0, len(glyphs), step)]
+        parts = []
+        for start in range(0, len(glyphs), step):
+            check_cancelled()
+            parts.append(self._run(glyphs[start : start + step]))
         return np.concatenate(parts) if parts else np.zeros((0, 10), np.float32)
 
     def _run(self, glyphs: Float32[np.ndarray, "n 28 28"]) -> Float32[np.ndarray, "n 10"]:

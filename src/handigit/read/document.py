@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
-from handigit.images.limits import Cancellation
+from handigit.images.cancellation import check_cancelled
 from handigit.read.reader import Reader
 from handigit.records import ANYTHING, Digit, Expected, Kind, Number, Outcome, ReadAs
 from handigit.segment import looks_like_page
@@ -42,18 +42,19 @@ def read_document(
     kind: ReadAs,
     *,
     expected: Expected = ANYTHING,
-    cancellation: Cancellation | None = None,
 ) -> Generator[PageReading, None, None]:
     """Read a picture or document page by page; `expected` applies to numbers, kind `auto` decides for each page.
 
-    `cancellation` ends the decoding of a page from another thread.
+    Another thread can end it by the `Cancellation` that is active here.
 
     Raises:
         ImageError: a picture that cannot be used; earlier pages have been yielded.
         ModelError: a model that cannot be used.
         PatternError: an invalid pattern or alphabet.
+        ReadingCancelled: the active `Cancellation` was cancelled.
     """
-    for index, page in enumerate(open_pages(source, limits=reader.limits, cancellation=cancellation)):
+    for index, page in enumerate(open_pages(source, limits=reader.limits)):
+        check_cancelled()
         digit = None
         found: Kind = "page" if kind == "auto" else kind
         if kind == "auto":
@@ -93,6 +94,7 @@ def read_batch(reader: Reader, sources: Sequence[Source], kind: Kind) -> list[Pa
 
 
 def _first_page(reader: Reader, source: Source) -> Page | HandigitError:
+    check_cancelled()
     try:
         return next(open_pages(source, limits=reader.limits))
     except ImageError as problem:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.card import Combination
+from handigit.images.cancellation import check_cancelled
 from handigit.images.strip import Strip
 from handigit.read.ctc import GAP, UNKNOWN, Constraint, Hypothesis, decode
 from handigit.read.number_engine import NumberEngine, padded_width
@@ -64,16 +65,13 @@ def read_strips(
     engine: NumberEngine, strips: Sequence[Strip], *, constraint: Constraint | None = None
 ) -> list[Reading]:
     """Run one model on strips and decode the result; a constraint reduces the texts to those it allows."""
+    readings = []
     all_probs = engine.probabilities([strip.pixels for strip in strips])
-    return [
-        Reading(
-            strip,
-            probs,
-            padded_width(strip.width) / len(probs),
-            _condition(decode(probs, engine.card.alphabet, constraint=constraint), constraint),
-        )
-        for strip, probs in zip(strips, all_probs, strict=True)
-    ]
+    for strip, probs in zip(strips, all_probs, strict=True):
+        check_cancelled()
+        hypotheses = _condition(decode(probs, engine.card.alphabet, constraint=constraint), constraint)
+        readings.append(Reading(strip, probs, padded_width(strip.width) / len(probs), hypotheses))
+    return readings
 
 
 def _condition(hypotheses: list[Hypothesis], constraint: Constraint | None) -> list[Hypothesis]:

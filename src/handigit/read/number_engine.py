@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 
 from handigit.card import METADATA_KEY, Card
 from handigit.errors import ModelError
+from handigit.images.cancellation import check_cancelled
 from handigit.images.strip import MIN_PADDED_PX, STRIP_PX
 from handigit.read.engine import model_bytes, open_session, softmax
 
@@ -52,6 +53,7 @@ class NumberEngine:
         results: list[Float64[np.ndarray, "frames classes"]] = [np.zeros((0, 0))] * len(strips)
         widths = [padded_width(strip.shape[1]) for strip in strips]
         for batch in _batches_by_width(widths):
+            check_cancelled()
             width = widths[batch[-1]]
             padded = np.zeros((len(batch), 1, STRIP_PX, width), np.float32)
             for row, index in enumerate(batch):

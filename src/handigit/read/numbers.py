@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.card import Card
+from handigit.images.cancellation import check_cancelled
 from handigit.images.strip import Strip
 from handigit.read.crops import PairReading
 from handigit.read.ctc import DIGITS, Constraint, align
@@ -46,6 +47,7 @@ class ReadOptions:
 
 def combine(pair: PairReading, card: Card, options: ReadOptions, *, size: tuple[int, int]) -> Number:
     """The number in a crop of `size` (height, width), from the readings of one or two models."""
+    check_cancelled()
     if is_blank(pair.first, pair.second):
         return BLANK
     second = pair.second.hypotheses if pair.second else None

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from handigit.errors import ModelError
 from handigit.images import Limits, Source, Views, open_pages, views_of
+from handigit.images.cancellation import check_cancelled
 from handigit.images.polarity import reduce_large
 from handigit.images.sheet import without_table
 from handigit.read.crops import CropStrips, read_crops
@@ -23,6 +24,7 @@ from handigit.read.pages import PageRegions, is_page, prefers_digit, read_uprigh
 from handigit.read.patterns import date_order, parse_alphabet, parse_pattern
 from handigit.read.prefetch import Item, prefetch
 from handigit.records import Digit, Kind, Number
+from handigit.segment import Region
 
 EMBEDDED: Final = Path(__file__).parents[1] / "weights"
 """The models inside the package."""
@@ -267,8 +269,7 @@ class Reader:
         return "number", [number]
 
     def _numbers_in(self, regions: PageRegions) -> list[Number]:
-        crops = [CropStrips.of(region.pixels) for region in regions.regions]
-        return self._to_numbers(crops, self._options(None, None))
+        return self._to_numbers([_strips_of(region) for region in regions.regions], self._options(None, None))
 
     def _prefetch(
         self, images: Iterable[Source], prepare: Callable[[Source], Item], *, batch: int
@@ -286,6 +287,7 @@ class Reader:
         return self._strips(next(iter(open_pages(image, limits=self.limits))))
 
     def _strips(self, crop: UInt8[np.ndarray, "height width"]) -> CropStrips:
+        check_cancelled()
         return CropStrips.of(without_table(reduce_large(crop)), size=(crop.shape[0], crop.shape[1]))
 
     def _views(self, image: Source) -> Views:
@@ -306,6 +308,11 @@ class Reader:
         if not any(view.found or view.frame is not None for view in views):
             return [BLANK_DIGIT] * len(views)  # without loading a model
         return read_digits(self.engine, views, target_error=self.target_error)
+
+
+def _strips_of(region: Region) -> CropStrips:
+    check_cancelled()
+    return CropStrips.of(region.pixels)
 
 
 def _check_model_path(path: Path) -> Path:

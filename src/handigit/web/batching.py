@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
+from handigit.images.cancellation import Cancellation
 from handigit.web.problems import DEADLINE, Problem, busy
 
 Item = TypeVar("Item")
@@ -57,6 +59,8 @@ class _Ticket(Generic[Item, Answer]):
 
 class BatchQueue(Generic[Item, Answer]):
     """Runs `work` on batches of items; it returns an answer per item, or the error of that item alone.
+
+    The `Cancellation` active around `work` is cancelled once no item of its batch has a caller.
 
     Used from one event loop; `work` runs on the queue's threads. `on_batch` is called with the size of each batch.
     """
@@ -141,8 +145,10 @@ class BatchQueue(Generic[Item, Answer]):
     def _run(self) -> None:
         while batch := self._next_batch():
             started = time.monotonic()
+            unwanted = Cancellation(partial(_are_dropped, batch))
             try:
-                answers = self._work([ticket.item for ticket in batch])
+                with unwanted.active():
+                    answers = self._work([ticket.item for ticket in batch])
             except Exception as problem:  # whatever it is, it must reach the callers and not end the thread
                 answers = [problem] * len(batch)
             seconds = (time.monotonic() - started) / len(batch) / self.policy.threads
@@ -166,6 +172,10 @@ class BatchQueue(Generic[Item, Answer]):
                     if not ticket.dropped:
                         batch.append(ticket)
             return batch
+
+
+def _are_dropped(tickets: Sequence[_Ticket[Any, Any]]) -> bool:
+    return all(ticket.dropped for ticket in tickets)
 
 
 def _expire(tickets: Sequence[_Ticket[Any, Any]], within_s: float) -> None:

@@ -17,7 +17,7 @@ from handigit.forms.reader import ReadForm
 from handigit.forms.specs import Area, FieldSpec, PageSpec, UniqueCheck
 from handigit.forms.template import Template
 from handigit.images import open_pages
-from handigit.images.limits import Cancellation, Limits
+from handigit.images.limits import Limits
 from handigit.read.archives import is_archive, open_archive
 from handigit.store import FormRecord, Store
 from handigit.store.forms import READER
@@ -65,9 +65,8 @@ class FormService:
             Problem: no capacity, no such template, or no page in time.
         """
         reader = await asyncio.to_thread(self._reader, request.template, request.target_error)
-        cancellation = Cancellation()
-        pages = partial(_read_pile, reader, uploads, self._service.models.active.reader.limits, cancellation)
-        stream = self._service.documents.pages(pages, within_s=request.within_s, cancel=cancellation.cancel)
+        pages = partial(_read_pile, reader, uploads, self._service.models.active.reader.limits)
+        stream = self._service.documents.pages(pages, within_s=request.within_s)
         with queue_problems(request.within_s):
             async with aclosing(stream) as found:
                 async for form in found:
@@ -205,17 +204,15 @@ def _bare_template(record: Record) -> Template:
     return Template(record.template, (PageSpec((1, 1)),), fields, version=record.version)
 
 
-def _read_pile(
-    reader: FormReader, uploads: Sequence[Upload], limits: Limits, cancellation: Cancellation
-) -> Generator[ReadForm, None, None]:
-    yield from reader.forms(_documents(uploads, limits, cancellation))
+def _read_pile(reader: FormReader, uploads: Sequence[Upload], limits: Limits) -> Generator[ReadForm, None, None]:
+    yield from reader.forms(_documents(uploads, limits))
 
 
-def _documents(uploads: Sequence[Upload], limits: Limits, cancellation: Cancellation) -> Iterator[Document]:
+def _documents(uploads: Sequence[Upload], limits: Limits) -> Iterator[Document]:
     for upload in uploads:
         if is_archive(upload.name):
             upload.file.seek(0)
             for name, content in open_archive(upload.file, upload.name):
                 yield document(name, content, limits=limits)
         else:
-            yield Document(upload.name, partial(open_pages, upload.source(), limits=limits, cancellation=cancellation))
+            yield Document(upload.name, partial(open_pages, upload.source(), limits=limits))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
+from handigit.images.cancellation import Cancellation
 from handigit.web.batching import DeadlineExceeded, QueueFull
 
 Page = TypeVar("Page")
@@ -17,21 +18,21 @@ _SECONDS_PER_DOCUMENT: Final = 2.0
 class _Document(Generic[Page]):
     """One document's pages; several threads may ask for them, one at a time."""
 
-    def __init__(self, pages: Generator[Page, None, None], cancel: Callable[[], None]) -> None:
+    def __init__(self, pages: Generator[Page, None, None]) -> None:
         self._pages = pages
-        self._cancel = cancel
+        self._cancellation = Cancellation()
         self._lock = Lock()
         self._dropped = False
 
     def next_page(self) -> Page | None:
         """The next page; None after the last, and once the document was dropped."""
-        with self._lock:
+        with self._lock, self._cancellation.active():
             return None if self._dropped else next(self._pages, None)
 
     def drop(self) -> None:
-        """End the decoding of the current page, and release the document."""
+        """End the decoding or reading of the current page, and release the document."""
         self._dropped = True
-        self._cancel()
+        self._cancellation.cancel()
         with self._lock:
             self._pages.close()
 
@@ -55,13 +56,9 @@ class PageStreamer:
             raise QueueFull(self.open_documents * _SECONDS_PER_DOCUMENT)
 
     async def pages(
-        self,
-        open_document: Callable[[], Generator[Page, None, None]],
-        *,
-        within_s: float,
-        cancel: Callable[[], None] = lambda: None,
+        self, open_document: Callable[[], Generator[Page, None, None]], *, within_s: float
     ) -> AsyncGenerator[Page, None]:
-        """Each page as soon as it is read; `cancel` is called, from any thread, when no more pages are wanted.
+        """Each page as soon as it is read; when no more are wanted, the `Cancellation` active in its thread ends it.
 
         Raises:
             QueueFull: too many documents are open.
@@ -69,7 +66,7 @@ class PageStreamer:
         """
         self.check_capacity()
         self.open_documents += 1
-        document = _Document(open_document(), cancel)
+        document = _Document(open_document())
         try:
             while (page := await self._next_page(document, within_s)) is not None:
                 yield page

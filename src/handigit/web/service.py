@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from handigit.errors import HandigitError, ImageError, ModelError
-from handigit.images.limits import Cancellation
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Kind, ReadAs
 from handigit.store import NewPage, Provenance, Store, StoreError
@@ -192,11 +191,8 @@ class Service:
         reader = self.models.active.reader
         if request.target_error is not None:
             reader = with_target_error(reader, request.target_error)
-        cancellation = Cancellation()
-        open_document = partial(
-            read_document, reader, upload.source(), request.kind, expected=request.expected, cancellation=cancellation
-        )
-        stream = self._documents.pages(open_document, within_s=request.within_s, cancel=cancellation.cancel)
+        open_document = partial(read_document, reader, upload.source(), request.kind, expected=request.expected)
+        stream = self._documents.pages(open_document, within_s=request.within_s)
         try:
             async with aclosing(stream) as pages:
                 async for read in pages:

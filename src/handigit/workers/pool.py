@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from handigit.errors import UnreadableImage
+from handigit.images.cancellation import check_cancelled
 from handigit.read import PageReading, read_batch
 from handigit.records import Kind
 from handigit.workers.process import DEADLINES, KINDS, PROGRAM, Deadlines, Model, WorkerProcess, WorkerUnavailable
@@ -65,6 +66,7 @@ class WorkerSlot:
             return self._with_errors(kind, contents, worker.read(kind, contents))
         except WorkerGone:
             self._replace(worker)
+            check_cancelled()
             if len(contents) == 1 and worker and worker.ended_by_picture:
                 return [_blame()]
             return [self._retry_single(kind, content) for content in contents]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import selectors
 import signal
 import socket
 import subprocess
@@ -15,9 +14,19 @@ from dataclasses import asdict, dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from handigit.errors import HandigitError
+from handigit.images.cancellation import active_cancellation
 from handigit.read import PageReading, Reader
 from handigit.records import Kind
-from handigit.workers.protocol import ALIVE, WorkerGone, decode_reads, export_channel, receive, send
+from handigit.workers.protocol import (
+    ALIVE,
+    STOP,
+    WorkerGone,
+    decode_reads,
+    export_channel,
+    has_message,
+    receive,
+    send,
+)
 
 KINDS: Final[tuple[Kind, ...]] = ("digit", "number")
 """Kinds of pictures; each has its own channel, so that numbers do not delay digits."""
@@ -131,7 +140,7 @@ class WorkerProcess:
             WorkerGone: it has ended.
         """
         try:
-            if not self._ready[kind] and _has_message(self._channels[kind], within_s):
+            if not self._ready[kind] and has_message(self._channels[kind], within_s):
                 head, _ = receive(self._channels[kind])
                 self._ready[kind] = head["digests"] == self._digests
         except (OSError, ValueError, KeyError):  # another thread has closed the channel
@@ -140,6 +149,8 @@ class WorkerProcess:
 
     def read(self, kind: Kind, contents: Sequence[bytes]) -> list[PageReading | None]:
         """The result of each picture; None for one that cannot be read.
+
+        When the active `Cancellation` is cancelled, the process is asked to stop, and most results are None.
 
         Raises:
             WorkerGone: it has ended, hangs, or takes too long.
@@ -156,12 +167,15 @@ class WorkerProcess:
                 self._at_work -= 1
 
     def _exchange(self, channel: socket.socket, kind: Kind, contents: Sequence[bytes]) -> list[PageReading | None]:
-        end = time.monotonic() + self._deadlines.answer
+        end, cancellation, is_stopped = time.monotonic() + self._deadlines.answer, active_cancellation(), False
         send(channel, {"kind": kind}, contents)
         while True:
             head, blobs = receive(channel)
             if ALIVE not in head:
                 return decode_reads(head, blobs)
+            if cancellation.cancelled and not is_stopped:
+                send(channel, {STOP: True})
+                is_stopped = True
             if time.monotonic() > end:
                 self._is_too_slow = True
                 raise WorkerGone
@@ -199,10 +213,3 @@ class WorkerProcess:
             with suppress(OSError):
                 channel.shutdown(socket.SHUT_RDWR)
             channel.close()
-
-
-def _has_message(channel: socket.socket, within_s: float) -> bool:
-    """Whether something arrives in time; unlike `select`, also where a process has more than 1,024 open files."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(channel, selectors.EVENT_READ)
-        return bool(selector.select(within_s))

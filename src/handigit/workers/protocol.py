@@ -7,6 +7,7 @@ Received data are never executed.
 import base64
 import json
 import os
+import selectors
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ _MAX_JOINED: Final = 2**20
 """Bytes of blobs up to which a message is copied into one piece, because a system call for each would cost more."""
 ALIVE: Final = "alive"
 """The key of the message that a worker sends while it is busy."""
+STOP: Final = "stop"
+"""The key of the message that tells a worker that its batch is no longer wanted; it answers as soon as it can."""
 HEARTBEAT_S: Final = 0.5
 Blob = bytes | memoryview
 
@@ -63,6 +66,13 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[memoryview]]:
     sizes = head.pop("sizes")
     content = _receive_exactly(channel, sum(sizes))
     return head, [content[start:stop] for start, stop in pairwise(accumulate(sizes, initial=0))]
+
+
+def has_message(channel: socket.socket, within_s: float) -> bool:
+    """Whether something arrives in time; unlike `select`, also where a process has more than 1,024 open files."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        return bool(selector.select(within_s))
 
 
 def _receive_exactly(channel: socket.socket, count: int) -> memoryview:

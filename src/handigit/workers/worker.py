@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from handigit.images import Limits
+from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
 from handigit.records import Kind
 from handigit.workers.gc_tuning import freeze_gc
 from handigit.workers.protocol import (
     ALIVE,
     HEARTBEAT_S,
+    STOP,
     Blob,
     WorkerGone,
     encode_reads,
+    has_message,
     import_channel,
     receive,
     send,
@@ -51,25 +54,32 @@ def serve(reader: Reader, digests: list[str], channel: socket.socket) -> None:
         heartbeat = Heartbeat(channel)
         while True:
             head, contents = receive(channel)
-            heartbeat.start()
-            reads = _read(reader, [bytes(content) for content in contents], head["kind"])
+            if STOP in head:  # it arrived after the answer
+                continue
+            with heartbeat.start().active():
+                reads = _read(reader, [bytes(content) for content in contents], head["kind"])
             heartbeat.stop_and_send(*encode_reads(reads))
     except WorkerGone:
         channel.close()
 
 
 class Heartbeat:
-    """Messages that show, while a batch is being read, that the process runs; a stopped one falls silent."""
+    """Messages that show, while a batch is being read, that the process runs; a stopped one falls silent.
+
+    While a batch is being read, the server sends nothing but the wish to stop it, or closes the channel.
+    """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._sending = threading.Lock()
-        self._is_busy = False
+        self._batch: Cancellation | None = None
         threading.Thread(target=self._beat, daemon=True).start()
 
-    def start(self) -> None:
-        """Begin to send, after one interval."""
-        self._is_busy = True
+    def start(self) -> Cancellation:
+        """Begin to send, after one interval; the batch should end once the result is cancelled."""
+        with self._sending:
+            self._batch = Cancellation()
+            return self._batch
 
     def stop_and_send(self, head: dict[str, Any], blobs: list[Blob]) -> None:
         """Send the answer after the last beat, so that their bytes do not mix.
@@ -78,18 +88,22 @@ class Heartbeat:
             WorkerGone: the server has closed the channel.
         """
         with self._sending:
-            self._is_busy = False
+            self._batch = None
             send(self._channel, head, blobs)
 
     def _beat(self) -> None:
         while True:
             time.sleep(HEARTBEAT_S)
             with self._sending:
-                if self._is_busy:
-                    try:
-                        send(self._channel, {ALIVE: True})
-                    except WorkerGone:
-                        return
+                if self._batch is None:
+                    continue
+                try:
+                    if has_message(self._channel, 0):  # read later, by the thread that serves
+                        self._batch.cancel()
+                    send(self._channel, {ALIVE: True})
+                except (OSError, ValueError, WorkerGone):
+                    self._batch.cancel()
+                    return
 
 
 def _read(reader: Reader, contents: list[bytes], kind: Kind) -> list[PageReading | None]:
