@@ -14,7 +14,7 @@ from bench.timing import median_seconds
 from bench.train import accuracy
 from handigit.data import Dataset
 from handigit.read import Engine
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.records import Box, Number, Outcome
 from handigit.synth import Scene, digits, picture
 

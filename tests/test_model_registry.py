@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from handigit.errors import ModelError
 from handigit.read import Reader
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.web.model_registry import Models
 from handigit.workers.model_probe import probe_model
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from handigit.errors import ModelError
 from handigit.read import Engine
+from handigit.read.engine import EMBEDDED
 from handigit.read.onnx_check import OPERATORS, check_onnx
-from handigit.read.reader import EMBEDDED
 
 FLOAT = TensorProto.FLOAT
 OUTSIDE = "keeps its weights in another file"

@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from browsing import check_accessible, check_narrow
 from handigit.read import Engine, Reader
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.records import Outcome
 from handigit.synth.sets import digits
 from handigit.web import create_app

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from browsing import check_accessible, check_narrow
 from handigit.card import Card
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.records import Box
 from handigit.store import Role, Store
 from handigit.store.statistics import Crop

@@ -11,7 +11,7 @@ from browsing import browser as browser
 from browsing import check_accessible, check_narrow
 from browsing import site as site
 from drawing import Mouse, strokes_of, strokes_of_number
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.web.app import create_app
 from serving import Running, settings
 

@@ -16,13 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from handigit.card import METADATA_KEY, Card, Threshold
-from handigit.errors import ImageError, ImageTooLarge, ModelError, UnreadableImage
+from handigit.errors import ImageError, ImageTooLarge, ModelError, ReadingCancelled, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views
+from handigit.images.cancellation import Cancellation, check_cancelled
 from handigit.read import Engine, Reader, annotate
 from handigit.read.digit_engine import decide_outcome
 from handigit.read.digits import predict_digits
-from handigit.read.engine import softmax
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED, softmax
+from handigit.read.prefetch import map_chunks
 from handigit.records import Box, Outcome
 
 RANDOM = np.random.default_rng(0)
@@ -425,3 +426,16 @@ def test_embedded_model_is_ours():
     engine = Reader().engine
     assert engine.card.architecture != "unknown"
     assert onnx.load_from_string((EMBEDDED / "digit.onnx").read_bytes()).graph.input
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_chunks_are_read_in_order_and_under_the_callers_cancellation(threads: int) -> None:
+    def square(chunk: list[int]) -> list[int]:
+        check_cancelled()
+        return [item * item for item in chunk]
+
+    assert map_chunks(square, list(range(10)), threads=threads, size=4) == [item * item for item in range(10)]
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with cancellation.active(), pytest.raises(ReadingCancelled):
+        map_chunks(square, list(range(10)), threads=threads, size=4)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from handigit import Outcome, Reader
-from handigit.read.reader import EMBEDDED, SECOND_MODEL
+from handigit.read.engine import EMBEDDED
+from handigit.read.reader import SECOND_MODEL
 from handigit.synth.crops import Mix, draw_crop
 from handigit.synth.write_number import LineStyle, write_number
 from handigit.train.run import Run

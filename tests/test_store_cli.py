@@ -13,7 +13,7 @@ from handigit.cli.store import DONE, UNSOUND, store
 from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
 from handigit.evaluate.promotion import PromotionRefused
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.store import BrokenBackup, LastAdmin, Store, StoreError, Truth
 from handigit.synth import digits
 from store_cases import PROVENANCE, doubt, number, page

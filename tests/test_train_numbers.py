@@ -23,7 +23,7 @@ from handigit.recipe import Recipe
 from handigit.synth.crops import Crop, Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET
 from handigit.train.calibrate import calibrate_numbers, choose_cautious_thresholds
-from handigit.train.export import compare_with_torch, to_onnx
+from handigit.train.export import compare_with_torch, quantise, to_onnx
 from handigit.train.export_numbers import NUMBER_SIGNATURE
 from handigit.train.number_task import NumberTask, score_strips
 from handigit.train.run import Run
@@ -182,3 +182,18 @@ def test_thresholds_allow_for_one_more_error_than_was_counted() -> None:
     assert thresholds[0.005] == pytest.approx(confidence[399 if 2 / 401 <= 0.005 else 299])
     assert thresholds[0.001] == pytest.approx(confidence[299])  # 300 without an error: the best that is known
     assert choose_cautious_thresholds(confidence, ~correct, targets=(0.01,))[0].confidence == 1.0
+
+
+@pytest.mark.slow
+def test_named_modules_keep_full_precision_in_eight_bits(strips) -> None:
+    torch.manual_seed(0)
+    content = to_onnx(build("ppocr-tiny").eval(), NUMBER_SIGNATURE)
+    ranges = [strips.pixels(index)[None, None] for index in range(4)]
+    ranges = [np.pad(strip, ((0, 0),) * 3 + ((0, -strip.shape[3] % 32),), constant_values=1) for strip in ranges]
+    smaller = quantise(content, ranges, input_name="strips", full_precision=("stem", "neck"))
+    network = onnx.load_from_string(smaller)
+    names = {tensor.name for tensor in network.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    assert "stem.0.weight" in names
+    assert "neck.2.weight" in names
+    assert "blocks.0.expand.weight" not in names
+    assert len(smaller) < 0.6 * len(content)

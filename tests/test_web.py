@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from handigit.read import Reader
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.records import Outcome
 from handigit.store import Deleted
 from handigit.web import create_app

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from handigit.errors import ModelError, ReadingCancelled, UnreadableImage
 from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.records import Box, Digit, Number, Outcome
 from handigit.web.served_model import Model
 from handigit.workers import Workers, WorkerUnavailable

@@ -22,9 +22,9 @@ class PPOCR:
     def __init__(self, folder: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = ort.InferenceSession(load_backbone(folder), options, providers=["CPUExecutionProvider"])
-        characters = self.session.get_modelmeta().custom_metadata_map["character"].split("\n")
-        self.characters = ["", *characters, " "]
+        published = load_backbone(folder, "ppocr-small")
+        self.session = ort.InferenceSession(published.onnx_bytes, options, providers=["CPUExecutionProvider"])
+        self.characters = ["", *published.characters]
         self.number_classes = np.array([0, *(self.characters.index(one) for one in _NUMBER)])
 
     def probabilities(self, crop: np.ndarray) -> np.ndarray:

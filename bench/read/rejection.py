@@ -20,7 +20,7 @@ from bench.read.pictures import LOOK_ALIKES, Pictures, digit_sets, nondigit_sets
 from bench.read.readers import Answers, ThroughReader
 from bench.results_io import RESULTS, load_results, named_file, save_results
 from handigit.evaluate import clopper_pearson
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.settings import Settings
 
 LEARNT = 300

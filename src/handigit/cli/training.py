@@ -211,8 +211,9 @@ def export_run(run: "Run", path: Path, task: "Task[Any]", *, name: str | None = 
 
 def _number_exporter(task: "NumberTask") -> "NumberExporter":
     """Calibrates a number model together with the package's second one, unless it is to become the second itself."""
+    from handigit.read.engine import EMBEDDED
     from handigit.read.number_engine import NumberEngine
-    from handigit.read.reader import EMBEDDED, SECOND_MODEL
+    from handigit.read.reader import SECOND_MODEL
     from handigit.train.export_numbers import NumberExporter
 
     is_second = task.recipe.model == load_recipe(Path(SECOND_MODEL).stem).model

@@ -20,6 +20,7 @@ from handigit.models.fast import Fast
 from handigit.models.lenet5 import LeNet5
 from handigit.models.mobilenet import MobileNet
 from handigit.models.ppocr_small import PPOCRSmall
+from handigit.models.ppocr_tiny import PPOCRTiny
 from handigit.models.resnet import ResNet
 from handigit.models.stripnet import StripNet
 
@@ -36,7 +37,11 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2-nano": DigitNet2Nano,
     "fast": Fast,
 }
-NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"ppocr-small": PPOCRSmall, "stripnet": StripNet}
+NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
+    "ppocr-small": PPOCRSmall,
+    "ppocr-tiny": PPOCRTiny,
+    "stripnet": StripNet,
+}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class PPOCRSmall(nn.Module):
 
     LICENCE = "MIT; starts from PP-OCRv6 small, Apache-2.0"
     PAPER = "PP-OCRv6 small recogniser (PaddleOCR, Apache-2.0); SVTR neck after Du et al. 2022"
+    FULL_PRECISION = ("stem", "depthwise", "excitation", "neck")
+    """Modules that eight bits would change most; the pointwise convolutions of the blocks are most of the work."""
 
     def __init__(self, classes: int = CHARACTERS + 1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The published weights of PP-OCRv6 small, copied from its ONNX file into `PPOCRSmall`.
+"""The published weights of PP-OCRv6, copied from its ONNX files into `PPOCRSmall` and `PPOCRTiny`.
 
 Layers of the file and modules of the network are paired in their order of use.
 """
@@ -11,19 +11,24 @@ import onnx
 import torch
 from jaxtyping import Float32
 from onnx import numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from handigit.errors import ModelError
 from handigit.models.ppocr_small import PPOCRSmall
+from handigit.models.ppocr_tiny import PPOCRTiny
 
 Weights = tuple[np.ndarray, np.ndarray]
 _BATCH_NORM_EPSILON: Final = 1e-5
 
 
-def load_published(model: PPOCRSmall, onnx_bytes: bytes, starts: Sequence[str]) -> None:
+def load_published(
+    model: PPOCRSmall | PPOCRTiny, onnx_bytes: bytes, starts: Sequence[str], *, characters: Sequence[str]
+) -> None:
     """Copy the published weights into `model`.
 
-    `starts`: for each class after the blank, the characters whose mean row in the published head it starts from.
+    `starts`: for each class after the blank, the characters whose mean row in the published head it starts from,
+    as far as that has them;
+    `characters`: those of the published head, in order.
 
     Raises:
         ModelError: not the file that this architecture was written for.
@@ -34,12 +39,13 @@ def load_published(model: PPOCRSmall, onnx_bytes: bytes, starts: Sequence[str]) 
     if len(layers) != len(modules) + 1:
         raise ModelError(f"the published model has {len(layers)} layers, not {len(modules) + 1}: another version")
     for module, (weight, bias) in zip(modules, layers, strict=False):
-        if module.weight.shape != weight.shape:
+        if weight.ndim == 4 and weight.shape[1] == 3:
             weight = weight.sum(1, keepdims=True)  # the first convolution: three equal channels become one
-        _set(module, weight, bias)
-    characters = next(fact.value for fact in published.metadata_props if fact.key == "character").split("\n")
+        assert isinstance(module.weight, Tensor)
+        _set(module, weight.reshape(tuple(module.weight.shape)), bias)
     weight, bias = layers[-1]
-    rows = [[0], *([1 + characters.index(one) for one in start] for start in starts)]
+    places = {character: 1 + index for index, character in enumerate(characters)}
+    rows = [[0], *([places[one] for one in start if one in places] for start in starts)]
     _set(model.head, np.stack([weight[row].mean(0) for row in rows]), np.stack([bias[row].mean() for row in rows]))
 
 
@@ -60,6 +66,8 @@ def _layers(graph: onnx.GraphProto) -> Iterator[Weights]:
         stored = [arrays[name] for name in node.input if name in arrays]
         if node.op_type == "Conv":
             after = users[node.output[0]]
+            if after.op_type == "Squeeze":  # a convolution along the frames
+                after = users[after.output[0]]
             yield _convolution(stored[0], [arrays[name] for name in after.input if name in arrays])
         elif node.op_type == "MatMul" and stored:
             yield stored[0].T, _bias_of(users[node.output[0]], arrays)

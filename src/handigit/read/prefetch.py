@@ -1,8 +1,9 @@
-"""Prepare pictures on threads while the model reads earlier ones."""
+"""Threads: pictures are prepared while the model reads earlier ones, and chunks of crops are read side by side."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from handigit.errors import ImageError
 from handigit.images import Source
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def prefetch(
@@ -44,3 +46,21 @@ def _prepare_batch(chunk: Sequence[tuple[int, Source]], prepare: Callable[[Sourc
         except ImageError as problem:
             raise type(problem)(f"image {index}: {problem}") from None
     return items
+
+
+def map_chunks(
+    read: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], *, threads: int, size: int
+) -> list[Result]:
+    """The results for all items, in order, of a function that takes some; threads take chunks of `size` items.
+
+    Context variables, such as the active cancellation, are those of the caller.
+    """
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    if threads == 1 or len(chunks) == 1:
+        return [result for chunk in chunks for result in read(chunk)]
+    with ThreadPoolExecutor(min(threads, len(chunks))) as pool:
+        futures = [pool.submit(copy_context().run, read, chunk) for chunk in chunks]
+        try:
+            return [result for future in futures for result in future.result()]
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -18,16 +18,17 @@ from handigit.images.sheet import without_table
 from handigit.read.crops import CropStrips, read_crops
 from handigit.read.digit_engine import BATCH, Engine
 from handigit.read.digits import BLANK_DIGIT, read_digits
+from handigit.read.engine import EMBEDDED
 from handigit.read.number_engine import NumberEngine
 from handigit.read.numbers import BLANK, ReadOptions, combine
 from handigit.read.pages import PageRegions, is_page, prefers_digit, read_upright, reconcile
 from handigit.read.patterns import date_order, parse_alphabet, parse_pattern
-from handigit.read.prefetch import Item, prefetch
+from handigit.read.prefetch import Item, map_chunks, prefetch
 from handigit.records import Digit, Kind, Number
 from handigit.segment import Region
 
-EMBEDDED: Final = Path(__file__).parents[1] / "weights"
-"""The models inside the package."""
+_CHUNK: Final = 16
+"""Crops that one thread reads at a time."""
 SECOND_MODEL: Final = "number-second.onnx"
 CROP_BATCH: Final = 64
 """Crops that are prepared together."""
@@ -77,7 +78,7 @@ class Reader:
     @cached_property
     def number_engine(self) -> NumberEngine:
         """The number model, loaded on first use."""
-        return NumberEngine(_model_file(self.model_path, "number.onnx"), threads=self._model_threads)
+        return NumberEngine(_model_file(self.model_path, "number.onnx"), threads=1)
 
     @property
     def engines(self) -> tuple[Engine | NumberEngine, ...]:
@@ -114,7 +115,7 @@ class Reader:
         folders = (self.model_path if self.model_path.is_dir() else self.model_path.parent, EMBEDDED)
         for file in (folder / SECOND_MODEL for folder in folders):
             if file.is_file():
-                engine = NumberEngine(file, threads=self._model_threads)
+                engine = NumberEngine(file, threads=1)
                 if engine.digest == combination.partner:
                     return engine
         raise ModelError(
@@ -294,15 +295,22 @@ class Reader:
         return views_of(next(iter(open_pages(image, limits=self.limits))))
 
     def _to_numbers(self, crops: Sequence[CropStrips], options: ReadOptions) -> list[Number]:
-        """Read each crop with both number models, and combine their readings."""
+        """Read each crop with both number models, and combine their readings.
+
+        Threads take chunks of crops: two threads inside one run of such small models are slower than one.
+        """
         if all(crop.strip is None for crop in crops):
             return [BLANK] * len(crops)  # without running a model
-        engine = self.number_engine
-        readings = read_crops(engine, self.second_engine, crops, constraint=options.constraint)
-        return [
-            BLANK if reading is None else combine(reading, engine.card, options, size=crop.size)
-            for crop, reading in zip(crops, readings, strict=True)
-        ]
+        engine, second = self.number_engine, self.second_engine
+
+        def read_chunk(chunk: Sequence[CropStrips]) -> list[Number]:
+            readings = read_crops(engine, second, chunk, constraint=options.constraint)
+            return [
+                BLANK if reading is None else combine(reading, engine.card, options, size=crop.size)
+                for crop, reading in zip(chunk, readings, strict=True)
+            ]
+
+        return map_chunks(read_chunk, crops, threads=self.threads, size=_CHUNK)
 
     def _to_digits(self, views: Sequence[Views]) -> list[Digit]:
         if not any(view.found or view.frame is not None for view in views):

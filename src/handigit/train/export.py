@@ -111,7 +111,8 @@ def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None,
         if bits == 16:
             smaller = halve(file)
         else:
-            smaller = quantise(file, exporter.quantisation_batches(), input_name=exporter.signature.input_name)
+            ranges, full = exporter.quantisation_batches(), getattr(model, "FULL_PRECISION", ())
+            smaller = quantise(file, ranges, input_name=exporter.signature.input_name, full_precision=full)
         changed, answers = _compare_answers(file, smaller, batches)
         if changed > exporter.max_changed * answers:
             raise ModelError(f"{bits} bits change {changed} of {answers} answers; export this network with more bits")
@@ -237,15 +238,18 @@ def halve(content: bytes) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def quantise(content: bytes, batches: Sequence[Inputs], *, input_name: str = "glyphs") -> bytes:
-    """The same network in eight bits, with activation ranges measured on these batches.
+def quantise(
+    content: bytes, batches: Sequence[Inputs], *, input_name: str = "glyphs", full_precision: Sequence[str] = ()
+) -> bytes:
+    """The same network in eight bits; the range of an activation is its mean range over these batches.
 
+    `full_precision`: modules of the network that are not quantised; where there are any, only convolutions are.
     Weights use seven bits: with eight, processors without VNNI instructions overflow silently.
     """
     with tempfile.TemporaryDirectory() as folder:
         original, preprocessed, quantised = (Path(folder) / f"{n}.onnx" for n in ("original", "preprocessed", "int8"))
         original.write_bytes(content)
-        quant_pre_process(original, preprocessed)
+        quant_pre_process(original, preprocessed, skip_symbolic_shape=bool(full_precision))
         level = logging.root.manager.disable
         logging.disable(logging.WARNING)  # it advises preprocessing, which has just been done, on the root logger
         try:
@@ -258,10 +262,21 @@ def quantise(content: bytes, batches: Sequence[Inputs], *, input_name: str = "gl
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=True,
+                op_types_to_quantize=["Conv"] if full_precision else None,
+                nodes_to_exclude=_convolutions_of(preprocessed, full_precision),
+                extra_options={"CalibMovingAverage": True},
             )
         finally:
             logging.disable(level)
         return bytes(onnx.load(quantised).SerializeToString(deterministic=True))
+
+
+def _convolutions_of(path: Path, modules: Sequence[str]) -> list[str]:
+    """The convolutions of an ONNX file whose weights belong to one of these modules."""
+    nodes = onnx.load(path).graph.node
+    return [
+        node.name for node in nodes if node.op_type == "Conv" and not set(modules).isdisjoint(node.input[1].split("."))
+    ]
 
 
 class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no type hints

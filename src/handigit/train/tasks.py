@@ -9,9 +9,10 @@ from torch import nn
 from handigit.errors import RecipeError
 from handigit.models import NUMBER_ARCHITECTURES
 from handigit.models.ppocr_small import PPOCRSmall
+from handigit.models.ppocr_tiny import PPOCRTiny
 from handigit.models.ppocr_weights import load_published
 from handigit.recipe import Recipe
-from handigit.train.backbone import head_starts, load_backbone
+from handigit.train.backbone import BACKBONES, head_starts, load_backbone
 from handigit.train.digit_data import load_digit_data
 from handigit.train.digit_task import DigitTask
 from handigit.train.number_task import NumberTask
@@ -29,9 +30,11 @@ def load_start(recipe: Recipe, *, folder: Path, from_run: Run | None = None) -> 
     """
     model = start_model(recipe, from_run=from_run)
     if recipe.start == "pp-ocrv6" and from_run is None:
-        if not isinstance(model, PPOCRSmall):
-            raise RecipeError(f"start = 'pp-ocrv6' is for model = 'ppocr-small', not {recipe.model!r}")
-        load_published(model, load_backbone(folder), head_starts())
+        if not isinstance(model, PPOCRSmall | PPOCRTiny):
+            models = " or ".join(map(repr, BACKBONES))
+            raise RecipeError(f"start = 'pp-ocrv6' is for model = {models}, not {recipe.model!r}")
+        published = load_backbone(folder, recipe.model)
+        load_published(model, published.onnx_bytes, head_starts(), characters=published.characters)
     return model
 
 

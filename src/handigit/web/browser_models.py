@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from handigit.read import Reader
-from handigit.read.reader import EMBEDDED
+from handigit.read.engine import EMBEDDED
 
 MODELS: Final = ("digit.onnx", "number.onnx", "number-second.onnx")
 
