@@ -38,6 +38,12 @@ DEEP_BYTES = {"I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2, "I": 4, "F": 4}
 STRIP_PX = 2**21
 """Pixels that are converted at a time."""
 
+MAX_BYTES = 150_000_000
+"""Memory that decoding may take, beside the decoder itself."""
+WEBP_BYTES, PROGRESSIVE_BYTES = 6, 4
+"""Bytes per pixel that decoding takes where it is more than for its pixels: libjpeg keeps a progressive file's
+coefficients, and OpenCV takes 6 for WebP, where Pillow takes 16."""
+
 UPRIGHT = 1
 """The EXIF orientation that needs no rotation."""
 
@@ -238,7 +244,31 @@ def picture_frames(file: IO[bytes], request: dict[str, Any]) -> Iterator[Frame]:
     picture = Image.open(file, formats=[request["picture"]])
     if picture.format == "JPEG" and picture.mode == "RGB":
         picture.draft("L", picture.size)  # before its size is checked: it is decoded as grey
-    yield Frame(picture.mode, picture.size, partial(grey_pixels, picture))
+    is_webp = picture.format == "WEBP" and not getattr(picture, "is_animated", False)
+    cost = WEBP_BYTES if is_webp else PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
+    if picture.width * picture.height * cost > MAX_BYTES:
+        raise Rejected("memory")
+    yield Frame(picture.mode, picture.size, partial(webp_pixels if is_webp else grey_pixels, picture))
+
+
+def webp_pixels(picture: Any) -> Pixels:
+    """As `grey_pixels`, for a WebP picture of one frame; decoded by OpenCV, which takes far less memory."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each thread of NumPy would take memory when it is imported
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    picture.fp.seek(0)
+    decoded = cv2.imdecode(np.frombuffer(picture.fp.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.shape[1::-1] != picture.size:
+        raise Rejected("damaged", "its pixels cannot be decoded")
+    mode, channels = ("LA", [2, 1, 0, 3]) if decoded.shape[2] == 4 else ("L", [2, 1, 0])
+    (height, width), rows = decoded.shape[:2], max(1, STRIP_PX // decoded.shape[1])
+    chunks = (
+        Image.fromarray(decoded[top : top + rows, :, channels]).convert(mode).tobytes()
+        for top in range(0, height, rows)
+    )
+    return Pixels(mode, orientation_of(picture), width * height * len(mode), chunks)
 
 
 def grey_pixels(picture: Any) -> Pixels:

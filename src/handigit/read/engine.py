@@ -54,6 +54,9 @@ def open_session(data: bytes, name: str, threads: int | None) -> ort.InferenceSe
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # it logs to the terminal; errors are raised anyway
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Both keep the memory of the largest run so far, for each shape of input: after one page 140 MB.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # the runtime has no base class for its errors

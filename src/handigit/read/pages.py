@@ -23,22 +23,32 @@ _MUCH_BETTER: Final = 1.5
 _MIN_CONFIDENCE: Final = 0.05
 """Minimum confidence of a number outside of form fields; anything below is print."""
 
+_NO_PIXELS: Final = np.empty((0, 0), np.uint8)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageRegions:
-    """The regions of a page, found on its flattened sheet; `size`: height and width of the page as given."""
+    """The regions of a page, found on its flattened sheet.
+
+    `sheet` and `oriented` are without their pixels. `size` and `sheet_size`: height and width of the page as given and
+    of the sheet.
+    """
 
     sheet: FlatSheet
     oriented: Oriented
     regions: Sequence[Region]
     size: tuple[int, int]
+    sheet_size: tuple[int, int]
 
     @classmethod
     def of(cls, page: UInt8[np.ndarray, "height width"], *, rotation: int | None = None) -> "PageRegions":
         """Find the sheet, level it and segment it; `rotation`: degrees clockwise, if not by the page itself."""
         sheet = flatten_sheet(page)
         oriented = straighten(sheet.page, rotation=rotation)
-        return cls(sheet, oriented, find_regions(oriented.page), (page.shape[0], page.shape[1]))
+        sheet_size = (sheet.page.shape[0], sheet.page.shape[1])
+        sheet = replace(sheet, page=_NO_PIXELS)
+        regions = find_regions(oriented.page)
+        return cls(sheet, replace(oriented, page=_NO_PIXELS), regions, (page.shape[0], page.shape[1]), sheet_size)
 
     @property
     def are_several(self) -> bool:
@@ -70,8 +80,7 @@ class PageRegions:
         ]
 
     def _to_original(self, box: Box) -> Box:
-        height, width = self.sheet.page.shape
-        return self.sheet.to_original(self.oriented.to_original(box, size=(height, width)), size=self.size)
+        return self.sheet.to_original(self.oriented.to_original(box, size=self.sheet_size), size=self.size)
 
 
 def _is_answer(region: Region, number: Number, usual_height: float) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from handigit.images.cancellation import Cancellation
 from handigit.web.batching import DeadlineExceeded, QueueFull
+from handigit.workers.memory import release_memory
 
 Page = TypeVar("Page")
 
@@ -35,6 +36,7 @@ class _Document(Generic[Page]):
         self._cancellation.cancel()
         with self._lock:
             self._pages.close()
+        release_memory()  # pages take tens of megabytes
 
 
 class PageStreamer:

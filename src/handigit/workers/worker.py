@@ -19,7 +19,7 @@ from handigit.images import Limits
 from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
 from handigit.records import Kind
-from handigit.workers.gc_tuning import freeze_gc
+from handigit.workers.memory import freeze_gc
 from handigit.workers.protocol import (
     ALIVE,
     HEARTBEAT_S,
