@@ -27,7 +27,7 @@ from handigit.web.head_limits import HeadLimits
 from handigit.web.logs import configure_logging
 from handigit.web.service import Service
 from handigit.web.state import state_of
-from handigit.workers.gc_tuning import freeze_gc
+from handigit.workers.memory import freeze_gc
 
 log = logging.getLogger(__name__)
 _KEEP_ALIVE_S: Final = 30
