@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from handigit.atomic import when_closed
+from handigit.workers.process import skip_launcher
 from serving import picture, running
 
 BLOCKER = """
@@ -77,12 +81,73 @@ def test_the_command_line_works_without_posix_modules(tmp_path: Path) -> None:
     assert "page.pdf" in done.stdout
 
 
+REGISTRY = """
+import mimetypes
+for suffix in (".js", ".mjs", ".css", ".svg"):
+    mimetypes.add_type("text/plain", suffix)  # as some programs write it into the registry of Windows
+"""
+
+
 def test_the_server_works_without_posix_modules(tmp_path: Path) -> None:
-    with running(tmp_path, code=BLOCKER) as server, server.client() as client:
+    with running(tmp_path, code=BLOCKER + REGISTRY) as server, server.client() as client:
+        assert client.get("/static/pad.js").headers["Content-Type"].startswith("text/javascript")
+        assert client.get("/static/handigit/ort/ort.wasm.min.mjs").headers["Content-Type"].startswith("text/javascript")
+        assert client.get("/static/app.css").headers["Content-Type"].startswith("text/css")
         assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
         assert client.post("/v1/read", content=picture(format="PDF", size=200)).status_code == 200
         assert client.get("/readyz").status_code == 200
         assert len(client.get("/v1/readings").json()["readings"]) >= 1
+
+
+def test_a_worker_is_started_past_the_launcher_of_a_virtual_environment() -> None:
+    program = (sys.executable, "-m", "handigit.workers.worker")
+    assert skip_launcher(program, is_windows=False) == (program, None)
+    command, environment = skip_launcher(program, is_windows=True)
+    if sys._base_executable == sys.executable:
+        pytest.skip("not in a virtual environment")
+    assert command == (sys._base_executable, *program[1:])
+    assert environment
+    assert environment["__PYVENV_LAUNCHER__"] == sys.executable
+    other = ("other.exe", "-m", "worker")
+    assert skip_launcher(other, is_windows=True) == (other, None)
+
+
+class SharingViolation(PermissionError):
+    """As Windows raises it while another program has a file open."""
+
+    winerror = 32
+
+
+def test_a_file_that_is_open_elsewhere_is_replaced_once_it_is_closed() -> None:
+    tries: list[int] = []
+
+    def move() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise SharingViolation
+
+    when_closed(move)
+    assert len(tries) == 3
+
+
+def test_a_file_that_stays_open_elsewhere_is_an_error() -> None:
+    def move() -> None:
+        raise SharingViolation
+
+    with pytest.raises(SharingViolation):
+        when_closed(move)
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    tries: list[int] = []
+
+    def move() -> None:
+        tries.append(1)
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        when_closed(move)
+    assert tries == [1]
 
 
 def test_the_package_uses_nothing_of_posix_without_a_guard() -> None:

@@ -4,12 +4,16 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
 
 from handigit.errors import DataError, HandigitError
+
+_OPEN_ELSEWHERE = (5, 32)
+"""Windows: access denied, sharing violation."""
 
 
 @contextmanager
@@ -37,7 +41,7 @@ def write_file(
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        part.replace(path)
+        when_closed(lambda: part.replace(path))
         if durable:
             sync_folder(path.parent)
     except OSError as problem:
@@ -66,6 +70,24 @@ def write_folder(path: Path, *, error: type[HandigitError] = DataError, private:
         raise error(_explain(path, problem)) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def when_closed(move: Callable[[], object]) -> None:
+    """Call `move`; for a second again while Windows refuses because another program has the file open.
+
+    Raises:
+        OSError: the last error of `move`.
+    """
+    for pause_s in (0.01, 0.03, 0.1, 0.3, 0.6):
+        try:
+            move()
+        except OSError as problem:
+            if getattr(problem, "winerror", None) not in _OPEN_ELSEWHERE:
+                raise
+            time.sleep(pause_s)
+        else:
+            return
+    move()
 
 
 def sync_folder(path: Path) -> None:

@@ -24,6 +24,10 @@ CHUNK: Final = 16
 TRIES: Final = 2
 """Times that an input is read alone before it is quarantined."""
 MAX_STARTS: Final = 10
+_MAX_PROCESSES: Final = 61 if os.name == "nt" else 1024
+"""What a process pool accepts."""
+_POLL_S: Final = 1.0
+"""On Windows, Ctrl+C is noticed only between waits."""
 DEFAULT_TIMEOUT_S: Final = 120.0
 
 _worker: BatchWorker | None = None
@@ -61,7 +65,7 @@ class WorkerPool:
             if not pending and not lost:
                 return
             if pending and not lost:
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                for future in wait(pending, _POLL_S, FIRST_COMPLETED).done:
                     items = pending.pop(future)
                     try:
                         yield from future.result()
@@ -120,7 +124,7 @@ class WorkerPool:
     def _start(self, workers: int) -> ProcessPoolExecutor:
         # Not fork: ONNX Runtime's threads do not survive it.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, context, _initialise, (self.options, self.timeout_s))
+        return ProcessPoolExecutor(min(workers, _MAX_PROCESSES), context, _initialise, (self.options, self.timeout_s))
 
 
 def _initialise(options: ReadOptions, timeout_s: float) -> None:

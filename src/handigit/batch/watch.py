@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from watchfiles import watch as watch_changes
 
-from handigit.atomic import write_file
+from handigit.atomic import when_closed, write_file
 from handigit.batch.inputs import Input
 from handigit.batch.pool import DEFAULT_TIMEOUT_S, WorkerPool
-from handigit.batch.worker import InputResult, ReadOptions
+from handigit.batch.worker import BatchError, InputResult, ReadOptions
 from handigit.read.files import find_pictures
 
 if TYPE_CHECKING:
@@ -107,12 +107,22 @@ def _state(path: Path) -> tuple[int, int] | None:
 def _file(path: Path, result: InputResult) -> None:
     """Move a picture to done/ or failed/ beside it; an existing name gets a number, nothing is overwritten."""
     folder = path.parent / (FAILED if result.error else DONE)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as problem:
+        raise BatchError(
+            f"{folder}: cannot be made: {problem.strerror}; check the permissions of {path.parent}"
+        ) from None
     target, number = folder / path.name, 1
     while target.exists():
         number += 1
         target = folder / f"{path.stem}-{number}{path.suffix}"
-    shutil.move(path, target)
+    try:
+        when_closed(lambda: shutil.move(path, target))
+    except OSError as problem:
+        raise BatchError(
+            f"{path}: cannot be moved to {folder}: {problem.strerror}; close it elsewhere, or check permissions"
+        ) from None
     if result.error:
         message = "\n".join(str(row["error"]) for row in result.rows if row["error"])
         target.with_name(f"{target.name}.txt").write_text(f"{message}\n", encoding="utf-8")

@@ -32,7 +32,7 @@ from handigit.workers.memory import freeze_gc
 log = logging.getLogger(__name__)
 _KEEP_ALIVE_S: Final = 30
 """How long a connection may stay open without a request."""
-_LISTENERS: Final = 16
+_LISTENERS: Final = 16 if os.name == "posix" else 1  # Windows' event loop cannot register a copy
 """Copies of the listening socket. uvloop accepts one connection per socket and loop iteration, so that in a flood the
 last of hundreds would be accepted seconds later; the copies share the queue of those that wait."""
 _GRACE_S: Final = 20

@@ -76,6 +76,19 @@ class Model(Protocol):
         """The SHA-256 of each of its files."""
 
 
+def skip_launcher(
+    program: Sequence[str], *, is_windows: bool = os.name == "nt"
+) -> tuple[Sequence[str], dict[str, str] | None]:
+    """The command and environment that start `program` itself, so that its process id is known.
+
+    On Windows the python.exe of a virtual environment only starts the real one, which a socket must be shared with.
+    """
+    base = getattr(sys, "_base_executable", sys.executable)
+    if not is_windows or program[0] != sys.executable or base == sys.executable:
+        return program, None
+    return (base, *program[1:]), {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
+
+
 class WorkerProcess:
     """One process that reads with a model, with a channel per kind. `program` is started with its order on stdin.
 
@@ -100,8 +113,9 @@ class WorkerProcess:
         inherited = () if os.name == "nt" else tuple(end.fileno() for end in theirs)
         quiet = subprocess.DEVNULL
         try:
+            command, environment = skip_launcher(program)
             self._process = subprocess.Popen(
-                program, pass_fds=inherited, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
+                command, env=environment, pass_fds=inherited, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
             )
             self._send_order(model.reader, [export_channel(end, self._process.pid) for end in theirs])
         except OSError:

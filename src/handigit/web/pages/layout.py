@@ -4,6 +4,7 @@ No page contains an inline script or style: the content security policy allows o
 """
 
 import json
+import mimetypes
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -40,6 +41,13 @@ NUMBER_FIELD: Final = Markup(  # noqa: S704 - a constant
 )
 """Attributes of an input for a number as written; `store.Truth` accepts the same characters."""
 STATIC: Final = Path(__file__).parents[1] / "static"
+for _type, _suffix in (
+    ("text/javascript", ".js"),
+    ("text/javascript", ".mjs"),
+    ("text/css", ".css"),
+    ("image/svg+xml", ".svg"),
+):
+    mimetypes.add_type(_type, _suffix)  # Windows takes them from its registry, where a .js may be plain text
 NAVIGATION: Final = (
     ("/", "Read", Role.READER),
     ("/forms", "Forms", Role.READER),
