@@ -48,5 +48,5 @@ def test_people_get_words_and_advice(capsys, monkeypatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert run(["doctor"]) == 0
     text = capsys.readouterr().out
-    assert "pip install 'handigit[app]' if you need it" in text
+    assert 'pip install "handigit[app]" if you need it' in text
     assert "Everything needed to read works." in text

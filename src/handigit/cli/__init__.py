@@ -3,6 +3,7 @@
 Each verb imports the heavy packages that it needs, so that `handigit read` starts fast and runs without PyTorch.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -105,20 +106,20 @@ def run(arguments: list[str]) -> int:
         first = problem.errors()[0]
         complain(f"HANDIGIT_{str(first['loc'][0]).upper()} = {first['input']!r}: {first['msg']}; change it")
         return WRONG_USAGE
-    except BrokenPipeError:
-        # The reader of our output has exited; the interpreter would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SOME_FAILED
     except HandigitError as problem:
         complain(problem)
         return WRONG_USAGE if isinstance(problem, RecipeError) else SOME_FAILED
     except OSError as problem:
+        if problem.errno in (errno.EPIPE, errno.EINVAL) and not problem.filename:  # EINVAL: on Windows
+            # The reader of our output has exited; the interpreter would complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return SOME_FAILED
         complain(f"{problem.filename}: {problem.strerror}" if problem.filename else problem)
         return SOME_FAILED
     except ModuleNotFoundError as problem:
         packages = {"app": _APP_PACKAGES, "forms": _FORMS_PACKAGES}
         extra = next((extra for extra, names in packages.items() if problem.name in names), "train")
-        complain(f"this needs {problem.name}: pip install 'handigit[{extra}]'")
+        complain(f'this needs {problem.name}: pip install "handigit[{extra}]"')
         return SOME_FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

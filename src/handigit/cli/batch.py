@@ -197,7 +197,7 @@ def _read_options(
 
 
 def _missing(error: ModuleNotFoundError, extra: str) -> int:
-    complain(f"this needs {error.name}: pip install 'handigit[{extra}]'")
+    complain(f'this needs {error.name}: pip install "handigit[{extra}]"')
     return SOME_FAILED
 
 

@@ -211,7 +211,7 @@ def _check_extra(extra: str) -> Check:
     if not missing:
         return Check(f"extra {extra}", "ok", f"{purpose}: installed")
     text = f"{purpose}: not installed ({', '.join(missing)} missing)"
-    return Check(f"extra {extra}", "ok", text, f"pip install 'handigit[{extra}]' if you need it")
+    return Check(f"extra {extra}", "ok", text, f'pip install "handigit[{extra}]" if you need it')
 
 
 def _print(checks: list[Check]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DONE, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 _STREAMED = ("jsonl", "csv")
-_HEIC_HINT = "to read .heic: pip install 'handigit[heic]'"
+_HEIC_HINT = 'to read .heic: pip install "handigit[heic]"'
 
 ErrorRate = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 Jobs = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64))]

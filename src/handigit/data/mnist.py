@@ -82,7 +82,7 @@ def fetch_mnist(
         return fetch(FILES, mirrors=mirrors, folder=folder / FOLDER, policy=policy, progress=progress)
     except ModuleNotFoundError as error:
         raise DownloadError(
-            f"downloading needs {error.name}: pip install 'handigit[train]'; or give the files with --from"
+            f'downloading needs {error.name}: pip install "handigit[train]"; or give the files with --from'
         ) from None
 
 

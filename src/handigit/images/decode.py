@@ -122,7 +122,7 @@ def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.nd
         return
     if head.startswith(_HEIF_BRANDS, 4):
         if find_spec("pillow_heif") is None:
-            raise UnreadableImage(f"{name}: is an HEIC picture; to read them: pip install 'handigit[heic]'")
+            raise UnreadableImage(f'{name}: is an HEIC picture; to read them: pip install "handigit[heic]"')
         yield from _decode_apart(file, "picture", name, limits, picture="HEIF")
         return
     picture = _recognise(file, plugin, head, name)

@@ -49,7 +49,7 @@ def create_store_engine(url: str) -> Engine:
             hide_parameters=True,
         )
     except (NoSuchModuleError, ModuleNotFoundError):
-        raise StoreError("PostgreSQL needs psycopg: pip install 'handigit[postgres]'") from None
+        raise StoreError('PostgreSQL needs psycopg: pip install "handigit[postgres]"') from None
 
 
 def _create_sqlite_engine(path: str | None) -> Engine:

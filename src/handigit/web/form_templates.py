@@ -145,7 +145,7 @@ class form_problems:  # noqa: N801 - reads as a function where it is used
         if isinstance(error, ModuleNotFoundError):
             from handigit.web.problems import UNAVAILABLE
 
-            raise Problem(UNAVAILABLE, f"this needs {error.name}: pip install 'handigit[forms]'") from None
+            raise Problem(UNAVAILABLE, f'this needs {error.name}: pip install "handigit[forms]"') from None
         if isinstance(error, FormError):
             message = str(error).replace(f"{self._folder}/", "") if self._folder else str(error)
             raise Problem(INVALID, message) from None
