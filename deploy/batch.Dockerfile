@@ -5,7 +5,9 @@
 
 FROM python:3.12-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY pyproject.toml README.md LICENSE NOTICE constraints.txt ./
+COPY licenses licenses
+COPY samples samples
 COPY src src
 RUN python -m venv /opt/handigit \
  && /opt/handigit/bin/pip install --no-cache-dir --constraint constraints.txt '.[batch]' s3fs gcsfs adlfs \

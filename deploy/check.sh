@@ -17,7 +17,7 @@ python3 -m venv "$clean/lint"
 
 echo "== the Dockerfile's first stage"
 mkdir "$clean/source" "$clean/state"
-cp -r pyproject.toml README.md LICENSE src deploy/requirements.txt "$clean/source"
+cp -r pyproject.toml README.md LICENSE NOTICE licenses samples src deploy/requirements.txt "$clean/source"
 python3 -m venv "$clean/handigit"
 "$clean/handigit/bin/pip" install --quiet --require-hashes --requirement "$clean/source/requirements.txt"
 (cd "$clean/source" && "$clean/handigit/bin/pip" install --quiet --no-deps .)

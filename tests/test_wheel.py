@@ -44,6 +44,24 @@ def bare_bin(dist: Path, tmp_path_factory) -> Path:
     return scripts
 
 
+@pytest.mark.parametrize("name", ["Dockerfile", "batch.Dockerfile", "docs.Dockerfile"])
+def test_an_image_copies_what_its_installation_needs(name: str, tmp_path: Path) -> None:
+    text = (PROJECT / "deploy" / name).read_text(encoding="utf-8")
+    for names, target in re.findall(r"^COPY (?!--from)(.+) (\S+)$", text, re.MULTILINE):
+        for source in (PROJECT / word for word in names.split()):
+            if source.is_dir():
+                shutil.copytree(source, tmp_path / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                place = tmp_path / target / source.name if target == "./" else tmp_path / target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, place)
+    run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path / "wheels", "."],
+        tmp_path,
+    )
+    assert len(list((tmp_path / "wheels").iterdir())) == 1
+
+
 def test_metadata_passes_twine(dist: Path) -> None:
     run([sys.executable, "-m", "twine", "check", "--strict", *sorted(dist.iterdir())], dist)
 
