@@ -71,8 +71,8 @@ def test_blur(port: Port) -> None:
     assert_close(port.call("filters", "blurFloats", FLOATS, 10.5), cv2.GaussianBlur(FLOATS, (0, 0), 10.5))
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (5, 1), (1, 8), (11, 11), (1, 4), (6, 1)])
-@pytest.mark.parametrize("plane", [GREY, MASK, FLOATS], ids=["grey", "mask", "floats"])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 1), (1, 8), (11, 11), (1, 4), (6, 1), (1, 1), (2, 7), (17, 30)])
+@pytest.mark.parametrize("plane", [GREY, MASK], ids=["grey", "mask"])
 def test_morphology(port: Port, plane: np.ndarray, kernel: tuple[int, int]) -> None:
     height, width = kernel
     element = np.ones(kernel, np.uint8)

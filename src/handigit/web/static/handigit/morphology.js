@@ -1,12 +1,12 @@
-// Erosion, dilation, opening and closing as OpenCV has them, for bytes and floats.
+// Erosion, dilation, opening and closing as OpenCV has them. Rectangular windows are for bytes only.
 
-import { Plane } from "./plane.js";
+import { Plane, clamp } from "./plane.js";
 
 /** Each pixel is the smallest in a `width` x `height` window; pixels beyond the border are `outside`. */
-export const erode = (plane, width, height, outside = Infinity) => slide(plane, width, height, -outside, -1);
+export const erode = (plane, width, height, outside = Infinity) => slide(plane, width, height, outside, false);
 
 /** Each pixel is the largest in a `width` x `height` window; pixels beyond the border are `outside`. */
-export const dilate = (plane, width, height, outside = -Infinity) => slide(plane, width, height, outside, 1);
+export const dilate = (plane, width, height, outside = -Infinity) => slide(plane, width, height, outside, true);
 
 export function opened(plane, width, height, outside = [Infinity, -Infinity]) {
   return dilate(erode(plane, width, height, outside[0]), width, height, outside[1]);
@@ -16,33 +16,48 @@ export function closed(plane, width, height) {
   return erode(dilate(plane, width, height), width, height);
 }
 
-/** The maximum of `sign` times the values; the window's anchor is its middle, for an even size the pixel after it. */
-function slide(plane, width, height, outside, sign) {
-  const result = new Plane(plane.width, plane.height, plane.data.slice());
-  if (width > 1) slideLines(result.data, { count: plane.height, next: plane.width, length: plane.width, step: 1 }, width, outside, sign);
-  if (height > 1) slideLines(result.data, { count: plane.width, next: 1, length: plane.height, step: plane.width }, height, outside, sign);
+/** The largest or smallest byte in each window; its anchor is its middle, for an even size the pixel after it. */
+function slide({ width, height, data }, windowWidth, windowHeight, outside, isLargest) {
+  const wide = width + windowWidth - 1;
+  const length = wide * (height + windowHeight - 1);
+  const values = new Uint8Array((length + 7) & ~3).fill(clamp(outside, 0, 255));
+  for (let y = 0; y < height; y++) {
+    values.set(data.subarray(y * width, (y + 1) * width), (y + (windowHeight >> 1)) * wide + (windowWidth >> 1));
+  }
+  const combineTwo = isMask(data) ? combineMasks : combineBytes;
+  for (const [step, size] of [[1, windowWidth], [wide, windowHeight]]) {
+    let covered = 1; // windows of doubled size until they are large enough
+    for (; 2 * covered <= size; covered *= 2) combineTwo(values, covered * step, isLargest);
+    if (covered < size) combineTwo(values, (size - covered) * step, isLargest);
+  }
+  const result = Plane.bytes(width, height);
+  for (let y = 0; y < height; y++) result.data.set(values.subarray(y * wide, y * wide + width), y * width);
   return result;
 }
 
-/** In place along rows or columns: maxima from the left and from the right within blocks of the window's size (van Herk 1992). */
-function slideLines(data, { count, next, length, step }, size, outside, sign) {
-  const before = size >> 1;
-  const total = length + size - 1;
-  const [values, fromLeft, fromRight] = [new Float64Array(total).fill(outside), new Float64Array(total), new Float64Array(total)];
-  for (let line = 0; line < count; line++) {
-    const start = line * next;
-    for (let i = 0; i < length; i++) values[before + i] = sign * data[start + i * step];
-    for (let first = 0; first < total; first += size) {
-      const end = Math.min(first + size, total);
-      let most = -Infinity;
-      for (let i = first; i < end; i++) fromLeft[i] = most = values[i] > most ? values[i] : most;
-      most = -Infinity;
-      for (let i = end - 1; i >= first; i--) fromRight[i] = most = values[i] > most ? values[i] : most;
-    }
-    for (let i = 0; i < length; i++) {
-      const last = i + size - 1;
-      data[start + i * step] = sign * (fromRight[i] > fromLeft[last] ? fromRight[i] : fromLeft[last]);
-    }
+function isMask(data) {
+  for (let i = 0; i < data.length; i++) if (data[i] > 1) return false;
+  return true;
+}
+
+/** In place: the larger, or the smaller, of each byte and the one `offset` after it. */
+function combineBytes(bytes, offset, isLargest) {
+  const end = bytes.length - offset;
+  if (isLargest) {
+    for (let i = 0; i < end; i++) if (bytes[i + offset] > bytes[i]) bytes[i] = bytes[i + offset];
+  } else {
+    for (let i = 0; i < end; i++) if (bytes[i + offset] < bytes[i]) bytes[i] = bytes[i + offset];
+  }
+}
+
+/** As `combineBytes` for bytes that are 0 or 1, four at a time, the first byte of a word being its lowest. */
+function combineMasks({ buffer }, offset, isLargest) {
+  const words = new Int32Array(buffer);
+  const [skip, shift] = [offset >> 2, 8 * (offset & 3)];
+  const end = words.length - skip - 1;
+  for (let i = 0; i < end; i++) {
+    const next = shift ? (words[i + skip] >>> shift) | (words[i + skip + 1] << (32 - shift)) : words[i + skip];
+    words[i] = isLargest ? words[i] | next : words[i] & next;
   }
 }
 
