@@ -1,5 +1,6 @@
 """Whole pages: sheets on tables, several numbers where one is expected, the kind of a picture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from handigit.errors import ReadingCancelled
 from handigit.images.cancellation import Cancellation
 from handigit.images.sheet import find_sheet, flatten_sheet
 from handigit.read import read_batch, read_document
-from handigit.read.pages import prefers_digit, reconcile
+from handigit.read.pages import PageRegions, prefers_digit, read_upright, reconcile
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SCORES = ["87", "92", "45", "100", "73", "68", "9"]
@@ -151,3 +152,21 @@ def test_a_page_is_read_no_further_once_it_is_not_wanted(reader) -> None:
     with Cancellation(lambda: next(checks, None) is None).active(), pytest.raises(ReadingCancelled):
         reader.page_on(page)
     assert next(checks, None) is None
+
+
+def test_of_a_page_of_specks_only_a_sample_of_each_turn_is_read() -> None:
+    page = np.full((1400, 1400), 255, np.uint8)
+    for number, (row, column) in enumerate(np.ndindex(12, 10)):
+        place = 40 + 130 * column + 7 * (number % 5), 80 + 108 * row + 5 * (number % 3)
+        cv2.putText(page, "xv%#"[number % 4], place, cv2.FONT_HERSHEY_SIMPLEX, 1.2, 0, 3)
+    counts = []
+
+    def read(regions: PageRegions) -> list[Number]:
+        counts.append(len(regions.regions))
+        return [Number(Outcome.NOT_A_NUMBER, "", 0.9)] * len(regions.regions)
+
+    regions = PageRegions.of(page, rotation=0)
+    read_upright(page, replace(regions, oriented=replace(regions.oriented, sure=False)), read(regions), read)
+    assert counts[0] > 48
+    assert len(counts) == 4
+    assert max(counts[1:]) <= 24
