@@ -1,9 +1,9 @@
-"""What the service survives: hostile files, kill -9, dying workers, many connections, hours of work.
+"""What the service survives: kill -9, dying workers, many and slow connections, hours of work.
 
-    python -m bench.serve.resilience hostile --files 1000 [--folder FOLDER]
     python -m bench.serve.resilience kills --minutes 9        of the server, four clients storing digits
     python -m bench.serve.resilience workers --minutes 3      of the worker processes alone
     python -m bench.serve.resilience connections              1,500 connections beside 64
+    python -m bench.serve.resilience slow                     1,000 clients with endless heads, beside eight others
     python -m bench.serve.resilience soak --minutes 20        up to two requests per second, memory before and after
 
 `kills` and `workers` add to the figures of earlier runs, so that a thousand can be gathered in parts; `--fresh` begins
@@ -16,73 +16,24 @@ import os
 import random
 import resource
 import signal
+import socket
 import statistics
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from bench.results_io import RESULTS, load_results, save_results
-from bench.serve.hostile_files import hostile_files
 from bench.serve.targets import load, ours
 from handigit.store import Store
 from handigit.store.integrity import check
 from tests.serving import Running, all_end, picture, running
-
-WATCH: Final = """
-import asyncio, json, sys, time
-from handigit.web import service
-start = service.Service.start
-def watched(self):
-    start(self)
-    self.watch = asyncio.create_task(watch())
-async def watch():
-    worst = busy = 0.0
-    while True:
-        began, spent = time.perf_counter(), time.thread_time()
-        await asyncio.sleep(0.02)
-        late, used = time.perf_counter() - began - 0.02, time.thread_time() - spent
-        if late > worst or used > busy:
-            worst, busy = max(late, worst), max(used, busy)
-            sys.stderr.write(json.dumps({"event": "lag", "late_s": worst, "busy_s": busy}) + "\\n")
-service.Service.start = watched
-"""
-"""Measures in the server how late its event loop is, and how long it computes without a pause."""
-
-
-def hostile(folder: Path, files: int, corpus: Path | None) -> dict[str, Any]:
-    """Each file as a page, one after the other: statuses, the slowest answer, the event loop's lag, memory."""
-    statuses: Counter[int] = Counter()
-    slowest: list[tuple[float, str]] = []
-    with running(folder, code=WATCH, HANDIGIT_KEEP_READINGS="0") as server, server.client() as client:
-        client.timeout = httpx.Timeout(120)  # longer than the deadline, for the server's own answer
-        for _ in range(20):
-            client.post("/v1/read", content=picture(size=200)).raise_for_status()
-        before = server.memory_mb()
-        for name, content in hostile_files(files, folder=corpus):
-            began = time.perf_counter()
-            answer = client.post("/v1/read?within=30", content=content)
-            slowest = sorted([*slowest, (round(time.perf_counter() - began, 2), name)])[-5:]
-            statuses[answer.status_code] += 1
-            if answer.status_code >= 500:
-                print(name, answer.status_code, answer.text[:200], flush=True)
-        client.post("/v1/digit", content=picture()).raise_for_status()
-        lags = [line for line in server.log if line.get("event") == "lag"]
-        grown, peak = server.memory_mb() - before, server.peak_mb()
-    return {
-        "files": files,
-        "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "slowest_s": slowest[::-1],
-        "loop_late_max_s": round(lags[-1]["late_s"], 3),
-        "loop_busy_max_s": round(lags[-1]["busy_s"], 3),
-        "grown_mb": round(grown, 1),
-        "peak_mb": round(peak, 1),
-    }
 
 
 def kills(folder: Path, minutes: float) -> Counter[str]:
@@ -103,7 +54,7 @@ def kills(folder: Path, minutes: float) -> Counter[str]:
             ]
             for client in clients:
                 client.start()
-            time.sleep(chance.uniform(0, 3))
+            time.sleep(chance.uniform(0, 2))
             os.kill(server.process.pid, signal.SIGKILL)
             server.process.wait()
             stop.set()
@@ -181,7 +132,7 @@ def _read_digits(server: Running, counts: Counter[str], stop: threading.Event) -
 
 def connections(folder: Path, rounds: int = 3) -> dict[str, Any]:
     """Answers per second with 1,500 connections, relative to 64, in turns."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    _allow_many_files()
     rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
     with ours(folder) as target:
         load(target, clients=8, seconds=1)
@@ -192,6 +143,63 @@ def connections(folder: Path, rounds: int = 3) -> dict[str, Any]:
     ratios = [many["per_second"] / few["per_second"] for few, many in zip(*rows.values(), strict=True)]
     middle = {str(n): sorted(found, key=lambda row: row["per_second"])[len(found) // 2] for n, found in rows.items()}
     return {"rounds": rounds, "goodput": [round(ratio, 2) for ratio in ratios], "clients": middle}
+
+
+def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
+    """The median answer of eight clients while `count` others send their heads byte by byte, relative to without."""
+    _allow_many_files()
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    with ours(folder) as target:
+        load(target, clients=8, seconds=1)
+        for _ in range(rounds):
+            alone = load(target, clients=8, seconds=5)
+            with _slow_clients(target.port, count) as open_connections:
+                pairs.append((alone, load(target, clients=8, seconds=5)))
+                print(pairs[-1], "open:", open_connections(), flush=True)
+    ratios = [beside["p50_ms"] / alone["p50_ms"] for alone, beside in pairs]
+    cpu = [beside["server_cpu_us"] / alone["server_cpu_us"] for alone, beside in pairs]
+    return {
+        "slow_clients": count,
+        "median_relative": [round(ratio, 2) for ratio in ratios],
+        "cpu_relative": [round(ratio, 2) for ratio in cpu],
+    }
+
+
+@contextmanager
+def _slow_clients(port: int, count: int) -> Iterator[Callable[[], int]]:
+    """Connections that each send a byte of their head about every second; a client that is hung up on returns."""
+    stop = threading.Event()
+    clients = [_slow_client(port) for _ in range(count)]
+
+    def dribble() -> None:
+        while not stop.wait(0.05):
+            for place in random.sample(range(count), count // 20):
+                try:
+                    clients[place].send(b"a")
+                except OSError:
+                    clients[place].close()
+                    clients[place] = _slow_client(port)
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    try:
+        yield lambda: sum(client.fileno() >= 0 for client in clients)
+    finally:
+        stop.set()
+        thread.join()
+        for client in clients:
+            client.close()
+
+
+def _slow_client(port: int) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(b"POST /v1/digit HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+    client.setblocking(False)
+    return client
+
+
+def _allow_many_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def soak(folder: Path, minutes: float, *, per_second: float = 2.0) -> dict[str, Any]:
@@ -234,10 +242,8 @@ def _resources(server: Running) -> dict[str, float]:
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("hostile", "kills", "workers", "connections", "soak"))
+    parser.add_argument("part", choices=("kills", "workers", "connections", "slow", "soak"))
     parser.add_argument("--minutes", type=float, default=9)
-    parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="more hostile files, each sent once")
     parser.add_argument("--fresh", action="store_true", help="forget earlier kills")
     options = parser.parse_args()
     results = load_results(RESULTS / "resilience.json")
@@ -245,10 +251,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         parts: dict[str, Callable[[], dict[str, Any]]] = {
-            "hostile": lambda: hostile(folder, options.files, options.folder),
             "kills": lambda: _sum(earlier, kills(folder, options.minutes)),
             "workers": lambda: _sum(earlier, workers(folder, options.minutes)),
             "connections": lambda: connections(folder),
+            "slow": lambda: slow(folder),
             "soak": lambda: soak(folder, options.minutes),
         }
         result = parts[options.part]()
