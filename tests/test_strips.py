@@ -15,7 +15,7 @@ from handigit.augment.strips import vary_strip
 from handigit.data.writers import STRING_SETS, hand, part_of
 from handigit.errors import BadDataFile, DataError
 from handigit.images.strip import MAX_WIDTH_PX, STRIP_PX, make_closer_strip, make_strip
-from handigit.models import build
+from handigit.models import NUMBER_ARCHITECTURES, build
 from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.ppocr_tiny import PPOCRTiny
 from handigit.models.ppocr_weights import load_published
@@ -198,15 +198,15 @@ def test_scores_compare_digits_and_unknown_marks() -> None:
     assert correct == 0.5
 
 
-def test_network_has_a_frame_per_8_columns_and_keeps_its_stem() -> None:
+@pytest.mark.parametrize("name", NUMBER_ARCHITECTURES)
+def test_network_has_a_frame_per_8_columns(name: str) -> None:
+    assert build(name)(torch.zeros(2, 1, STRIP_PX, 160)).shape == (2, 20, len(ALPHABET) + 1)
+
+
+def test_first_network_keeps_its_stem() -> None:
     model = build("ppocr-small")
     assert isinstance(model, PPOCRSmall)
-    assert model(torch.zeros(2, 1, STRIP_PX, 160)).shape == (2, 20, len(ALPHABET) + 1)
     assert not any(weight.requires_grad for weight in model.stem.parameters())
-
-
-def test_second_network_has_a_frame_per_three_columns() -> None:
-    assert build("stripnet")(torch.zeros(2, 1, STRIP_PX, 192)).shape == (2, 64, len(ALPHABET) + 1)
 
 
 @pytest.mark.parametrize("name", backbone.BACKBONES)

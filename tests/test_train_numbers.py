@@ -32,7 +32,7 @@ from handigit.train.trainer import Callbacks, fit, start_model
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
-    model="stripnet", lines=48, line_sets=2, string_share=0.5, epochs=3, batch_size=16, optimizer="adamw",
+    model="ppocr-tiny", lines=48, line_sets=2, string_share=0.5, epochs=3, batch_size=16, optimizer="adamw",
     learning_rate=3e-3, ema=0.9, validation=0,
 )  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_training_lowers_the_loss_and_resumes_bit_equal(strips, tmp_path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["stripnet", "ppocr-small"])
+@pytest.mark.parametrize("name", ["ppocr-tiny", "ppocr-small"])
 def test_exported_file_matches_the_network_at_any_width(strips, name) -> None:
     torch.manual_seed(0)
     model = build(name).eval()
@@ -103,14 +103,14 @@ def test_exported_file_matches_the_network_at_any_width(strips, name) -> None:
 
 
 def exported(card: Card) -> bytes:
-    network = onnx.load_from_string(to_onnx(build("stripnet").eval(), NUMBER_SIGNATURE))
+    network = onnx.load_from_string(to_onnx(build("ppocr-tiny").eval(), NUMBER_SIGNATURE))
     onnx.helper.set_model_props(network, {METADATA_KEY: card.to_json()})
     return bytes(network.SerializeToString())
 
 
 @pytest.mark.slow
 def test_engine_reads_strips_in_any_order_and_batch(strips, crops) -> None:
-    content = exported(Card(task="number", name="n", architecture="stripnet", alphabet=ALPHABET, input=(1, 48, 0)))
+    content = exported(Card(task="number", name="n", architecture="ppocr-tiny", alphabet=ALPHABET, input=(1, 48, 0)))
     engine = NumberEngine(content)
     some = [strips.pixels(index) for index in range(12)]
     together = engine.probabilities(some)

@@ -22,7 +22,6 @@ from handigit.models.mobilenet import MobileNet
 from handigit.models.ppocr_small import PPOCRSmall
 from handigit.models.ppocr_tiny import PPOCRTiny
 from handigit.models.resnet import ResNet
-from handigit.models.stripnet import StripNet
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "dense": Dense,
@@ -37,11 +36,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "digitnet2-nano": DigitNet2Nano,
     "fast": Fast,
 }
-NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
-    "ppocr-small": PPOCRSmall,
-    "ppocr-tiny": PPOCRTiny,
-    "stripnet": StripNet,
-}
+NUMBER_ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"ppocr-small": PPOCRSmall, "ppocr-tiny": PPOCRTiny}
 
 
 @dataclass(frozen=True)
