@@ -103,10 +103,15 @@ def open_pages(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[U
         ImageTooLarge: more pixels, or more pages, than `limits` allow; detected before decoding.
         ImageError: an array of another shape.
     """
+    yield from map(normalise_polarity, open_grey(source, limits=limits))  # keeps no reference to a page in use
+
+
+def open_grey(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[UInt8[np.ndarray, "height width"]]:
+    """As `open_pages`, but with ink and paper as they are."""
     if isinstance(source, Image.Image):
         yield _page_of_image(source, limits)
     elif isinstance(source, np.ndarray | list | tuple) or hasattr(source, "__array__"):
-        yield normalise_polarity(grey_of_array(as_array(source)))
+        yield grey_of_array(as_array(source))
     else:
         with _opened(cast("Any", source)) as (file, name):
             yield from _pages_of_file(file, name, limits)
@@ -181,7 +186,7 @@ def _page_of_frame(frame: Frame) -> UInt8[np.ndarray, "height width"]:
     else:
         grey = eight_bits(frame.pixels)
     rotate = _TURNS.get(frame.orientation)
-    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
+    return np.ascontiguousarray(rotate(grey)) if rotate else grey
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +277,7 @@ def _page_of_image(picture: Image.Image, limits: Limits) -> UInt8[np.ndarray, "h
         picture.load()
         rotate = _TURNS.get(1 if picture.format == "TIFF" else _orientation(picture))
         grey = grey_of_picture(picture)
-    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
+    return np.ascontiguousarray(rotate(grey)) if rotate else grey
 
 
 def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
@@ -287,7 +292,7 @@ def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, 
         picture.load()
         rotate = _TURNS.get(_orientation(picture))
         grey = grey_of_picture(picture)
-    return normalise_polarity(np.ascontiguousarray(rotate(grey)) if rotate else grey)
+    return np.ascontiguousarray(rotate(grey)) if rotate else grey
 
 
 def _orientation(picture: Image.Image) -> int:

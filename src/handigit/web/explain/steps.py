@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
-from handigit.images import open_pages
 from handigit.images.background import estimate_background
-from handigit.images.decode import grey_of_picture
+from handigit.images.decode import open_grey
 from handigit.images.ink import find_ink
 from handigit.images.polarity import downscale
+from handigit.images.sheet import normalise_polarity
 from handigit.read import Engine, Reader
 from handigit.records import Digit, Outcome
 from handigit.web.explain.activations import Activations, NotInspectable
@@ -27,6 +27,7 @@ from handigit.web.explain.evidence import Neighbours, occlusion_map
 from handigit.web.explain.sentences import layer_caption
 
 NEAREST: Final = 8
+Pixels = UInt8[np.ndarray, "height width"]
 MAX_MAPS: Final = 12  # per layer, the most active
 _SHOWN_PX: Final = 280
 _GAMMA: Final = 0.7  # brightens weak activity
@@ -49,9 +50,10 @@ def steps(reader: Reader, content: bytes) -> dict[str, Any]:
         ImageError: a picture that cannot be used.
         ModelError: a model that cannot be used.
     """
-    page = next(iter(open_pages(content, limits=reader.limits)))
+    given = next(open_grey(content, limits=reader.limits))
+    page = normalise_polarity(given)
     digit = reader.digit_on(page)
-    outer = {"picture": _picture(content, page), "ink": _ink(page), "answer": _answer(reader, digit)}
+    outer = {"picture": _picture(given, page), "ink": _ink(page), "answer": _answer(reader, digit)}
     inner = ("glyph", "layers", "nearest", "evidence")
     if digit.glyph is None:
         return outer | dict.fromkeys(inner)
@@ -80,12 +82,9 @@ def _model_view(path: Path, digest: str) -> ModelView:
     return ModelView(activations, Neighbours(activations))
 
 
-def _picture(content: bytes, page: UInt8[np.ndarray, "height width"]) -> dict[str, Any]:
+def _picture(given: Pixels, page: Pixels) -> dict[str, Any]:
     """The picture's size, and whether its ink was lighter than its background."""
-    with Image.open(BytesIO(content)) as given:
-        mean = float(grey_of_picture(given).mean())
-    reversed_ = abs(mean - page.mean()) > abs(255 - mean - page.mean())
-    return {"width": page.shape[1], "height": page.shape[0], "reversed": bool(reversed_)}
+    return {"width": page.shape[1], "height": page.shape[0], "reversed": not np.array_equal(given, page)}
 
 
 def _ink(page: UInt8[np.ndarray, "height width"]) -> dict[str, Any] | None:
