@@ -205,7 +205,31 @@ def test_lone_one_is_not_a_rule_but_a_frame_is():
     cv2.line(darkness, (300, 200), (302, 260), 1.0, 4)  # a 1
     cv2.ellipse(darkness, (400, 230), (16, 30), 0, 0, 360, 1.0, 4)  # a 0
     cv2.rectangle(darkness, (100, 400), (180, 440), 1.0, 2)
-    ruling = find_page_rules((darkness > 0.3).view(np.uint8))
+    ruling = find_page_rules((darkness > 0.3).view(np.uint8), (255 * darkness).astype(np.uint8))
     assert not ruling.both[:300].any()
     assert ruling.cell(Box(120, 410, 140, 430)) == Box(103, 403, 178, 438)
     assert ruling.cell(Box(290, 200, 310, 260)) is None
+
+
+def test_pale_squares_finer_than_the_digits_leave_strokes_whole():
+    page = np.full((1754, 1240), 238, np.uint8)
+    page[10::30], page[:, 5::30] = 170, 170
+    for x, y in ((305, 300), (305, 600), (305, 912)):
+        cv2.line(page, (x + 4, y), (x + 4, y + 40), 30, 5)  # a 1 close along an upright rule
+        cv2.polylines(page, [np.array([(x + 25, y), (x + 50, y), (x + 35, y + 40)])], False, 30, 5)
+        cv2.ellipse(page, (x + 80, y + 20), (13, 20), 0, 0, 360, 30, 4)
+    regions = find_regions(page)
+    assert [region.box.height > 36 and 85 < region.box.width < 110 for region in regions] == [True] * 3
+
+
+def test_dark_pieces_of_a_pale_rule_are_no_writing():
+    page = np.full((1200, 1000), 240, np.uint8)
+    for y in range(100, 1101, 100):
+        page[y : y + 3, 100:900] = 200
+    for x in (100, 400, 900):
+        page[100:1100, x : x + 3] = 200
+        for y in range(130, 1100, 200):
+            page[y : y + 40, x : x + 3] = 60
+    cv2.putText(page, "7", (600, 180), cv2.FONT_HERSHEY_SIMPLEX, 2, 40, 4)
+    (region,) = find_regions(page)
+    assert region.box.left > 590

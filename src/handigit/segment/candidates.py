@@ -41,6 +41,8 @@ _RIM: Final = 1 / 250
 """Maximum width of the remains of a rule, and their distance from it, as a fraction of the page's longer side."""
 _DARKER: Final = 0.5
 """Fraction of a part that is much darker than the rule beside it, from which it is a stroke along the rule."""
+_ON_RULE: Final = 0.75
+"""Maximum fraction of such a stroke on the rule itself."""
 _LARGEST: Final = 0.3
 """Fraction of the page's longer side from which a part is a frame, a drawing or the edge of a table, not a digit."""
 
@@ -81,10 +83,8 @@ def _parts_of(ink: UInt8[np.ndarray, "height width"]) -> Boxes:
     return np.asarray(boxes[(side >= 3) & (side <= _LARGEST * max(ink.shape)) & (stats[1:, 4] >= 6) & ~edge])
 
 
-def _remains_of_rules(
-    boxes: Boxes, ink: UInt8[np.ndarray, "height width"], rules: PageRules
-) -> Bool[np.ndarray, " n"]:
-    """The narrow parts along a rule that are no darker than it: rims of thick frames, dark pieces of broken lines."""
+def _remains_of_rules(boxes: Boxes, ink: UInt8[np.ndarray, "height width"], rules: PageRules) -> Bool[np.ndarray, " n"]:
+    """The narrow parts along a rule, such as rims of thick frames; not strokes, which are darker and wider."""
     narrow = max(5, round(max(rules.upright.shape) * _RIM))
     remains = np.zeros(len(boxes), bool)
     for mask, axis in ((rules.upright, 0), (np.ascontiguousarray(rules.level.T), 1)):
@@ -93,10 +93,13 @@ def _remains_of_rules(
             far, end = boxes[number, 2 + axis], boxes[number, 3 - axis]
             beside = mask[start:end, max(near - narrow, 0) : far + narrow]
             remains[number] |= bool(beside.any(axis=1).mean() > 0.7)
+    both = rules.both
     for number in np.flatnonzero(remains).tolist():
         left, top, right, bottom = boxes[number].tolist()
         part = np.s_[top:bottom, left:right]
-        remains[number] = rules.written[part][ink[part] > 0].mean() < _DARKER
+        inked = ink[part] > 0
+        is_darker = rules.written[part][inked].mean() >= _DARKER
+        remains[number] = not (is_darker and both[part][inked].mean() <= _ON_RULE)
     return remains
 
 
@@ -147,7 +150,7 @@ def _is_on_squares(left: list[int], right: list[int], rules: PageRules) -> bool:
     top, bottom = max(left[1], right[1]), min(left[3], right[3])
     if not _is_across_rules(top, bottom, left[0], right[2], rules):
         return False
-    reach = round(_SQUARES * (bottom - top))
+    reach = round(_SQUARES * max(left[3] - left[1], right[3] - right[1]))
     start, end = max(left[0] - 2 * reach, 0), right[2] + 2 * reach
     walls = np.flatnonzero(rules.upright_walls[top:bottom, start:end].mean(axis=0) >= _WALL)
     gaps = np.diff(np.concatenate([[0], walls, [min(end, rules.upright.shape[1]) - start]]))

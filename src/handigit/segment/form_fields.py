@@ -59,6 +59,9 @@ def _share_field(a: Candidate, cell: Box, b: Candidate, next_cell: Box) -> bool:
     if abs(cell.left - next_cell.left) <= 2 and abs(cell.right - next_cell.right) <= 2:
         return cell.width <= _MAX_CELL_ASPECT * cell.height
     narrow, wide = sorted((cell.width, next_cell.width))
+    contained = cell.left - 2 <= next_cell.left and next_cell.right <= cell.right + 2  # a divider ends between them
+    if contained and wide <= _MAX_MERGED_CELLS * _NARROW * height:
+        return True
     beside = -2 <= next_cell.left - cell.right <= max(8, 0.25 * height)
     if not beside or narrow > _NARROW * height or wide > _MAX_MERGED_CELLS * _NARROW * height:
         return False

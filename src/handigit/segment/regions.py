@@ -77,7 +77,9 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
     if level is None:
         return []
     dark, pale = (darkness > level).view(np.uint8), (darkness > faint).view(np.uint8)
+    darkness = cv2.convertScaleAbs(darkness, alpha=255)
     rules = find_page_rules(pale, darkness)
+    del darkness
     ink = _remove_rules(rules, dark)
     clean = _paint_over(work, paper, rules, ink)
     candidates = join_print(join_fields(find_candidates(ink, rules), rules))
