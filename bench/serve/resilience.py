@@ -47,9 +47,7 @@ def kills(folder: Path, minutes: float) -> Counter[str]:
             children = server.children()
             stop = threading.Event()
             clients = [
-                threading.Thread(
-                    target=_store_digits, args=(server, f"{counts['kills']}-{n}", acknowledged, sent, stop)
-                )
+                threading.Thread(target=store_digits, args=(server, f"{counts['kills']}-{n}", acknowledged, sent, stop))
                 for n in range(4)
             ]
             for client in clients:
@@ -74,7 +72,7 @@ def kills(folder: Path, minutes: float) -> Counter[str]:
     return counts
 
 
-def _store_digits(
+def store_digits(
     server: Running, prefix: str, acknowledged: dict[str, int], sent: set[str], stop: threading.Event
 ) -> None:
     """Store one digit after another under a name of its own until the server is gone."""
