@@ -70,6 +70,21 @@ def test_several_pages_added_together_are_as_if_added_one_by_one(store: Store) -
     assert store.waiting().doubts == 1
 
 
+def test_a_page_with_a_key_is_stored_once(store: Store) -> None:
+    first = NewPage([number("1"), doubt("2")], PROVENANCE, page(1), key="ann:k:0")
+    second = NewPage([replace(number("3"), page=1)], PROVENANCE, page(2), key="ann:k:0")
+    other = NewPage([number("1"), doubt("2")], PROVENANCE, page(1), key="bob:k:0")
+    ids, twice, more = store.add_many([first, first, second])
+    assert ids == twice != more
+    assert store.add_many([second, other, first])[::2] == [more, ids]
+    assert len(store.readings().readings) == 5
+    assert store.waiting().doubts == 2
+    (refused,) = store.add_many([NewPage([number("1"), doubt("2")], PROVENANCE, page(3), key="ann:k:0")])
+    assert isinstance(refused, KeyReused)
+    store.delete(list(ids))
+    assert store.add_many([first]) not in ([ids], [refused])
+
+
 def test_a_page_that_cannot_be_stored_does_not_affect_others(store: Store) -> None:
     bad = np.zeros((3, 3, 4), np.uint8)
     added = store.add_many([NewPage([number(text)], PROVENANCE, given) for text, given in (("1", bad), ("2", page()))])

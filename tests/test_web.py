@@ -64,6 +64,20 @@ def test_a_picture_in_the_body_is_read_and_stored(client) -> None:
     assert client.get(f"/v1/readings/{reading['id']}").json()["text"] == "7"
 
 
+@pytest.mark.parametrize("kind", ["digit", "number", "page", "read"])
+def test_a_repeated_request_with_a_key_is_stored_once(client, kind) -> None:
+    headers = {"Idempotency-Key": f"once-{kind}"}
+    files = [("file", (f"{kind}-{digit}.png", picture(digit), "image/png")) for digit in (7, 1)]
+    first, again = (client.post(f"/v1/{kind}", files=files, headers=headers) for _ in range(2))
+    assert first.status_code == again.status_code == 200
+    assert first.json()["readings"] == again.json()["readings"]
+    assert all(reading["id"] for reading in first.json()["readings"])
+    other = client.post(f"/v1/{kind}", content=picture(1, size=40), headers=headers)
+    assert problem_of(other)["status"] == 409
+    wrong = client.post(f"/v1/{kind}", content=picture(), headers={"Idempotency-Key": "no key"})
+    assert "Idempotency-Key" in str(problem_of(wrong)["detail"])
+
+
 @pytest.mark.parametrize("format", ["GIF", "HEIF"])
 def test_pictures_of_phones_and_animations_are_read(client, format) -> None:  # noqa: A002
     if format == "HEIF":

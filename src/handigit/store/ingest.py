@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from handigit.records import Number
 from handigit.store.database import Database
-from handigit.store.errors import StoreError
+from handigit.store.errors import KeyReused, StoreError
 from handigit.store.pictures import Picture, Pictures, encode
 from handigit.store.review_need import enqueue
 from handigit.store.tables import NUMBER_COLUMNS, inputs, readings
@@ -24,12 +24,19 @@ from handigit.store.types import Policy, Provenance
 class NewPage:
     """The numbers of one page, to be stored together or not at all.
 
-    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to store none.
+    `page` is the decoded picture, grey (height, width) or colour (height, width, 3), or None to store none. `key`
+    identifies the file: a page whose file was stored with it before is not stored again.
     """
 
     numbers: Sequence[Number]
     provenance: Provenance
     page: UInt8[np.ndarray, "..."] | None = None
+    key: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, int] | None:
+        """Its key and its place in the document; None if it may be stored any number of times."""
+        return (self.key, self.numbers[0].page) if self.key and self.numbers else None
 
 
 class Ingest:
@@ -41,7 +48,9 @@ class Ingest:
         self.policy = policy
 
     def add_many(self, pages: Sequence[NewPage]) -> list[tuple[int, ...] | StoreError]:
-        """Store several pages in one transaction; per page the ids of its readings, or the error of its picture.
+        """Store several pages in one transaction; per page the ids of its readings, or its error.
+
+        An error is that of its picture, or `KeyReused` if its key belongs to another picture.
 
         Raises:
             StoreError: the database refuses; then no page is stored.
@@ -62,17 +71,72 @@ class Ingest:
             return problem
         return picture
 
-    def _insert(self, pages: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...]]:
+    def _insert(self, pages: Sequence[tuple[NewPage, Picture | None]]) -> list[tuple[int, ...] | StoreError]:
         now = datetime.now(UTC)
-        pictures = [picture for _, picture in pages if picture]
         with self._database.writing(durable=False) as connection:
+            stored = find_stored(connection, [page for page, _ in pages])
+            new = _without_repeats(pages, stored)
+            pictures = [picture for _, picture in new if picture]
             for picture in pictures:  # again: before we held the write lock, a deletion may have removed the file
                 self._pictures.put(picture.sha256, picture.content, verify=False)
             insert_pictures(connection, pictures, now)
-            ids = insert_readings(connection, pages, now)
-            numbers = [number for page, _ in pages for number in page.numbers]
+            ids = insert_readings(connection, new, now)
+            numbers = [number for page, _ in new for number in page.numbers]
             enqueue(connection, dict(zip(chain.from_iterable(ids), numbers, strict=True)), policy=self.policy)
-        return ids
+        added = {id(page): found for (page, _), found in zip(new, ids, strict=True)}
+        for page, sheet in new:
+            if page.identity:
+                stored[page.identity] = StoredPage(added[id(page)], sheet.sha256 if sheet else None)
+        return [added[id(page)] if id(page) in added else _ids_of_repeat(page, sheet, stored) for page, sheet in pages]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """The ids of a page's readings, and the SHA-256 of its picture."""
+
+    ids: tuple[int, ...]
+    picture: str | None
+
+
+Stored = dict[tuple[str, int], StoredPage]
+
+
+def find_stored(connection: Connection, pages: Sequence[NewPage]) -> Stored:
+    """The pages that were stored with the keys of these."""
+    keys = {page.key for page in pages if page.identity}
+    stored: Stored = {}
+    if not keys:
+        return stored
+    columns = (readings.c.key, readings.c.page, readings.c.id, readings.c.input)
+    for key, page, number, picture in connection.execute(
+        select(*columns).where(readings.c.key.in_(keys)).order_by(readings.c.place)
+    ):
+        earlier = stored.get((key, page), StoredPage((), picture))
+        stored[key, page] = StoredPage((*earlier.ids, number), picture)
+    return stored
+
+
+def _without_repeats(
+    pages: Sequence[tuple[NewPage, Picture | None]], stored: Stored
+) -> list[tuple[NewPage, Picture | None]]:
+    """The pages to store: neither stored before, nor twice among these."""
+    seen = set(stored)
+    new = []
+    for page, picture in pages:
+        if page.identity not in seen:
+            new.append((page, picture))
+        if page.identity:
+            seen.add(page.identity)
+    return new
+
+
+def _ids_of_repeat(page: NewPage, picture: Picture | None, stored: Stored) -> tuple[int, ...] | StoreError:
+    assert page.identity
+    earlier = stored[page.identity]
+    if earlier.picture == (picture.sha256 if picture else None) and len(earlier.ids) == len(page.numbers):
+        return earlier.ids
+    ids = ", ".join(map(str, earlier.ids[:5]))
+    return KeyReused(f"this idempotency key was used for another picture or model (readings {ids}); use a new key")
 
 
 def insert_pictures(connection: Connection, pictures: Sequence[Picture], at: datetime) -> None:
@@ -99,7 +163,7 @@ def insert_readings(
 ) -> list[tuple[int, ...]]:
     """Add a row for each number; per page the new ids in order."""
     rows = [
-        _page_columns(page.provenance, picture) | {"at": at, "place": place} | _number_columns(number)
+        _page_columns(page.provenance, picture) | {"at": at, "place": place, "key": page.key} | _number_columns(number)
         for page, picture in pages
         for place, number in enumerate(page.numbers, start=1)
     ]

@@ -6,7 +6,19 @@ Rows of `inputs`, `readings`, `corrections`, `undos`, `leases` and of the forms 
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from handigit.store.column_types import Id, SafeText, UtcMicros
 
@@ -43,6 +55,8 @@ inputs = Table(
     Column("at", UtcMicros, nullable=False),
 )
 
+_HAS_KEY: Final = text("key IS NOT NULL")
+
 readings = Table(
     "readings",
     metadata,
@@ -64,8 +78,10 @@ readings = Table(
     _text("model"),
     _text("model_digest"),
     _text("request_id"),
+    Column("key", SafeText),  # of a file whose request may be repeated: who sent it, and their idempotency key
     Column("at", UtcMicros, nullable=False, index=True),
     Index(None, "outcome", "id"),
+    Index(None, "key", "page", "place", unique=True, sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
     sqlite_autoincrement=True,
 )
 

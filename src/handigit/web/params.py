@@ -27,6 +27,14 @@ IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", pattern=_KEY, description="A request repeated with the same key has one effect"),
 ]
+KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": _KEY},
+    "description": "A request repeated with the same key stores its readings once and answers with the same ids",
+}
+"""The OpenAPI parameter of `idempotency_key`."""
 _TEXT: Final = r"^[^\x00-\x1f]*$"
 _ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
@@ -87,6 +95,18 @@ class ReadingFilter(BaseModel):
 
 
 FilterQuery = Annotated[ReadingFilter, Query()]
+
+
+def idempotency_key(request: Request) -> str:
+    """The `Idempotency-Key` of a request that FastAPI does not parse; empty without one.
+
+    Raises:
+        Problem: it is not one.
+    """
+    key = request.headers.get("idempotency-key", "")
+    if key and not re.match(_KEY, key):
+        raise Problem(INVALID, "Idempotency-Key: give 1 to 64 letters, digits, dots, dashes or underscores")
+    return key
 
 
 def key_or_new(key: str | None) -> str:

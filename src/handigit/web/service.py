@@ -37,7 +37,10 @@ _STORE_RETRY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """How to read the files of one request, whether to store the results, and the time limit."""
+    """How to read the files of one request, whether to store the results, and the time limit.
+
+    `key`: the caller and their idempotency key, empty for a request that is stored each time.
+    """
 
     kind: ReadAs
     request_id: str
@@ -45,6 +48,7 @@ class ReadRequest:
     within_s: float
     expected: Expected = ANYTHING
     target_error: float | None = None
+    key: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -221,7 +225,8 @@ class Service:
     ) -> list[tuple[int, ...] | StoreError]:
         assert self.store is not None
         pages = [
-            NewPage(read.numbers, _provenance(upload, read, request), read.page) for upload, read, request in items
+            NewPage(read.numbers, _provenance(upload, read, request), read.page, _key_of(upload, request))
+            for upload, read, request in items
         ]
         try:
             ids = self.store.ingest.add_many(pages)
@@ -250,6 +255,11 @@ def with_target_error(reader: Reader, target_error: float) -> Reader:
     other = object.__new__(type(reader))
     vars(other).update(vars(reader), target_error=target_error)
     return other
+
+
+def _key_of(upload: Upload, request: ReadRequest) -> str | None:
+    """What identifies a file of a request that may be repeated."""
+    return f"{request.key}:{upload.place}" if request.key else None
 
 
 def _provenance(upload: Upload, read: PageReading, request: ReadRequest) -> Provenance:

@@ -31,12 +31,16 @@ _SINGLE_PAGE: Final = frozenset({"JPEG", "WEBP", "BMP"})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """One uploaded file, in memory or on disk; `is_small`: one picture that takes milliseconds to read."""
+    """One uploaded file, in memory or on disk; `is_small`: one picture that takes milliseconds to read.
+
+    `place`: position in its request, from 0.
+    """
 
     name: str
     file: IO[bytes]
     size: int
     is_small: bool
+    place: int = 0
 
     def read(self) -> bytes:
         """All bytes of the file."""
@@ -79,7 +83,7 @@ async def uploads_of(request: Request, *, max_files: int, name: str) -> AsyncIte
     else:
         files = [(name, await _body_file(request))]
     try:
-        yield [_upload(file, clean_name(name)) for name, file in files]
+        yield [_upload(file, clean_name(name), place) for place, (name, file) in enumerate(files)]
     finally:
         for _, file in files:
             file.close()
@@ -142,10 +146,10 @@ async def _body_file(request: Request) -> IO[bytes]:
     return file
 
 
-def _upload(file: IO[bytes], name: str) -> Upload:
+def _upload(file: IO[bytes], name: str, place: int) -> Upload:
     size = file.seek(0, 2)
     file.seek(0)
-    return Upload(name, file, size, is_small=size <= SMALL_BYTES and _is_small(file.read()))
+    return Upload(name, file, size, is_small=size <= SMALL_BYTES and _is_small(file.read()), place=place)
 
 
 def _is_small(content: bytes) -> bool:

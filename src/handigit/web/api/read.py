@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, Request
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from handigit.records import ANYTHING, Expected, ReadAs
 from handigit.store import Role
 from handigit.web.openapi import JSON_LINES, PICTURE_BODY, query_parameters, read_responses
+from handigit.web.params import KEY_HEADER, idempotency_key
 from handigit.web.pattern_check import MAX_LENGTH, check_pattern
 from handigit.web.problems import Problem, problem_of, problem_of_fields
 from handigit.web.routes import check_query
@@ -100,7 +102,8 @@ _QUERIES: Final[dict[ReadAs, type[ReadQuery]]] = {
 
 
 def _openapi_of(kind: ReadAs) -> dict[str, Any]:
-    return PICTURE_BODY | query_parameters(_QUERIES[kind])
+    described = PICTURE_BODY | query_parameters(_QUERIES[kind])
+    return described | {"parameters": [*described["parameters"], KEY_HEADER]}
 
 
 @router.post("/v1/read", openapi_extra=_openapi_of("auto"), responses=read_responses("auto"), response_class=Response)
@@ -134,9 +137,11 @@ async def read_page(request: Request) -> Response:
 async def _read(request: Request, kind: ReadAs) -> Response:
     state = state_of(request)
     state.service.check_capacity(kind)  # first, so that a refusal costs as little as possible
-    await state.access.require(request, Role.READER)
+    user = await state.access.require(request, Role.READER)
     query = _query_of(request, kind)
     how = _read_request(state, query, kind, request.state.request_id)
+    if key := idempotency_key(request):
+        how = replace(how, key=f"{user.name}:{key}")
     async with AsyncExitStack() as files:
         uploads = await files.enter_async_context(
             uploads_of(request, max_files=state.settings.max_files, name=query.name)
