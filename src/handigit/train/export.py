@@ -32,7 +32,7 @@ from handigit.train.trainer import load_model
 
 PARITY_TOLERANCE = 1e-3
 """Maximum difference of a probability between PyTorch and ONNX Runtime; a deep network reaches 4e-4 in float32."""
-_OPSET = 18
+_OPSET = 20
 _MIN_HALVED = 256
 """Numbers in a tensor from which it is worth storing in 16 bits."""
 
@@ -92,7 +92,7 @@ class Exported:
 
 
 Bits = Literal[8, 16, 32]
-"""How weights are stored: 8, and computed with eight bits; 16, and computed with 32; or 32."""
+"""How weights are stored: 8, and computed with eight bits, those that are not in 16; 16, and computed with 32; or 32."""
 
 
 def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None, bits: Bits = 32) -> Exported:
@@ -112,7 +112,7 @@ def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None,
             smaller = halve(file)
         else:
             ranges, full = exporter.quantisation_batches(), getattr(model, "FULL_PRECISION", ())
-            smaller = quantise(file, ranges, input_name=exporter.signature.input_name, full_precision=full)
+            smaller = halve(quantise(file, ranges, input_name=exporter.signature.input_name, full_precision=full))
         changed, answers = _compare_answers(file, smaller, batches)
         if changed > exporter.max_changed * answers:
             raise ModelError(f"{bits} bits change {changed} of {answers} answers; export this network with more bits")
