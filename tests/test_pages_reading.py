@@ -170,3 +170,20 @@ def test_of_a_page_of_specks_only_a_sample_of_each_turn_is_read() -> None:
     assert counts[0] > 48
     assert len(counts) == 4
     assert max(counts[1:]) <= 24
+
+
+@pytest.mark.parametrize(("upside_down", "is_turned"), [("981", False), ("98166", True)])
+def test_a_page_is_turned_only_for_more_than_one_short_number(upside_down, is_turned) -> None:
+    page = np.full((1400, 1400), 255, np.uint8)
+    for row in (300, 900):
+        cv2.putText(page, "186", (400, row), cv2.FONT_HERSHEY_SIMPLEX, 3, 0, 8)
+
+    def read(regions: PageRegions) -> list[Number]:
+        numbers = [Number(Outcome.DOUBT, "1", 0.5, box=region.box) for region in regions.regions]
+        return [Number(Outcome.READ, upside_down, 0.99, box=regions.regions[0].box), *numbers[1:]]
+
+    regions = PageRegions.of(page, rotation=0)
+    doubtful = replace(regions, oriented=replace(regions.oriented, sure=False))
+    upright = [Number(Outcome.DOUBT, "186", 0.5, box=region.box) for region in regions.regions]
+    numbers = read_upright(page, doubtful, upright, read)
+    assert (upside_down in [number.text for number in numbers]) == is_turned

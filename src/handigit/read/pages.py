@@ -20,6 +20,8 @@ _MIN_READ: Final = 0.6
 """Minimum fraction of the regions that is read on a page that is upright."""
 _MUCH_BETTER: Final = 1.5
 """Minimum legibility of a rotated page relative to the page as it is."""
+_MIN_EVIDENCE: Final = 3
+"""Digits that a rotated page must show beyond the page as it is: 186 upside down is read as 981."""
 _SAMPLED: Final = 24
 """Regions by which a rotated page is judged before all of it is read: a page of specks has hundreds in each turn."""
 _MIN_CONFIDENCE: Final = 0.05
@@ -113,7 +115,8 @@ def read_upright(
     if regions.is_doubtful(numbers):
         for rotation in (90, 180, 270):
             turned = PageRegions.of(page, rotation=rotation)
-            wanted = max(_MUCH_BETTER * _legibility(numbers), _legibility(best_numbers))
+            legibility = _legibility(numbers)
+            wanted = max(_MUCH_BETTER * legibility, legibility + _MIN_EVIDENCE, _legibility(best_numbers))
             sample = turned.sample()
             sampled = read(sample)
             if 2 * _legibility(sampled) * len(turned.regions) <= wanted * len(sample.regions):
