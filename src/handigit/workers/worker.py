@@ -19,7 +19,7 @@ from handigit.images import Limits
 from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
 from handigit.records import Kind
-from handigit.workers.memory import freeze_gc
+from handigit.workers.memory import freeze_gc, release_memory
 from handigit.workers.protocol import (
     ALIVE,
     HEARTBEAT_S,
@@ -92,11 +92,16 @@ class Heartbeat:
             send(self._channel, head, blobs)
 
     def _beat(self) -> None:
+        has_worked = False
         while True:
             time.sleep(HEARTBEAT_S)
             with self._sending:
                 if self._batch is None:
+                    if has_worked:
+                        release_memory()
+                    has_worked = False
                     continue
+                has_worked = True
                 try:
                     if has_message(self._channel, 0):  # read later, by the thread that serves
                         self._batch.cancel()
