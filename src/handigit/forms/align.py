@@ -22,7 +22,7 @@ from handigit.forms.page_state import PageState
 from handigit.forms.snap import snap
 from handigit.forms.specs import Area, FieldSpec
 from handigit.forms.template import Template
-from handigit.forms.verdict import ACCEPT_FROM, Verdict, judge
+from handigit.forms.verdict import ACCEPT_FROM, Method, Verdict, judge
 
 _JUDGE_PX: Final = 1600
 """Longer side of the copy of a page on which placements are found and judged."""
@@ -31,7 +31,7 @@ _CLEAR: Final = 0.75
 _EDGE: Final = 0.04
 """Half the width of a printed edge and the error of a field's place, in heights."""
 _WORTH_REFINING: Final = 0.1
-"""Agreement from which a placement by rules is refined."""
+"""Agreement from which a placement is refined."""
 _EMPTIEST: Final = 2e-4
 """Fraction of a page covered with ink below which it is blank."""
 _SMALLEST_SHEET_PX: Final = 10_000
@@ -155,7 +155,9 @@ class Aligner:
         height, width = one.blank.paper.shape
         sheet = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         given = np.asarray(cv2.getPerspectiveTransform(sheet, points * np.float32(scale)), np.float64)
-        tried = [(judge(one.blank, ink, matrix), matrix) for matrix in (given, refine(one.blank, ink, given))]
+        tried = [
+            (judge(one.blank, ink, matrix, method="print"), matrix) for matrix in (given, refine(one.blank, ink, given))
+        ]
         verdict, matrix = max(tried, key=lambda pair: pair[0].agreement)
         to_page = scaling(1 / scale) @ matrix @ scaling(one.blank.scale)
         shifts = snap(one.blank, ink, matrix)
@@ -183,49 +185,73 @@ class Aligner:
         code: PageCode | None,
     ) -> Placement | Refusal:
         """The candidate that agrees best, if its verdict is good and clearly better than that of another."""
-        tried = [one for candidate in candidates if (one := _try(candidate, page, ink, scale, markers)) is not None]
-        found = [(one, matrix, method, judge(one.blank, ink, matrix, marked=method == "markers"))
-                 for one, matrix, method in tried]  # fmt: skip
+        by_markers: Method = "code" if code is not None else "markers"
+        tried = [
+            one
+            for candidate in candidates
+            if (one := _try(candidate, page, ink, scale, markers, by_markers)) is not None
+        ]
+        found = [(one, *_judged(one.blank, ink, matrix, method), method) for one, matrix, method in tried]
         if not found:
             return Refusal(PageState.UNPLACED, "neither markers nor print nor rules of a template were found", code)
-        found.sort(key=lambda one: (one[3].accepted, one[3].agreement), reverse=True)
-        best, matrix, method, verdict = found[0]
+        found.sort(key=lambda one: (one[1].accepted, one[1].agreement), reverse=True)
+        best, verdict, matrix, method = found[0]
         if not verdict.accepted:
             return Refusal(PageState.UNPLACED, f"{best.template.name}: {verdict.reason}", code)
-        for other, _, _, second in found[1:]:
+        for other, second, _, _ in found[1:]:
             if code is None and second.accepted and verdict.agreement - second.agreement < _TEMPLATE_LEAD:
                 names = f"{best.template.name}, page {best.page}, and {other.template.name}, page {other.page}"
                 return Refusal(PageState.UNPLACED, f"agrees with {names}", code)
         to_page = scaling(1 / scale) @ matrix @ scaling(best.blank.scale)
-        found_by_markers = method == "markers"
+        found_by_markers = method == by_markers
         shifts = {} if found_by_markers else snap(best.blank, ink, matrix)
         curl = measure_curl(best.blank, ink, matrix) if found_by_markers else None
-        return Placement(best.template, best.page, to_page, method, verdict, code, shifts, curl)
+        how = "markers" if found_by_markers else method
+        return Placement(best.template, best.page, to_page, how, verdict, code, shifts, curl)
+
+
+def _judged(blank: Blank, ink: Grey, matrix: Matrix, method: Method) -> tuple[Verdict, Matrix]:
+    """A placement with its verdict; or the shifted one that agrees better, such as half a field further."""
+    verdict = judge(blank, ink, matrix, method=method)
+    if verdict.agreement >= ACCEPT_FROM and verdict.better is not None:
+        shift = np.eye(3)
+        shift[:2, 2] = verdict.better
+        moved, _ = _refined(blank, ink, np.asarray(matrix @ shift), method)
+        other = judge(blank, ink, moved, method=method)
+        if other.accepted and (other.agreement > verdict.agreement or not verdict.accepted):
+            return other, moved
+    return verdict, matrix
 
 
 def _try(
-    one: _Candidate, page: Grey, ink: Grey, scale: float, markers: dict[int, Corners]
-) -> tuple[_Candidate, Matrix, str] | None:
+    one: _Candidate, page: Grey, ink: Grey, scale: float, markers: dict[int, Corners], by_markers: Method
+) -> tuple[_Candidate, Matrix, Method] | None:
     """The best placement on a template, as the homography from the blank to the page at `scale`, and its method."""
     blank, best, most = one.blank, None, -1.0
     if blank.has_markers and (found := place_by_markers(markers, blank.size)) is not None:
-        best = (one, scaling(scale) @ found @ scaling(1 / blank.scale), "markers")
-        most = judge(blank, ink, best[1], marked=True).agreement
-        if most >= ACCEPT_FROM:
+        matrix = scaling(scale) @ found @ scaling(1 / blank.scale)
+        verdict = judge(blank, ink, matrix, method=by_markers)
+        best, most = (one, matrix, by_markers), verdict.agreement
+        if verdict.accepted:
             return best
     if (found := place_by_print(blank, page)) is not None:
-        matrix = refine(blank, ink, scaling(scale) @ found)
-        agreement = judge(blank, ink, matrix, shifts=False).agreement
+        matrix, agreement = _refined(blank, ink, scaling(scale) @ found, "print")
         if agreement > most:
             best, most = (one, matrix, "print"), agreement
     if most >= _CLEAR:
         return best
     for found in place_by_rules(blank, ink):
-        agreement = judge(blank, ink, found, shifts=False).agreement
-        if agreement < _WORTH_REFINING:
-            continue
-        matrix = refine(blank, ink, found)
-        agreement = judge(blank, ink, matrix, shifts=False).agreement
+        matrix, agreement = _refined(blank, ink, found, "rules")
         if agreement > most:
             best, most = (one, matrix, "rules"), agreement
     return best
+
+
+def _refined(blank: Blank, ink: Grey, matrix: Matrix, method: Method) -> tuple[Matrix, float]:
+    """A placement and its agreement, after ECC if that agrees better: writing and shadows can lead it astray."""
+    before = judge(blank, ink, matrix, method=method, shifts=False).agreement
+    if before < _WORTH_REFINING:
+        return matrix, before
+    refined = refine(blank, ink, matrix)
+    after = judge(blank, ink, refined, method=method, shifts=False).agreement
+    return (refined, after) if after > before else (matrix, before)

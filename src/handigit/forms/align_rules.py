@@ -22,6 +22,8 @@ _LARGEST_CHANGE: Final = 3.0
 _MOST_UNEVEN: Final = 1.15
 """Most by which the scales of the two axes differ."""
 _MOST_RULES: Final = 60
+_RULE: Final = 0.85
+"""Length of the shortest rule, in heights of fields on a page that fills its picture: no stroke of a digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,13 @@ class _Fit:
 
 def place_by_rules(blank: Blank, page_ink: Grey) -> list[Matrix]:
     """Homographies from pixels of the blank to pixels of the page that map rules to rules, the most likely first."""
-    ours = _squared(ink_mask(blank.ink) if not blank.filled else ink_mask(_all_ink(blank)))
-    theirs = _squared(ink_mask(page_ink))
+    usual = max(page_ink.shape) / max(blank.paper.shape)
+    length = _RULE * blank.field_px
+    ours = _squared(ink_mask(blank.ink) if not blank.filled else ink_mask(_all_ink(blank)), length)
+    theirs = _squared(ink_mask(page_ink), length * usual)
     if ours is None or theirs is None:
         return []
     (square, rows, columns), (there, page_rows, page_columns) = ours, theirs
-    usual = max(page_ink.shape) / max(blank.paper.shape)
     tolerance = 0.1 * blank.field_px
     down = _fits(rows, page_rows, usual, tolerance)
     across = _fits(columns, page_columns, usual, tolerance)
@@ -59,14 +62,16 @@ def _all_ink(blank: Blank) -> Grey:
     return ink_of(blank.paper)
 
 
-def _squared(mask: Grey) -> tuple[Matrix, np.ndarray, np.ndarray] | None:
+def _squared(mask: Grey, length_px: float) -> tuple[Matrix, np.ndarray, np.ndarray] | None:
     """The homography that squares a page, and its rules after that: (place, length) of rows and of columns."""
     matrix = square_up(mask)
     if matrix is None:
         return None
     height, width = mask.shape
     level = cv2.warpPerspective(mask * np.uint8(255), matrix, (width, height), flags=cv2.INTER_LINEAR)
-    horizontal, vertical = long_rules((level > 96).astype(np.uint8), max(15, min(height, width) // 14))
+    horizontal, vertical = long_rules(
+        (level > 96).astype(np.uint8), max(15, min(height, width) // 14, round(length_px))
+    )
     rows = _peaks(horizontal.sum(axis=1, dtype=np.float64))
     columns = _peaks(vertical.sum(axis=0, dtype=np.float64))
     return (matrix, rows, columns) if len(rows) >= 2 and len(columns) >= 2 else None

@@ -13,11 +13,15 @@ from jaxtyping import Float64
 
 from handigit.forms.blank import Blank
 from handigit.forms.page_ink import Grey, Matrix, grow, ink_mask, long_rules
-from handigit.forms.snap import REACH, RULE, parabola_top
+from handigit.forms.snap import RULE, parabola_top
 from handigit.forms.specs import MARKER_MARGIN_MM, MARKER_MM, FieldSpec
 
 _CLEAR: Final = 0.7
 """Correlation from which rules count as found."""
+_REACH: Final = 0.2
+"""Farthest that a rule is from where markers put it, in field heights; a match at the end of that is none."""
+_FEWEST: Final = 5
+"""Fewer fields say nothing about the sheet."""
 _LEAST_INK: Final = 0.25
 """Ink of a field's own rules from which they are looked for, in field heights."""
 _PRIORS: Final = (0.0044, 0.0044, 0.1, 0.1, 0.5, 1.0, 1.0)
@@ -64,7 +68,7 @@ def _off(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | No
     left, top, right, bottom = blank.pixels(field.box.grown(0.2 * field.height))
     if ours.shape != blank.paper.shape:
         left, top, right, bottom = top, left, bottom, right
-    reach = max(1, round(REACH * field.height * blank.scale))
+    reach = max(1, round(_REACH * field.height * blank.scale))
     pattern = ours[top:bottom, left:right].sum(axis=1, dtype=np.float64) / 255
     most = pattern.max(initial=0)
     if most < _LEAST_INK * blank.field_px or top < reach or bottom + reach > len(ours):
@@ -75,12 +79,13 @@ def _off(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | No
     energy = np.correlate(window**2, np.ones(len(pattern)), mode="valid")
     scores = np.correlate(window, pattern, mode="valid") / np.sqrt((pattern**2).sum() * np.maximum(energy, 1e-9))
     best = int(scores.argmax())
-    return best - reach + parabola_top(scores, best) if scores[best] >= _CLEAR else None
+    is_top = 0 < best < len(scores) - 1
+    return best - reach + parabola_top(scores, best) if is_top and scores[best] >= _CLEAR else None
 
 
 def _fitted(off: dict[FieldSpec, float], blank: Blank) -> Float64[np.ndarray, "4"]:
     """The weights of the surfaces, in units of the template (ridge regression, Huber-like weights)."""
-    if not off:
+    if len(off) < _FEWEST:
         return np.zeros(4)
     centres = np.array([[(one.box.left + one.box.right) / 2, (one.box.top + one.box.bottom) / 2] for one in off])
     terms = np.column_stack([_surfaces(centres, blank.size), np.ones(len(off)), _centred(centres, blank.size)])
