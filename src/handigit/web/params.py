@@ -98,13 +98,13 @@ FilterQuery = Annotated[ReadingFilter, Query()]
 
 
 def idempotency_key(request: Request) -> str:
-    """The `Idempotency-Key` of a request that FastAPI does not parse; empty without one.
+    """The `Idempotency-Key` of a request that FastAPI does not parse.
 
     Raises:
         Problem: it is not one.
     """
     key = request.headers.get("idempotency-key", "")
-    if key and not re.match(_KEY, key):
+    if not re.match(_KEY, key):
         raise Problem(INVALID, "Idempotency-Key: give 1 to 64 letters, digits, dots, dashes or underscores")
     return key
 

@@ -26,7 +26,7 @@ _MAX_JOINED: Final = 2**20
 ALIVE: Final = "alive"
 """The key of the message that a worker sends while it is busy."""
 STOP: Final = "stop"
-"""The key of the message that tells a worker that its batch is no longer wanted; it answers as soon as it can."""
+"""The key of the message by which the server gives up a batch; the worker answers as soon as it can."""
 HEARTBEAT_S: Final = 0.5
 Blob = bytes | memoryview
 

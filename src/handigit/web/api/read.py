@@ -140,8 +140,8 @@ async def _read(request: Request, kind: ReadAs) -> Response:
     user = await state.access.require(request, Role.READER)
     query = _query_of(request, kind)
     how = _read_request(state, query, kind, request.state.request_id)
-    if key := idempotency_key(request):
-        how = replace(how, key=f"{user.name}:{key}")
+    if "idempotency-key" in request.headers:
+        how = replace(how, key=f"{user.name}:{idempotency_key(request)}")
     async with AsyncExitStack() as files:
         uploads = await files.enter_async_context(
             uploads_of(request, max_files=state.settings.max_files, name=query.name)
