@@ -2,6 +2,7 @@
 
     python -m bench.batch.drivers speed --count 20000    # each driver, median of --repeats
     python -m bench.batch.drivers kills --count 200 --kills 100
+    python -m bench.batch.drivers kills --count 200 --kills 30 --seed 1 --add    # to the kills in the results so far
     python -m bench.batch.drivers memory --counts 500 2000 8000
 
 Results are merged into bench/results/batch.json. Processor time is the sum over the driver and everything it started;
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import statistics
@@ -35,6 +37,8 @@ from handigit.synth.crops import draw_crop
 
 FILE = RESULTS / "batch.json"
 DRIVERS = {"one process": ["--jobs", "1"], "pool": ["--jobs", "2"], "ray": ["--jobs", "2", "--on", "ray"]}
+SEPARATE = "two batches"
+"""Two batches of one process at once, half of the inputs each: nothing is shared but the machine."""
 FEW = 64
 """Inputs of the batch whose time counts as start-up: two chunks per process."""
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -70,6 +74,17 @@ def command(source: Path, out: Path, *more: str) -> list[str]:
     """The command line of a batch of crops."""
     base = [sys.executable, "-m", "handigit.cli", "batch", str(source), "--out", str(out), "--as", "number"]
     return [*base, "--format", "jsonl", *more]
+
+
+def driver_command(driver: str, source: Path, out: Path) -> list[str]:
+    """The command line of a batch with a driver."""
+    if driver != SEPARATE:
+        return command(source, out, *DRIVERS[driver])
+    halves = [
+        shlex.join(command(source, out.with_name(f"{out.name}-{i}"), "--jobs", "1", "--shard", f"{i}/2"))
+        for i in (1, 2)
+    ]
+    return ["sh", "-c", f"{halves[0]} & {halves[1]} & wait"]
 
 
 def measure(arguments: Sequence[str]) -> Usage:
@@ -124,12 +139,12 @@ def measure_speed(count: int, repeats: int, drivers: Sequence[str]) -> dict[str,
     with scratch() as folder:
         source, few = draw_crops(folder / "crops", count), draw_crops(folder / "few", FEW)
         start_up = {
-            driver: measure(command(few, folder / f"few-{i}", *DRIVERS[driver])) for i, driver in enumerate(drivers)
+            driver: measure(driver_command(driver, few, folder / f"few-{i}")) for i, driver in enumerate(drivers)
         }
         for repeat in range(repeats):
             for driver in drivers:
                 out = folder / f"{driver}-{repeat}".replace(" ", "-")
-                runs[driver].append(measure(command(source, out, *DRIVERS[driver])))
+                runs[driver].append(measure(driver_command(driver, source, out)))
                 print(
                     f"{driver}: {runs[driver][-1].seconds:.1f} s, {runs[driver][-1].processor_s:.1f} s processor",
                     flush=True,
@@ -209,6 +224,13 @@ def measure_kills(count: int, kills: int, seed: int) -> dict[str, Any]:
     return {"inputs": count, "kills": dict(done), "batches": batches, **totals}
 
 
+def add_kills(earlier: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The figures of two measurements together."""
+    counts = ("batches", "rows_lost", "rows_doubled", "rows_changed")
+    total = {name: earlier[name] + found[name] for name in counts}
+    return {"inputs": found["inputs"], "kills": dict(Counter(earlier["kills"]) + Counter(found["kills"])), **total}
+
+
 def _disturb(source: Path, out: Path, rng: random.Random, *, left: int) -> Counter[str]:
     """One batch to its end, with a kill every few seconds; resumed whenever its driver dies."""
     done: Counter[str] = Counter()
@@ -264,11 +286,13 @@ def main() -> None:
     speed = verbs.add_parser("speed")
     speed.add_argument("--count", type=int, default=20_000)
     speed.add_argument("--repeats", type=int, default=3)
-    speed.add_argument("--drivers", nargs="+", default=list(DRIVERS), choices=list(DRIVERS))
+    choices = [*DRIVERS, SEPARATE]
+    speed.add_argument("--drivers", nargs="+", default=choices, choices=choices)
     kills = verbs.add_parser("kills")
     kills.add_argument("--count", type=int, default=200)
     kills.add_argument("--kills", type=int, default=100)
     kills.add_argument("--seed", type=int, default=0)
+    kills.add_argument("--add", action="store_true")
     memory = verbs.add_parser("memory")
     memory.add_argument("--counts", type=int, nargs="+", default=[500, 2000, 8000])
     chosen = parser.parse_args()
@@ -278,8 +302,10 @@ def main() -> None:
         found = measure_kills(chosen.count, chosen.kills, chosen.seed)
     else:
         found = measure_memory(chosen.counts)
-    line = " ".join(["python -m bench.batch.drivers", *sys.argv[1:]])
-    save_results(FILE, load_results(FILE) | {chosen.verb: {"command": line, **found}})
+    line, results = " ".join(["python -m bench.batch.drivers", *sys.argv[1:]]), load_results(FILE)
+    if chosen.verb == "kills" and chosen.add and (earlier := results.get("kills")):
+        line, found = f"{earlier['command']}; {line}", add_kills(earlier, found)
+    save_results(FILE, results | {chosen.verb: {"command": line, **found}})
     print(json.dumps(found, indent=2))
 
 

@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+import cv2
+
 from handigit.batch.inputs import Input
 from handigit.errors import HandigitError
 from handigit.images import Limits, open_pages
@@ -88,6 +90,7 @@ class BatchWorker:
     """
 
     def __init__(self, options: ReadOptions) -> None:
+        cv2.setNumThreads(1)  # as the models: a worker per core; OpenCV's own threads would compete with the others
         self.options = options
         self.reader = options.reader()
         self._forms = _form_reader(options, self.reader) if options.templates else None
