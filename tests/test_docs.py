@@ -12,7 +12,9 @@ import pytest
 
 import handigit
 import handigit.forms
+import handigit.train
 from handigit.cli import DONE, app, run
+from handigit.settings import SECRETS, Settings
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [
@@ -90,7 +92,9 @@ def test_every_public_name_is_in_the_reference() -> None:
     described = set(re.findall(r"^::: handigit\.([\w.]+)$", text, re.MULTILINE))
     assert set(handigit.__all__) - {"__version__"} <= described
     assert {f"forms.{name}" for name in handigit.forms.__all__} <= described
-    assert {"client", "sklearn.DigitClassifier"} <= described
+    assert {f"train.{name}" for name in handigit.train.__all__} <= described
+    assert {"client", "sklearn.DigitClassifier", "synth", "evaluate"} <= described
+    assert {"data.load", "models.describe", "recipe.load_recipe", "recipe.Recipe", "read.Engine"} <= described
 
 
 @pytest.mark.slow
@@ -140,3 +144,21 @@ def test_changelog_has_the_version_or_an_unreleased_section() -> None:
 def test_pages_name_no_path_of_a_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(?:home|root|work|tmp)/", page.read_text(encoding="utf-8")), page.name
+
+
+def test_messages_in_the_troubleshooting_page_are_those_of_the_program() -> None:
+    page = (PROJECT / "docs" / "howto" / "troubleshoot.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "src" / "handigit").rglob("*.py"))
+    for message in rows:
+        plain = re.sub(r"this needs \w+|\[\w+\]|'cuda'|auto, cpu", "...", message).replace('"handigit..."', "...")
+        for part in plain.split("..."):
+            assert part.strip() in source, message
+
+
+def test_settings_named_in_the_documents_exist() -> None:
+    secrets = {f"HANDIGIT_{name.upper()}_FILE" for name in SECRETS}
+    known = {f"HANDIGIT_{name.upper()}" for name in Settings.model_fields} | secrets
+    for page in PAGES:
+        named = set(re.findall(r"HANDIGIT_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
