@@ -55,6 +55,25 @@ def update_template(text: str, fields: Sequence[FieldSpec]) -> str:
     return tomlkit.dumps(document)
 
 
+def add_tables(text: str, tables: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a template with these tables at its end, each as its TOML table.
+
+    Raises:
+        TemplateError: what it gives is not a valid template.
+    """
+    if not tables:
+        return text
+    document = tomlkit.parse(text)
+    entries = document.setdefault("table", tomlkit.aot())
+    for one in tables:
+        table = tomlkit.table()
+        table.update(one)
+        entries.append(table)
+    changed = tomlkit.dumps(document)
+    Template.parse(changed)
+    return changed
+
+
 def field_table(field: FieldSpec) -> dict[str, Any]:
     """A field as its TOML table, without the keys that have their defaults."""
     table: dict[str, Any] = {"name": field.name, "kind": field.kind.value}

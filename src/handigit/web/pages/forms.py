@@ -66,10 +66,11 @@ def edit(
     _user: Caller,
     template: Annotated[str, Body(max_length=_MAX_TEMPLATE)],
     fields: Annotated[list[dict[str, Any]], Body(max_length=1000)],
+    tables: Annotated[list[dict[str, Any]], Body(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
 ) -> dict[str, str]:
-    """The template with these fields instead of its own; comments and order stay."""
+    """The template with these fields instead of its own, and these tables added; comments and order stay."""
     with form_problems():
-        return {"template": _with_fields(template, fields)}
+        return {"template": _with_fields(template, fields, tables)}
 
 
 @router.post("/forms/try")
@@ -103,18 +104,21 @@ def _propose(blank: Upload, name: str) -> dict[str, Any]:
     }
 
 
-def _with_fields(text: str, entries: Sequence[dict[str, Any]]) -> str:
+def _with_fields(text: str, entries: Sequence[dict[str, Any]], tables: Sequence[dict[str, Any]]) -> str:
     """The template with these fields. Its blanks are set aside, because they are in the browser, not here."""
     import tomlkit
 
-    from handigit.forms.save import update_template
+    from handigit.forms.save import add_tables, update_template
 
     document = tomlkit.parse(text)
     blanks = [page.pop("blank", None) for page in document.get("page", [])]
     bare = tomlkit.dumps(document)
     known = Template.parse(bare).by_name
     updated = tomlkit.parse(
-        update_template(bare, [_field(entry, known.get(str(entry.get("name")))) for entry in entries])
+        add_tables(
+            update_template(bare, [_field(entry, known.get(str(entry.get("name")))) for entry in entries]),
+            [_table(entry) for entry in tables],
+        )
     )
     for page, blank in zip(updated.get("page", []), blanks, strict=True):
         if blank:
@@ -145,6 +149,21 @@ def _field(entry: dict[str, Any], known: FieldSpec | None) -> FieldSpec:
         return replace(known, box=box)
     spec = replace(known, kind=kind, box=box) if known else FieldSpec(name, kind, box)
     return replace(spec, pattern=_PATTERNS.get(kind))
+
+
+def _table(entry: dict[str, Any]) -> dict[str, Any]:
+    """A table from the page, with the patterns that its kinds need.
+
+    Raises:
+        Problem: a key is missing, or kinds that are not valid.
+    """
+    try:
+        kinds = [Kind(kind) for kind in entry["kinds"]]
+        patterns = [_PATTERNS.get(kind, "") for kind in kinds]
+        table = {key: entry[key] for key in ("name", "rows", "columns", "names")}
+    except (KeyError, TypeError, ValueError) as problem:
+        raise Problem(INVALID, f"table {str(entry)[:80]}: {problem}; give name, rows, columns, names, kinds") from None
+    return table | {"kinds": [kind.value for kind in kinds]} | ({"patterns": patterns} if any(patterns) else {})
 
 
 def _read(uploads: Sequence[Upload], form: Template | None, reader: Reader) -> list[dict[str, Any]]:

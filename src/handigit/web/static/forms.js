@@ -1,72 +1,128 @@
 // Forms: fields over a blank, and a template tried on scans.
 
 import { request } from "./api.js";
+import { BoxFrame } from "./box_frame.js";
 import { Boxes } from "./boxes.js";
 import { attemptIn, byId, make, on, onSubmit, toast } from "./dom.js";
+import { asTemplate, cellsOf, columnNames } from "./field_table.js";
 import { plural } from "./wording.js";
 
 const view = new Boxes(byId("blank-view"), select);
-const form = byId("field");
-let own = null; // { file, template, size, fields }: the user's blank
-let selected = null;
+const [form, tableForm] = [byId("field"), byId("table")];
+let own = null; // { file, template, size, fields, tables }: the user's blank
+let selected = null; // a field or a table
+let frame = null;
 
 const scale = () => view.image.naturalWidth / own.size[0];
 const toPixels = (box) => box.map((side) => side * scale());
-const item = ({ name, kind, box }) => ({ key: name, box: toPixels(box), text: name, outcome: "read", name: `${name}: ${kind}` });
+const toUnits = (box) => box.map((side) => Math.round((side / scale()) * 100) / 100);
+const item = ({ name, kind, box }) => ({ key: name, box: toPixels(box), text: name.split(".").at(-1), outcome: "read", name: `${name}: ${kind}` });
+const isTaken = (name, except) => [...own.fields, ...own.tables].some((one) => one !== except && one.name === name);
 
 async function openBlank(file) {
   byId("form").value = "";
   byId("print").hidden = true;
   const result = await request(`/forms/proposals?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-  own = { file, ...result };
+  own = { file, tables: [], ...result };
   byId("editor").hidden = false;
-  form.hidden = true;
+  leave();
   await view.show(result.image, () => own.fields.map(item));
   toast(`${plural(own.fields.length, "field")} found.`);
   byId("trial").hidden = false;
 }
 
+/** The field, or the table with the cell, of this name. */
 function select(name) {
-  selected = own.fields.find((field) => field.name === name);
+  const table = own.tables.find((one) => cellsOf(one).some((cell) => cell.name === name));
+  edit(table ?? own.fields.find((field) => field.name === name));
   view.select(name);
-  form.hidden = false;
-  form.elements.name.value = selected.name;
-  form.elements.kind.value = selected.kind;
-  form.elements.name.focus();
 }
 
-async function addField() {
-  const button = byId("add-field");
+/** Show the frame and the form of a field or a table. */
+function edit(chosen) {
+  leave();
+  selected = chosen;
+  const ownForm = chosen.names ? tableForm : form;
+  ownForm.hidden = false;
+  ownForm.elements.name.value = chosen.name;
+  ownForm.elements.kind.value = chosen.kind;
+  if (chosen.names) [tableForm.elements.columns.value, tableForm.elements.rows.value] = [chosen.names.join(", "), chosen.rows];
+  const onChange = (box) => {
+    remove(chosen);
+    chosen.box = toUnits(box);
+    show(chosen);
+  };
+  frame = new BoxFrame(view.overlay, view.image, { box: toPixels(chosen.box), label: chosen.name, onChange, onLeave: () => ownForm.elements.name.focus() });
+  ownForm.elements.name.focus();
+}
+
+function leave() {
+  frame?.remove();
+  frame = selected = null;
+  form.hidden = tableForm.hidden = true;
+}
+
+const shownOf = (one) => (one.names ? cellsOf(one) : [one]);
+const remove = (one) => shownOf(one).forEach(({ name }) => view.remove(name));
+function show(one) {
+  for (const field of shownOf(one)) {
+    view.update(item(field));
+    frame?.layer.before(view.overlay.lastChild); // the frame stays above the boxes, and keeps the focus
+  }
+}
+
+/** Let the user draw a box for a new field or table. */
+async function add(button, create) {
   const isOn = button.getAttribute("aria-pressed") === "true";
   view.cancelSelection();
   if (isOn) return;
+  leave();
   button.setAttribute("aria-pressed", true);
   const area = await view.selectArea();
   button.setAttribute("aria-pressed", false);
   if (!area) return;
-  let number = own.fields.length + 1;
-  while (own.fields.some(({ name }) => name === `field_${number}`)) number += 1;
-  const field = { name: `field_${number}`, kind: "number", box: area.map((side) => Math.round((side / scale()) * 100) / 100) };
-  own.fields.push(field);
-  view.update(item(field));
-  select(field.name);
+  const added = create(toUnits(area));
+  show(added);
+  edit(added);
 }
 
-function applyField(action) {
-  const name = form.elements.name.value;
-  if (action === "save" && own.fields.some((field) => field !== selected && field.name === name)) return toast(`There is already a field ${name}.`);
-  view.remove(selected.name);
-  if (action === "delete") own.fields = own.fields.filter((field) => field !== selected);
-  else {
-    Object.assign(selected, { name, kind: form.elements.kind.value });
-    view.update(item(selected));
-  }
-  form.hidden = true;
+/** A name that is not taken, such as field_3. */
+function freeName(stem, number) {
+  while (isTaken(`${stem}_${number}`)) number += 1;
+  return `${stem}_${number}`;
+}
+
+function newField(box) {
+  const field = { name: freeName("field", own.fields.length + 1), kind: "number", box };
+  own.fields.push(field);
+  return field;
+}
+
+function newTable(box) {
+  const table = { name: freeName("table", own.tables.length + 1), kind: "number", box, rows: 3, names: ["a", "b"] };
+  own.tables.push(table);
+  return table;
+}
+
+function apply(action, changes) {
+  if (action === "save" && isTaken(changes.name, selected)) return toast(`There is already a ${changes.name}.`);
+  remove(selected);
+  if (action === "delete") [own.fields, own.tables] = [own.fields, own.tables].map((all) => all.filter((one) => one !== selected));
+  else show(Object.assign(selected, changes));
+  leave();
+}
+
+function applyTable(action) {
+  const { name, kind, columns, rows } = tableForm.elements;
+  const names = columnNames(columns.value);
+  if (action === "save" && new Set(names).size < names.length) return toast("Two columns have the same name.");
+  apply(action, { name: name.value, kind: kind.value, names, rows: Number(rows.value) });
 }
 
 async function currentTemplate() {
   const fields = own.fields.map(({ name, kind, box }) => ({ name, kind, box }));
-  const { template } = await request("/forms/template", { method: "POST", json: { template: own.template, fields } });
+  const json = { template: own.template, fields, tables: own.tables.map(asTemplate) };
+  const { template } = await request("/forms/template", { method: "POST", json });
   return template;
 }
 
@@ -105,9 +161,12 @@ on("change", "#form", ({ value }) => {
   byId("trial").hidden = !value;
 });
 on("click", "#choose-blank", () => byId("blank").click());
-on("click", "#add-field", addField);
+on("click", "#add-field", (button) => add(button, newField));
+on("click", "#add-table", (button) => add(button, newTable));
+on("click", ".move", () => frame.focus());
 on("click", "#download", () => attemptIn(byId("form-error"), download));
 on("change", "#blank", (input) => attemptIn(byId("form-error"), () => openBlank(input.files[0])));
 on("click", "#save", () => attemptIn(byId("form-error"), save));
 onSubmit(byId("try"), () => attemptIn(byId("trial-error"), tryOn));
-onSubmit(form, ({ value }) => applyField(value));
+onSubmit(form, ({ value }) => apply(value, { name: form.elements.name.value, kind: form.elements.kind.value }));
+onSubmit(tableForm, ({ value }) => applyTable(value));
