@@ -17,6 +17,7 @@ from handigit.forms.marks import read_choice, read_mark, read_present
 from handigit.forms.page_state import PageState
 from handigit.forms.record import CheckState, FieldOutcome
 from handigit.forms.specs import RuleCheck
+from handigit.forms.writing import find_small_writing
 
 TALLY = Template.load("tally-sheet")
 
@@ -252,3 +253,30 @@ def test_samples_are_written_with_their_values(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "values.jsonl").read_text().splitlines()]
     assert [line["file"] for line in lines] == ["parcel-label-001.jpg", "parcel-label-002.jpg"]
     assert all((tmp_path / line["file"]).is_file() for line in lines)
+
+
+def boxed(text, *, high, watermark=False, cell=90):
+    """A box of three cells with a printed text in it, at the left and in the middle."""
+    crop = np.full((cell + 20, 3 * cell + 20), 240, np.uint8)
+    for place in range(3):
+        cv2.rectangle(crop, (10 + place * cell, 10), (10 + (place + 1) * cell, 10 + cell), 90, 2)
+    if watermark:
+        cv2.putText(crop, "2014", (30 + 2 * cell, 70), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 210, 2)
+    cv2.putText(crop, text, (25, 10 + (cell + high) // 2), cv2.FONT_HERSHEY_SIMPLEX, high / 22, 100, 3)
+    return crop
+
+
+def test_small_writing_is_found_beside_a_watermark_and_rules():
+    crop = boxed("42", high=24, watermark=True)
+    found = find_small_writing(crop)
+    assert found is not None
+    assert 20 <= found.bottom - found.top <= 34
+    assert found.left >= 15
+    assert found.right <= 100
+    assert found.cut(crop, 0.3, sides=True).shape[1] < 110
+    assert found.cut(crop, 0.3, sides=False).shape[1] == crop.shape[1]
+
+
+@pytest.mark.parametrize("crop", [boxed("", high=24), boxed("", high=24, watermark=True), boxed("42", high=78)])
+def test_empty_boxes_and_large_writing_are_cut_as_a_whole(crop):
+    assert find_small_writing(crop) is None

@@ -11,6 +11,9 @@ from handigit.forms.specs import Area, FieldSpec
 
 MARGINS: Final = (0.1, 0.2, 0.3)
 """Margins of the crops of a field, in its heights."""
+WRITING_MARGINS: Final = (0.2, False), (0.35, True), (0.5, True)
+"""Margins of the crops of small writing, in its heights, and whether they are cut at the sides too: one is not, so
+that a faint digit beside the others is seen."""
 COMB_MARGINS: Final = (0.1, 0.25)
 """Margins of the crops of a comb, whose cells are read too."""
 _TALLEST_PX: Final = 160

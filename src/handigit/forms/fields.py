@@ -11,13 +11,14 @@ import numpy as np
 from handigit import Box, Outcome
 from handigit.forms.align import Placement
 from handigit.forms.cells import Cell, cell_crops, cell_of, together
-from handigit.forms.crops import COMB_MARGINS, COMB_PX, MARGINS, cut, fraction_on_page
+from handigit.forms.crops import COMB_MARGINS, COMB_PX, MARGINS, WRITING_MARGINS, cut, fraction_on_page
 from handigit.forms.marks import MarkReading, read_choice, read_mark, read_present
 from handigit.forms.number_reader import NumberReader, Reading
 from handigit.forms.page_ink import Grey
 from handigit.forms.record import Alone, Field, FieldOutcome, Value
 from handigit.forms.specs import FieldSpec, Kind
 from handigit.forms.values import digits_pattern, value_of
+from handigit.forms.writing import find_small_writing
 
 _AGREE: Final = 2
 """Crops that must agree for a text to be read."""
@@ -93,10 +94,13 @@ def _has_cells(spec: FieldSpec, placement: Placement) -> bool:
 
 
 def _crops(page: Grey, placement: Placement, spec: FieldSpec) -> list[Grey]:
-    """A field at several margins."""
+    """A field at several margins: around its box, or around its writing where that is much smaller."""
     if _has_cells(spec, placement):
         return [cut(page, placement, spec, margin=margin, tallest_px=COMB_PX) for margin in COMB_MARGINS]
-    return [cut(page, placement, spec, margin=margin) for margin in MARGINS]
+    first = cut(page, placement, spec, margin=MARGINS[0])
+    if (writing := find_small_writing(first)) is not None:
+        return [writing.cut(first, margin, sides=sides) for margin, sides in WRITING_MARGINS]
+    return [first, *(cut(page, placement, spec, margin=margin) for margin in MARGINS[1:])]
 
 
 def _read_combs(
