@@ -92,7 +92,7 @@ class Exported:
 
 
 Bits = Literal[8, 16, 32]
-"""How weights are stored: 8, and computed with eight bits, those that are not in 16; 16, and computed with 32; or 32."""
+"""How weights are stored: in 8 bits and computed with 8, the rest in 16; in 16 and computed with 32; or in 32."""
 
 
 def export(run: Run, path: Path, exporter: Exporter, *, name: str | None = None, bits: Bits = 32) -> Exported:
