@@ -203,7 +203,7 @@ def memory(folder: Path, requests: int) -> dict[str, Any]:
 
 
 def against(folder: Path, tree: Path, seconds: float, rounds: int) -> dict[str, Any]:
-    """This checkout beside another one, in turns: the median over rounds of the ratio, of throughput and of CPU time."""
+    """This checkout beside another one, in turns: median ratios of throughput and of processor time over the rounds."""
     trees = {"this": Path(__file__).parents[2], "other": tree.resolve()}
     ratios: dict[str, dict[str, list[float]]] = {str(n): {"throughput": [], "cpu": []} for n in CLIENTS}
     for number in range(rounds):
