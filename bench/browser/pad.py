@@ -20,7 +20,7 @@ from bench.browser.pictures import picture_files
 from bench.browser.site import reader_site
 from bench.results_io import RESULTS, load_results, save_results
 from bench.serve.targets import CHROMIUM, MISSING_CHROMIUM
-from handigit import Reader
+from handigit import Outcome, Reader
 from tests.drawing import strokes_of, strokes_of_number
 
 FILE = RESULTS / "browser.json"
@@ -66,8 +66,12 @@ def _parity(browser: Browser, address: str, reader: Reader, first: int, step: in
     return {
         "pictures": len(results),
         "same": len(same),
+        "contradictions": sum(result.contradicts for result in results),
         "largest_difference": round(max(result.difference for result in same), 4),
         "beyond_0.01": sum(result.difference > MAX_DIFFERENCE for result in same),
+        "beyond_0.01_and_read": sum(
+            result.difference > MAX_DIFFERENCE and result.python.outcome is Outcome.READ for result in same
+        ),
         "different": different,
     }
 

@@ -12,7 +12,7 @@ const RUNTIME = new URL("ort/", import.meta.url);
 
 let runtime = null;
 
-/** The runtime's WebAssembly, single-threaded, as it works on pages without cross-origin isolation. */
+/** The runtime's WebAssembly, with one thread: with two, a number takes longer on two busy cores. */
 async function startRuntime() {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = RUNTIME.href;

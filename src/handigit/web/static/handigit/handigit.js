@@ -56,7 +56,9 @@ export class Reader {
   /** Read a drawing of a digit or a number, whichever it is. */
   async read(picture) {
     const { page, scale } = await openPage(picture);
-    const [digit, number] = [await this.#digitOn(page, scale), await this.#numberOn(page)];
+    const number = await this.#numberOn(page);
+    if (isSurelyNumber(number)) return number;
+    const digit = await this.#digitOn(page, scale);
     return isNumber(digit, number) ? number : digit;
   }
 
@@ -101,7 +103,9 @@ export class Reader {
 }
 
 /** Whether a drawing is a number rather than one digit: the number model counts digits reliably. */
-function isNumber(digit, number) {
-  if (number.text.length < 2 && number.raw === number.text) return false;
-  return number.outcome === "read" || digit.outcome !== "read";
-}
+const isNumber = (digit, number) => isSurelyNumber(number) || (hasSeveralCharacters(number) && digit.outcome !== "read");
+
+/** Whether it is a number, whatever the digit model says. */
+const isSurelyNumber = (number) => hasSeveralCharacters(number) && number.outcome === "read";
+
+const hasSeveralCharacters = ({ text, raw }) => text.length >= 2 || raw !== text;

@@ -30,11 +30,13 @@ function findSheet(grey) {
   const table = select(bare, not(bright));
   if (!table.length || table.length === bare.data.length) return null;
   const hull = largestHull(bright);
-  if (!hull || isOnPaper(bright, hull) || !hasInk(small, bare, bright, hull)) return null;
+  if (!hull) return null;
+  const sides = innerSides(small, hull); // first, as the cheapest condition
+  if (sides.length < MIN_SIDES || isOnPaper(bright, hull) || !hasInk(small, bare, bright, hull)) return null;
   const paper = median(select(bare, bright));
   const contrast = paper - median(table);
   if (contrast < Math.max(MIN_CONTRAST * paper, 12)) return null;
-  if (!hasSharpSides(blur3(bare), hull, contrast)) return null;
+  if (!areSharp(sides, blur3(bare), contrast)) return null;
   const scale = grey.width / small.width;
   return hull.map(([x, y]) => [Math.fround(x * scale), Math.fround(y * scale)]);
 }
@@ -124,25 +126,30 @@ function hasInk(small, bare, bright, hull) {
   return mean(select(inked, inside)) >= MIN_INK;
 }
 
-/** Whether at least two sides are inside the picture, with a sharp step from sheet to table along them. */
-function hasSharpSides(blurred, hull, contrast) {
-  const { width, height } = blurred;
-  const [reach, edge] = [Math.max(2, 0.015 * blurred.longest), 0.02 * blurred.longest];
+/** The hull's sides that are inside the picture: points along each, and its outward normal. */
+function innerSides({ width, height, longest, shortest }, hull) {
+  const edge = 0.02 * longest;
   const centre = [0, 1].map((axis) => hull.reduce((total, corner) => total + corner[axis], 0) / hull.length);
-  const sample = (x, y) => blurred.data[clamp(roundHalfEven(y), 0, height - 1) * width + clamp(roundHalfEven(x), 0, width - 1)];
-  let [sides, sharp, total] = [0, 0, 0];
-  hull.forEach(([x0, y0], i) => {
+  return hull.flatMap(([x0, y0], i) => {
     const [x1, y1] = hull[(i + 1) % hull.length];
     const length = Math.hypot(x1 - x0, y1 - y0);
-    if (length < 0.1 * blurred.shortest) return;
+    if (length < 0.1 * shortest) return [];
     const count = Math.max(8, Math.floor(length / 2));
     const points = Array.from({ length: count }, (_, n) => 0.06 + (n * 0.88) / (count - 1)).map((t) => [x0 + (x1 - x0) * t, y0 + (y1 - y0) * t]);
-    let [nx, ny] = [(y1 - y0) / length, (x0 - x1) / length];
-    if (nx * (centre[0] - x0) + ny * (centre[1] - y0) > 0) [nx, ny] = [-nx, -ny];
     const atBorder = points.filter(([x, y]) => x < edge || y < edge || x > width - 1 - edge || y > height - 1 - edge);
-    if (atBorder.length / count > 0.5) return;
-    const steps = points.filter(([x, y]) => sample(x - nx * reach, y - ny * reach) - sample(x + nx * reach, y + ny * reach) >= SHARP * contrast);
-    [sides, sharp, total] = [sides + 1, sharp + steps.length, total + count];
+    if (atBorder.length / count > 0.5) return [];
+    const normal = [(y1 - y0) / length, (x0 - x1) / length];
+    const isInward = normal[0] * (centre[0] - x0) + normal[1] * (centre[1] - y0) > 0;
+    return [{ points, normal: isInward ? normal.map((value) => -value) : normal }];
   });
-  return sides >= MIN_SIDES && sharp >= MIN_SHARP * total;
+}
+
+/** Whether there is a sharp step from sheet to table along the sides. */
+function areSharp(sides, blurred, contrast) {
+  const { width, height } = blurred;
+  const reach = Math.max(2, 0.015 * blurred.longest);
+  const sample = (x, y) => blurred.data[clamp(roundHalfEven(y), 0, height - 1) * width + clamp(roundHalfEven(x), 0, width - 1)];
+  const isStep = ([x, y], [nx, ny]) => sample(x - nx * reach, y - ny * reach) - sample(x + nx * reach, y + ny * reach) >= SHARP * contrast;
+  const steps = sides.flatMap(({ points, normal }) => points.map((point) => isStep(point, normal)));
+  return steps.filter(Boolean).length >= MIN_SHARP * steps.length;
 }
