@@ -132,12 +132,13 @@ class Runs:
     def confirmed_by(self, across: "Runs") -> "Runs":
         """The long runs, and those with both ends at runs across them (given for the transposed picture).
 
-        A run thicker than the rules it connects, or much darker, is a stroke written from one to the other.
+        A run thicker than the longest rules, or much darker than those it connects, is a stroke between two.
         """
         walls, long = transposed(across.printed()), self.long
         reach = max(3, _short_px(walls) // 3)
-        thicknesses = [across.thickness[n] for n in across.long]
-        thickest = _MAX_DIVIDER * float(np.median(thicknesses)) + 1 if thicknesses else np.inf
+        by_length = sorted(across.boxes, key=lambda n: -across.boxes[n].width)
+        usual = [across.thickness[n] for n in across.long or by_length[: 1 + len(by_length) // 4]]
+        thickest = _MAX_DIVIDER * float(np.median(usual)) + 1 if usual else np.inf
         kept = {
             n: box
             for n, box in self.boxes.items()
@@ -159,8 +160,8 @@ def _extend(labels: Labels, number: int, run: Box, mask: Mask) -> None:
     """Give the run's number to the pixels beyond its ends, on its line, as far as almost all of them are inked."""
     height, width = mask.shape
     for start, stop, step in ((run.left, -1, -1), (run.right - 1, width, 1)):
-        left = run.left if step < 0 else max(run.right - _BENDS_PX // 2, run.left)
-        end = slice(left, left + _BENDS_PX // 2)
+        left = run.left if step < 0 else max(run.right - 2 * _BENDS_PX, run.left)
+        end = slice(left, left + 2 * _BENDS_PX)
         rows, columns = np.nonzero(labels[run.top : run.bottom, end] == number)
         beyond = np.arange(start + step, stop, step)
         if not len(beyond) or len(np.unique(columns)) < _BENDS_PX // 4:
