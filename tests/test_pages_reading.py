@@ -172,8 +172,8 @@ def test_of_a_page_of_specks_only_a_sample_of_each_turn_is_read() -> None:
     assert max(counts[1:]) <= 24
 
 
-@pytest.mark.parametrize(("upside_down", "is_turned"), [("981", False), ("98166", True)])
-def test_a_page_is_turned_only_for_more_than_one_short_number(upside_down, is_turned) -> None:
+@pytest.mark.parametrize(("upside_down", "is_turned"), [("981", False), ("11111", False), ("98166", True)])
+def test_a_page_is_turned_neither_for_one_short_number_nor_for_tally_strokes(upside_down, is_turned) -> None:
     page = np.full((1400, 1400), 255, np.uint8)
     for row in (300, 900):
         cv2.putText(page, "186", (400, row), cv2.FONT_HERSHEY_SIMPLEX, 3, 0, 8)

@@ -21,7 +21,7 @@ _MIN_READ: Final = 0.6
 _MUCH_BETTER: Final = 1.5
 """Minimum legibility of a rotated page relative to the page as it is."""
 _MIN_EVIDENCE: Final = 3
-"""Digits that a rotated page must show beyond the page as it is: 186 upside down is read as 981."""
+"""Legibility that a rotated page must have beyond the page as it is: 186 upside down is read as 981."""
 _SAMPLED: Final = 24
 """Regions by which a rotated page is judged before all of it is read: a page of specks has hundreds in each turn."""
 _MIN_CONFIDENCE: Final = 0.05
@@ -128,9 +128,9 @@ def read_upright(
 
 
 def _legibility(numbers: Sequence[Number]) -> float:
-    """The digits of the `read` numbers with two digits or more: letters of a turned page pass for a 0 or a 1."""
+    """The digits from 2 to 9 of the `read` numbers: letters and tally strokes of a turned page pass for 0 and 1."""
     texts = [number.text for number in numbers if number.outcome is Outcome.READ]
-    return float(sum(len(text) for text in texts if len(text) > 1))
+    return float(sum(digit not in "01" for text in texts for digit in text))
 
 
 def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
