@@ -12,7 +12,7 @@ from handigit.store import Role
 from handigit.web import create_app
 from handigit.web.exchange_limits import RequestGuard, UploadBudget
 from handigit.web.problems import Problem
-from handigit.web.rate_limits import TokenBucket, network_of
+from handigit.web.rate_limits import RefusalPace, TokenBucket, network_of
 from serving import HOST, NumberReader, open_store, picture, settings
 
 TOKEN = "a secret of more than 16"
@@ -162,6 +162,13 @@ def test_a_bucket_refuses_after_its_burst_each_caller_alone() -> None:
     assert waits[:2] == [0, 0]
     assert 50 < waits[2] <= 60
     assert bucket.take("b") == 0
+
+
+def test_refusals_in_a_flood_are_spaced_and_a_few_are_not() -> None:
+    pace = RefusalPace(per_second=10, burst=5, longest_s=2)
+    assert [pace.pause_s(100.0) for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
+    assert max(pace.pause_s(100.0) for _ in range(1000)) == pytest.approx(2)
+    assert pace.pause_s(103.0) == 0
 
 
 def test_a_known_session_is_not_locked_out_by_guesses(client) -> None:

@@ -3,6 +3,7 @@
 Roles are checked in `auth.py`.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from handigit.web.exchange_limits import RequestGuard, UploadBudget
 from handigit.web.metrics import Metrics
 from handigit.web.problems import BAD_REQUEST, FORBIDDEN, TOO_MANY, Problem, problem_of
-from handigit.web.rate_limits import TokenBucket, network_of, too_many
+from handigit.web.rate_limits import RefusalPace, TokenBucket, network_of, too_many
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -55,6 +56,7 @@ class GuardMiddleware:
         self._budget = UploadBudget(policy.max_total_bytes)
         self._rate = TokenBucket(policy.rate_per_minute, burst=policy.rate_per_minute / 6)
         self._refusals = _RefusalLog()
+        self._pace = RefusalPace(per_second=250, burst=500, longest_s=5.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,7 +76,10 @@ class GuardMiddleware:
             self._check(scope, guard)
             await self._app(inner, guard.receive, guard.send)
         except Exception as error:  # the last place where it can become a response
-            await _answer_error(error, scope, guard)
+            problem = problem_of(error)
+            if problem.kind.status == TOO_MANY.status:
+                await asyncio.sleep(self._pace.pause_s(time.monotonic()))
+            await _answer_error(error, problem, scope, guard)
         finally:
             guard.close()
             self._record({**inner, "method": scope["method"]}, guard)
@@ -131,9 +136,8 @@ class _RefusalLog:
             self._count, self._logged_at = 0, now
 
 
-async def _answer_error(error: Exception, scope: Scope, guard: RequestGuard) -> None:
+async def _answer_error(error: Exception, problem: Problem, scope: Scope, guard: RequestGuard) -> None:
     """Send an error's problem, unless a response has started."""
-    problem = problem_of(error)
     if problem.kind.status >= 500:
         log_failure(error, guard.request_id)
     if not guard.status:

@@ -29,6 +29,26 @@ class TokenBucket:
         return 0.0 if level >= 1 else (1 - level) / self._per_s
 
 
+class RefusalPace:
+    """Spaces refusals in a flood: `burst` at once, then `per_second`; none waits longer than `longest_s`.
+
+    A client that asks again at once, in spite of `Retry-After`, is thereby refused every few seconds instead of a
+    thousand times, and the processor has time for those that are served.
+    """
+
+    def __init__(self, *, per_second: float, burst: int, longest_s: float) -> None:
+        self._spacing = 1 / per_second
+        self._credit = burst / per_second
+        self._longest_s = longest_s
+        self._next_at = 0.0
+
+    def pause_s(self, now: float) -> float:
+        """Seconds until a refusal that is due now should be sent."""
+        after = max(self._next_at, now - self._credit) + self._spacing
+        self._next_at = min(after, now + self._longest_s)
+        return max(0.0, self._next_at - now)
+
+
 def network_of(address: str) -> str:
     """The caller that a limit counts: an IPv4 address, or the /64 network that one IPv6 subscriber usually has."""
     try:
