@@ -1,11 +1,11 @@
 // Forms: fields over a blank, and a template tried on scans.
 
-import { request } from "./api.js";
+import { request } from "../api.js";
 import { BoxFrame } from "./box_frame.js";
-import { Boxes } from "./boxes.js";
-import { attemptIn, byId, make, on, onSubmit, toast } from "./dom.js";
+import { Boxes } from "../boxes.js";
+import { attemptIn, byId, make, on, onSubmit, toast } from "../dom.js";
 import { asTemplate, cellsOf, columnNames } from "./field_table.js";
-import { plural } from "./wording.js";
+import { plural } from "../wording.js";
 
 const view = new Boxes(byId("blank-view"), select);
 const [form, tableForm] = [byId("field"), byId("table")];

@@ -1,7 +1,7 @@
 // A frame around a box of a picture: drag it to move it, a corner to resize it; or arrow keys, with Shift to resize.
 
-import { ARROWS } from "./area_selection.js";
-import { makeSvg, rectOf } from "./dom.js";
+import { ARROWS } from "../area_selection.js";
+import { makeSvg, rectOf } from "../dom.js";
 
 const MIN_SIDE_PX = 4;
 const STEP = 1 / 400; // of the picture's width
