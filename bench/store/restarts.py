@@ -9,6 +9,7 @@ four clients store one digit after another. Results go to bench/results/store.js
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,12 +19,14 @@ from typing import Any
 
 import psycopg
 
-from bench.results_io import RESULTS, load_results, save_results
+from bench.results_io import PROJECT, RESULTS, load_results, save_results
 from bench.serve.resilience import store_digits
 from handigit.store import Store
 from handigit.store.integrity import check
 from tests.serving import picture, running
-from tests.store_server import INSTALLED, create_schema, postgres
+
+sys.path.append(str(PROJECT / "tests"))
+from store_server import INSTALLED, create_schema, postgres
 
 _CLIENTS = 4
 _PATIENCE_S = 60
