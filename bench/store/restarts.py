@@ -26,7 +26,7 @@ from handigit.store.integrity import check
 from tests.serving import picture, running
 
 sys.path.append(str(PROJECT / "tests"))
-from store_server import INSTALLED, create_schema, postgres
+from store_server import INSTALLED, create_schema, postgres  # type: ignore[import-not-found]  # beside the tests
 
 _CLIENTS = 4
 _PATIENCE_S = 60
