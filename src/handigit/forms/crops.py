@@ -16,6 +16,8 @@ WRITING_MARGINS: Final = (0.2, False), (0.35, True), (0.5, True)
 that a faint digit beside the others is seen."""
 COMB_MARGINS: Final = (0.1, 0.25)
 """Margins of the crops of a comb, whose cells are read too."""
+_RIM: Final = 0.2
+"""Rim of a field that may be off the picture, in its heights: a photograph may end at the edge of a table."""
 _TALLEST_PX: Final = 160
 """Height of the largest crop of a field."""
 COMB_PX: Final = 72
@@ -52,8 +54,8 @@ def cut(
 
 
 def fraction_on_page(page: Grey, placement: Placement, field: FieldSpec) -> float:
-    """The fraction of a field inside the picture, by a grid of points."""
-    x, y = np.meshgrid(np.linspace(field.box.left, field.box.right, 9), np.linspace(field.box.top, field.box.bottom, 5))
+    """The fraction of a field, without its rim, inside the picture, by a grid of points."""
+    inside = field.box.grown(-_RIM * field.height)
+    x, y = np.meshgrid(np.linspace(inside.left, inside.right, 9), np.linspace(inside.top, inside.bottom, 5))
     points = transform(placement.matrix, np.column_stack([x.ravel(), y.ravel()]))
-    inside = (points >= 0).all(axis=1) & (points < [page.shape[1], page.shape[0]]).all(axis=1)
-    return float(inside.mean())
+    return float(((points >= 0) & (points < [page.shape[1], page.shape[0]])).all(axis=1).mean())
