@@ -31,6 +31,7 @@ _HOMES = {
     "DownloadError": "handigit.errors",
     "ModelError": "handigit.errors",
     "PatternError": "handigit.errors",
+    "ReadingCancelled": "handigit.errors",
     "RecipeError": "handigit.errors",
     "RunError": "handigit.errors",
 }
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from handigit.errors import ImageTooLarge as ImageTooLarge
     from handigit.errors import ModelError as ModelError
     from handigit.errors import PatternError as PatternError
+    from handigit.errors import ReadingCancelled as ReadingCancelled
     from handigit.errors import RecipeError as RecipeError
     from handigit.errors import RunError as RunError
     from handigit.errors import UnreadableImage as UnreadableImage
