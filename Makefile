@@ -1,8 +1,8 @@
 # Every target sets up what it needs, once; a second call does no set-up again.
 #   make run     read the pictures under samples/ with the embedded model
 #   make serve   the service on http://127.0.0.1:8000, with SQLite and the embedded models
-#   make test    the tests, without the slow ones (trainings, notebooks, wheels): a few minutes
-#   make test-slow   the slow ones
+#   make test    the tests, without the slow ones and those in a browser: a few minutes
+#   make test-slow   the slow ones (trainings, notebooks, wheels) and those in a browser
 #   make system  the Debian packages that some tests drive: Chromium, PostgreSQL (as root)
 #   make check   format, lint, types, import rules, wording
 #   make bench   measure speed, size and robustness
@@ -25,10 +25,10 @@ serve: $(VENV)/.app
 	$(BIN)/handigit serve
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow or browser" -n 2 --dist loadfile
 
 system:
 	scripts/system_packages.sh
