@@ -29,6 +29,7 @@ from handigit.batch.run import BatchOptions, Summary, run_batch
 from handigit.batch.watch import WatchOptions, watch
 from handigit.batch.worker import COLUMNS, BatchError, BatchWorker, InputResult, ReadOptions
 from handigit.cli import run
+from handigit.forms.drawn import save_samples
 from handigit.store import Store
 from handigit.synth import digits, picture
 from serving import all_end
@@ -422,6 +423,34 @@ def test_doubts_go_into_the_review_queue_once(scans: Path, tmp_path: Path) -> No
         stored = list(store.all())
         assert {reading.provenance.source for reading in stored} <= {str(path) for path in scans.iterdir()}
         assert store.picture(str(stored[0].picture)).startswith(b"\x89PNG")
+
+
+def test_forms_go_into_the_store_with_their_pages_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDIGIT_STATE", str(tmp_path / "state"))
+    save_samples("parcel-label", tmp_path / "scans", count=1, dpi=120)
+    (tmp_path / "scans/broken.png").write_bytes(b"not a picture")
+    out, url = tmp_path / "o", f"sqlite:///{tmp_path / 'handigit.db'}"
+    command = ["batch", str(tmp_path / "scans"), "--out", str(out), "--jobs", "1", "-t", "parcel-label", "--into", url]
+    assert run(command) == 1, "the broken picture is unplaced"
+    assert "2 stored for review" in capsys.readouterr().out
+    assert run([*command, "--resume"]) == 1
+    # As after a crash between the store's transaction and the commit record: the forms are read again.
+    next((out / "commits").iterdir()).unlink()
+    assert run([*command, "--resume"]) == 1
+    assert "stored" not in capsys.readouterr().out
+    found = {row["outcome"]: json.loads(row["record"]) for row in rows(out)}
+    with Store.open(url, files=tmp_path / "state/pictures") as store:
+        (batch,) = store.forms.batches()
+        assert (batch.records, batch.templates) == (2, ("parcel-label",))
+        stored = {record.content["outcome"]: record for record in store.forms.all()}
+        assert {outcome: record.content for outcome, record in stored.items()} == found
+        broken = stored.pop("unplaced")
+        assert not broken.pictures
+        (form,) = stored.values()
+        assert form.content["provenance"].keys() == {"template", "model", "threshold"}
+        assert store.picture(form.pictures[1]).startswith(b"\x89PNG")
 
 
 def test_ctrl_c_commits_what_was_read(scans: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Uncertain numbers of a batch into the review queue of the web app's database."""
+"""Uncertain numbers and forms of a batch into the web app's database, for review."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ _PAGES_PER_TRANSACTION: Final = 200
 
 
 class ReviewQueue:
-    """Adds each doubt of a batch once, also when the batch is killed and resumed.
+    """Adds each doubt and form of a batch once, also when the batch is killed and resumed.
 
     A doubt's request id is made of the batch's id, the content's digest, the page and the index, so a resumed batch
-    knows which ones it has added.
+    knows which ones it has added. The store knows a form by its key.
 
     Raises:
         StoreError: the store cannot be opened.
@@ -25,6 +25,8 @@ class ReviewQueue:
         self._store = Store.open(url, files=files)
         self._prefix = f"batch-{batch_id}"
         self._added = self._store.request_ids(self._prefix)
+        newest = self._store.forms.list(limit=1)
+        self._last_form = newest[0].id if newest else 0
 
     def __enter__(self) -> "ReviewQueue":
         return self
@@ -47,6 +49,21 @@ class ReviewQueue:
                     raise outcome
         self._added |= {page.provenance.request_id for page in pages}
         return len(pages)
+
+    def add_forms(self, result: InputResult) -> int:
+        """Store the forms of a result, then drop them from it to free memory; returns the number of new ones.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        new = 0
+        for form in result.forms:
+            pages = dict(enumerate(form.pages, start=1))
+            record = self._store.forms.add(form.content, key=form.key, pages=pages, batch=self._prefix)
+            new += record > self._last_form
+            self._last_form = max(self._last_form, record)
+        result.forms.clear()
+        return new
 
     def _pages(self, result: InputResult) -> list[NewPage]:
         pages = []

@@ -24,8 +24,8 @@ PART_SECONDS: Final = 60.0
 class BatchOptions:
     """A batch. `on`: None for processes of this machine, `ray`, or a cluster's address such as `ray://head:10001`.
 
-    `shard`: (index, count), this process's part of the inputs. `into`: URL of a store whose review queue gets the
-    doubts, with its pictures in `store_files`.
+    `shard`: (index, count), this process's part of the inputs. `into`: URL of a store that gets the doubts and forms
+    for review, with its pictures in `store_files`; `read.keep_doubts` must be set.
     """
 
     sources: Sequence[str]
@@ -197,7 +197,9 @@ class _PartBuffer:
         self._since = time.monotonic()
 
     def add(self, result: InputResult) -> None:
-        """Keep a result, and commit when the part is full or old."""
+        """Keep a result, its forms in the store, and commit when the part is full or old."""
+        if self._queue is not None:
+            self.queued += self._queue.add_forms(result)
         self._results.append(result)
         is_old = time.monotonic() - self._since >= self._options.part_seconds
         if len(self._results) >= self._options.part_inputs or is_old:

@@ -11,12 +11,14 @@ import cv2
 
 from handigit.batch.inputs import Input
 from handigit.errors import HandigitError
-from handigit.images import Limits, open_pages
+from handigit.images import Limits
 from handigit.read import PageReading, Reader, read_batch, read_document
 from handigit.records import ANYTHING, Expected, Number, Outcome, ReadAs, value_to_json
 
 if TYPE_CHECKING:
     from handigit.forms import FormReader, Record
+    from handigit.forms.reader import ReadForm
+    from handigit.store.pictures import Picture
 
 Row = dict[str, Any]
 """One number, one record of a form, or the error of one input; its keys are `COLUMNS`."""
@@ -30,7 +32,7 @@ class BatchError(HandigitError):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read. `keep_doubts`: return the pages of uncertain numbers, for the review queue.
+    """How to read. `keep_doubts`: return the pages of uncertain numbers and of all forms, for review.
 
     `templates`: paths or names of form templates; then records are read instead of numbers.
     """
@@ -57,6 +59,22 @@ class Doubt:
     reading: PageReading
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptForm:
+    """A record of a form for the store: its JSON, its key, and its pages, encoded here since that takes long."""
+
+    content: dict[str, Any]
+    key: str
+    pages: "tuple[Picture, ...]"
+
+    @classmethod
+    def of(cls, form: "ReadForm") -> "KeptForm":
+        """The record and pages of a form."""
+        from handigit.store.pictures import encode
+
+        return cls(form.record.to_json(), form.key, tuple(map(encode, form.pictures)))
+
+
 @dataclass(slots=True, eq=False)
 class InputResult:
     """The result for one input: rows, number of pages, and the kind of error that ended it, if any."""
@@ -67,6 +85,7 @@ class InputResult:
     pages: int = 0
     error: str | None = None
     doubts: list[Doubt] = field(default_factory=list)
+    forms: list[KeptForm] = field(default_factory=list)
 
     def fail(self, kind: str, message: str) -> "InputResult":
         """End with an error, which becomes a row of its own; rows of earlier pages are kept."""
@@ -168,14 +187,17 @@ class BatchWorker:
 
     def _read_forms(self, forms: "FormReader", result: InputResult, content: bytes) -> None:
         """Read a document as forms; the pages of one form must be in one document."""
-        pages = enumerate(open_pages(content, limits=self.options.limits))
-        read = [forms.read_page(page, source=result.input.name, number=number) for number, page in pages]
-        result.pages = len(read)
-        for index, record in enumerate(forms.group(read), start=1):
-            row = _record_row(result, record, index)
+        from handigit.forms.pile import document
+
+        pile = [document(result.input.name, content, limits=self.options.limits)]
+        for index, form in enumerate(forms.forms(pile), start=1):
+            row = _record_row(result, form.record, index)
             if row["error"]:
                 result.error = "Unplaced"
             result.rows.append(row)
+            result.pages += len(form.record.pages)
+            if self.options.keep_doubts:
+                result.forms.append(KeptForm.of(form))
 
 
 def _form_reader(options: ReadOptions, reader: Reader) -> "FormReader":

@@ -67,7 +67,7 @@ def batch(
         on: `ray` for Ray on this machine, or a cluster's address such as ray://head:10001 [default: processes].
         resume: Continue the batch in the output folder.
         shard: Read only part I of N, as "3/100": one batch per shard, each with its own output folder.
-        into: URL of the web app's database, whose review queue gets the uncertain numbers.
+        into: URL of the web app's database, which gets uncertain numbers, or each form with its pages, for review.
         target_error: Accept about this share of errors (0.01 = 1 in 100).
         model: An ONNX file, or a folder with digit.onnx and number.onnx [default: the embedded models].
         timeout: Seconds after which a reader that hangs is ended.
@@ -85,9 +85,6 @@ def batch(
             if not sources
             else f"--shard {shard}: not I/N, such as 3/100"
         )
-        return WRONG_USAGE
-    if template and into:
-        complain("--into is for numbers; read forms without it")
         return WRONG_USAGE
     settings = Settings()
     options = BatchOptions(
@@ -234,7 +231,7 @@ def _print_summary(summary: "Summary", out: str) -> None:
     parts = [f"{outcomes.pop(o.value):,} {o.label}" for o in Outcome if o.value in outcomes]
     parts += [f"{count:,} {outcome}" for outcome, count in outcomes.items()]
     parts += [f"{summary.failed:,} failed"] if summary.failed else []
-    parts += [f"{summary.queued:,} queued for review"] if summary.queued else []
+    parts += [f"{summary.queued:,} stored for review"] if summary.queued else []
     say(f"{out}: {summary.totals.get('inputs', 0):,} inputs: {', '.join(parts) or 'no numbers found'}")
     for kind, count in summary.group("error").items():
         say(f"  {kind}: {count:,}")

@@ -95,19 +95,20 @@ class Forms:
         content: Mapping[str, Any],
         *,
         key: str,
-        pages: Mapping[int, UInt8[np.ndarray, "..."]] | None = None,
+        pages: Mapping[int, UInt8[np.ndarray, "..."] | Picture] | None = None,
         request_id: str = "",
         batch: str = "",
     ) -> int:
         """Store a record with the pictures of its pages; returns its id. `batch` names the files sent together.
 
         `key` identifies pages, template and model together, such as their joined digests: the same key is stored once,
-        and later calls return the first id. `pages`: pictures by page number from 1, as `Store.add` takes them.
+        and later calls return the first id. `pages`: pictures by page number from 1, as `Store.add` takes them, or
+        encoded.
 
         Raises:
             StoreError: it cannot be stored.
         """
-        pictures = {number: encode(page) for number, page in (pages or {}).items()}
+        pictures = {n: page if isinstance(page, Picture) else encode(page) for n, page in (pages or {}).items()}
         for picture in pictures.values():
             self._pictures.put(picture.sha256, picture.content)
         with self._database.writing() as connection:
