@@ -45,6 +45,19 @@ def test_the_same_pages_template_and_model_give_one_record(store: Store) -> None
     assert add(store, key="other") != add(store)
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_pictures_without_readings_or_forms_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, deleted: bool
+) -> None:
+    url, files = f"sqlite:///{tmp_path / 'handigit.db'}", tmp_path / "pictures"
+    with Store.open(url, files=files) as store:
+        add(store)
+    if deleted:
+        (tmp_path / "handigit.db").unlink()
+    Store.open(url, files=files).close()
+    assert ("but there are pictures" in caplog.text) is deleted
+
+
 def test_every_change_of_a_field_is_kept_and_the_last_one_counts(store: Store) -> None:
     record = add(store)
     store.forms.change(record, "a", "12.50", by="ann", key="1")

@@ -79,8 +79,9 @@ class Store:
         try:
             upgrade(database)
             store = cls(database, Pictures(files), policy)
-            if not store.readings(limit=1).readings and next(store.pictures.all(), None):
-                log.warning("database has no readings, but there are pictures; see `handigit store check`")
+            is_empty = not store.readings(limit=1).readings and not store.forms.list(limit=1)
+            if is_empty and next(store.pictures.all(), None):
+                log.warning("database has no readings or forms, but there are pictures; see `handigit store check`")
         except BaseException:
             database.close()
             raise
