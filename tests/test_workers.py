@@ -156,6 +156,7 @@ def test_a_stopped_worker_costs_one_deadline(slot: WorkerSlot) -> None:
     first = slot.pid
     assert first
     os.kill(first, signal.SIGSTOP)
+    os.waitid(os.P_PID, first, os.WSTOPPED | os.WNOWAIT)  # until then one of its threads may still answer
     assert results(slot.read("digit", [b"text 7"])) == ["7"]
     assert slot.is_ready("digit", within_s=60)
     assert slot.pid != first
