@@ -5,6 +5,7 @@ import { ARROWS } from "./area_selection.js";
 import { attempt, attemptIn, byId, makeSvg, on, onSubmit } from "./dom.js";
 
 const entries = [...document.querySelectorAll(".entry")];
+document.querySelector(".entry [autofocus]")?.select(); // what is typed replaces the value, as in the entries after it
 
 /** Store a field, then go on to the next one. */
 for (const entry of entries) onSubmit(entry, (button) => attempt(async () => {
