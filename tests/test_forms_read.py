@@ -17,7 +17,7 @@ from handigit.forms.marks import read_choice, read_mark, read_present
 from handigit.forms.page_state import PageState
 from handigit.forms.record import CheckState, FieldOutcome
 from handigit.forms.specs import RuleCheck
-from handigit.forms.writing import find_small_writing
+from handigit.forms.writing import cut_writing, find_small_writing
 
 TALLY = Template.load("tally-sheet")
 
@@ -273,8 +273,8 @@ def test_small_writing_is_found_beside_a_watermark_and_rules():
     assert 20 <= found.bottom - found.top <= 34
     assert found.left >= 15
     assert found.right <= 100
-    assert found.cut(crop, 0.3, sides=True).shape[1] < 110
-    assert found.cut(crop, 0.3, sides=False).shape[1] == crop.shape[1]
+    assert cut_writing(crop, found, 0.3, sides=True).shape[1] < 110
+    assert cut_writing(crop, found, 0.3, sides=False).shape[1] == crop.shape[1]
 
 
 @pytest.mark.parametrize("crop", [boxed("", high=24), boxed("", high=24, watermark=True), boxed("42", high=78)])

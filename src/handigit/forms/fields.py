@@ -18,7 +18,7 @@ from handigit.forms.page_ink import Grey
 from handigit.forms.record import Alone, Field, FieldOutcome, Value
 from handigit.forms.specs import FieldSpec, Kind
 from handigit.forms.values import digits_pattern, value_of
-from handigit.forms.writing import find_small_writing
+from handigit.forms.writing import cut_writing, find_small_writing
 
 _AGREE: Final = 2
 """Crops that must agree for a text to be read."""
@@ -99,7 +99,7 @@ def _crops(page: Grey, placement: Placement, spec: FieldSpec) -> list[Grey]:
         return [cut(page, placement, spec, margin=margin, tallest_px=COMB_PX) for margin in COMB_MARGINS]
     first = cut(page, placement, spec, margin=MARGINS[0])
     if (writing := find_small_writing(first)) is not None:
-        return [writing.cut(first, margin, sides=sides) for margin, sides in WRITING_MARGINS]
+        return [cut_writing(first, writing, margin, sides=sides) for margin, sides in WRITING_MARGINS]
     return [first, *(cut(page, placement, spec, margin=margin) for margin in MARGINS[1:])]
 
 

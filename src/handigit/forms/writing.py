@@ -4,13 +4,13 @@ The reader sees a crop at a fixed height. On `forms/c1`, where digits are a quar
 cells have a watermark, 92 of 120 fields were right as cut, 112 if cut to their writing.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
 from handigit.forms.page_ink import Grey
+from handigit.records import Box
 
 _PAPER: Final = 80
 """Percentile of the pixels of a crop that is paper."""
@@ -32,23 +32,14 @@ _SIDE: Final = 0.25
 """By how much the margins at the sides are wider, in heights of the writing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """The rectangle around the writing in a crop, in its pixels; right and bottom are outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def cut(self, crop: Grey, margin: float, *, sides: bool) -> Grey:
-        """The writing with a margin in its heights; without `sides`, as wide as the crop."""
-        above, beside = round(margin * (self.bottom - self.top)) + 1, round((margin + _SIDE) * (self.bottom - self.top))
-        part = crop[max(0, self.top - above) : self.bottom + above]
-        return np.ascontiguousarray(part[:, max(0, self.left - beside) : self.right + beside] if sides else part)
+def cut_writing(crop: Grey, writing: Box, margin: float, *, sides: bool) -> Grey:
+    """The writing with a margin in its heights; without `sides`, as wide as the crop."""
+    above, beside = round(margin * writing.height) + 1, round((margin + _SIDE) * writing.height)
+    part = crop[max(0, writing.top - above) : writing.bottom + above]
+    return np.ascontiguousarray(part[:, max(0, writing.left - beside) : writing.right + beside] if sides else part)
 
 
-def find_small_writing(crop: Grey) -> Writing | None:
+def find_small_writing(crop: Grey) -> Box | None:
     """The writing in a crop of a field and its box, if it is much smaller than the box; None where it is not."""
     height = crop.shape[0]
     darkness = np.clip(np.percentile(crop, _PAPER) - crop.astype(np.float32), 0, None)
@@ -63,13 +54,8 @@ def find_small_writing(crop: Grey) -> Writing | None:
     strokes = [part for part in parts[1:].tolist() if part[4] >= _SMALLEST[0] and part[3] >= _SMALLEST[1] * height]
     if not strokes:
         return None
-    found = Writing(
-        min(left for left, *_ in strokes),
-        min(top for _, top, *_ in strokes),
-        max(left + wide for left, _, wide, *_ in strokes),
-        max(top + high for _, top, _, high, _ in strokes),
-    )
-    return found if found.bottom - found.top <= _LARGE * height else None
+    found = Box.around(Box(left, top, left + wide, top + high) for left, top, wide, high, _ in strokes)
+    return found if found.height <= _LARGE * height else None
 
 
 def _rules(darkness: np.ndarray) -> Grey:
