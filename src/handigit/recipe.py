@@ -38,7 +38,7 @@ class Recipe:
     """Training samples held out for validation; the test set is never used in training."""
 
     start: Literal["random", "pp-ocrv6"] = "random"
-    """Weights before the first step: random, or those that PP-OCRv6 small was published with (Apache-2.0)."""
+    """Weights before the first step: random, or those that PP-OCRv6 was published with (Apache-2.0)."""
     blend: float = 1.0
     """Fraction of the trained weights in the final ones; the rest is the start's (WiSE-FT, Wortsman et al. 2022)."""
 

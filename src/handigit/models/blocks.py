@@ -4,9 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def conv_bn(
-    inputs: int, outputs: int, size: int = 3, *, stride: int | tuple[int, int] = 1, groups: int = 1
-) -> nn.Sequential:
+def conv_bn(inputs: int, outputs: int, size: int = 3, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """A padded convolution, then batch norm (Ioffe & Szegedy 2015), whose shift replaces a bias."""
     convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs))

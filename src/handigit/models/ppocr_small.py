@@ -4,6 +4,8 @@ The published ONNX file has its batch norms folded into most convolutions; the r
 so that the network has no running statistics and averages of its weights are valid networks.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,12 +33,7 @@ class PPOCRSmall(nn.Module):
     def __init__(self, classes: int = CHARACTERS + 1) -> None:
         super().__init__()
         self.stem = Stem()
-        blocks: list[nn.Module] = []
-        for index, (channels, excited) in enumerate(_STAGES):
-            if index:
-                blocks.append(Block(_STAGES[index - 1][0], channels))
-            blocks += [Block(channels, channels, excited=one) for one in excited]
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = stack_blocks(_STAGES)
         self.neck = Neck(_STAGES[-1][0])
         self.head = nn.Linear(_FEATURES, classes)
         self.stem.requires_grad_(False)  # its edges serve numbers as well, and training it costs a seventh of the time
@@ -89,6 +86,16 @@ class Block(nn.Module):
         features = self.excitation(self.depthwise(features))
         mixed: Tensor = self.reduce(functional.gelu(self.expand(features)))
         return features + mixed if self.residual else mixed
+
+
+def stack_blocks(stages: Sequence[tuple[int, Sequence[bool]]]) -> nn.Sequential:
+    """The blocks of all stages; a stage is its channels, and which of its blocks have squeeze-and-excitation."""
+    blocks: list[nn.Module] = []
+    for index, (channels, excited) in enumerate(stages):
+        if index:
+            blocks.append(Block(stages[index - 1][0], channels))
+        blocks += [Block(channels, channels, excited=one) for one in excited]
+    return nn.Sequential(*blocks)
 
 
 class Excitation(nn.Module):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from handigit.models.ppocr_small import CHARACTERS, Block
+from handigit.models.ppocr_small import CHARACTERS, stack_blocks
 
 _STAGES = ((48, (True, False)), (96, (True, False)), (160, (True, False, False)))
 """Channels of each stage, and which of its blocks have squeeze-and-excitation."""
@@ -28,12 +28,7 @@ class PPOCRTiny(nn.Module):
     def __init__(self, classes: int = CHARACTERS + 1) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 24, 3, 2, 1), nn.GELU(), nn.Conv2d(24, 48, 3, 2, 1))
-        blocks: list[nn.Module] = []
-        for index, (channels, excited) in enumerate(_STAGES):
-            if index:
-                blocks.append(Block(_STAGES[index - 1][0], channels))
-            blocks += [Block(channels, channels, excited=one) for one in excited]
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = stack_blocks(_STAGES)
         channels = _STAGES[-1][0]
         self.neck = nn.Sequential(
             nn.Conv2d(channels, channels, (1, 5), padding=(0, 2), groups=channels),

@@ -56,7 +56,7 @@ def map_chunks(
     Context variables, such as the active cancellation, are those of the caller.
     """
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
-    if threads == 1 or len(chunks) == 1:
+    if threads == 1 or len(chunks) <= 1:
         return [result for chunk in chunks for result in read(chunk)]
     with ThreadPoolExecutor(min(threads, len(chunks))) as pool:
         futures = [pool.submit(copy_context().run, read, chunk) for chunk in chunks]
