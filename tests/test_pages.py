@@ -1,5 +1,6 @@
 """All pages: layout, security policy, accessibility."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_templates_have_no_inline_script_or_style() -> None:
         assert "<style" not in text
         assert " onclick" not in text
         assert "|safe" not in text
+
+
+def test_forms_cannot_be_sent_before_their_script_has_run() -> None:
+    for template in (Path(STATIC).parent / "templates").glob("*.html"):
+        for attributes, fields in re.findall(r"<form([^>]*)>(.*?)</form>", template.read_text("utf-8"), re.DOTALL):
+            if re.search(r"\b(method|action|role|hidden)\b", attributes) or 'id="decision"' in attributes:
+                continue  # sent by the browser, or shown by the script
+            buttons = re.findall(r"<button(?![^>]*type=.button)[^>]*>", fields)
+            assert buttons
+            assert all("disabled" in button for button in buttons), (template.name, buttons)
 
 
 def test_an_unknown_address_is_a_page(site: Running) -> None:

@@ -28,8 +28,10 @@ export function on(name, selector, handler) {
   for (const element of document.querySelectorAll(selector)) element.addEventListener(name, (event) => handler(element, event));
 }
 
-/** Call `handler` with the submitting button instead of sending the form. */
+/** Call `handler` with the submitting button instead of sending the form. Pages come with these buttons disabled: until
+    the script has run, the browser would send the fields itself, in the address of the page. */
 export function onSubmit(form, handler) {
+  for (const button of form.querySelectorAll("button:disabled")) button.disabled = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     handler(event.submitter);

@@ -32,7 +32,8 @@ async function readPile({ elements: { template, scans } }) {
   await requestLines(`/v1/forms/${template.value}/records`, { method: "POST", body, onLine });
   location.assign(`/forms/batches/${encodeURIComponent(name)}`);
 }
-on("submit", "#pile", (pile, event) => event.preventDefault() ?? attemptIn(byId("pile-error"), () => readPile(pile)));
+const pile = byId("pile");
+if (pile) onSubmit(pile, () => attemptIn(byId("pile-error"), () => readPile(pile)));
 let picture = null;
 
 /** Four handles over the picture, at its corners first. */
