@@ -46,6 +46,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SAMPLE_S = 0.1
 
 
+class DriverFailed(Exception):
+    """A batch ended by itself before all inputs were read; its rows say nothing about kills."""
+
+
 @dataclass
 class Usage:
     """What a process and its descendants used: processor seconds in all, and the driver's peak memory in bytes."""
@@ -237,15 +241,18 @@ def _disturb(source: Path, out: Path, rng: random.Random, *, left: int) -> Count
     more: tuple[str, ...] = ()
     while True:
         arguments = command(source, out, "--jobs", "2", "--part-size", "4", *more)
-        process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=rng.uniform(0.5, 12.0) if done.total() < left else None)
-            if process.poll() is None:
-                target = rng.choice(["driver", "worker", "half of the workers"])
-                done[target] += _kill(process.pid, target, rng)
-        if process.returncode in (0, 1):
+        with (out.with_suffix(".log")).open("w") as log:
+            process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=log)
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=rng.uniform(0.5, 12.0) if done.total() < left else None)
+                if process.poll() is None:
+                    target = rng.choice(["driver", "worker", "half of the workers"])
+                    done[target] += _kill(process.pid, target, rng)
+        if (out / "summary.json").exists():
             return done
+        if process.returncode >= 0:  # not killed: it could not start, or not go on
+            raise DriverFailed(f"status {process.returncode}: {out.with_suffix('.log').read_text()}")
         more = ("--resume",) if (out / "batch.json").exists() else ()
 
 
