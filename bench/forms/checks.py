@@ -1,6 +1,6 @@
 """What checks are worth: real handwritten numbers read alone, with check digits, with a roster, in sums.
 
-    python -m bench.forms.checks [--numbers 600]
+    python -m bench.forms.checks [--numbers 1021]
 
 The numbers are those of `strings/unipen` and `strings/orand_car_a`, never learnt from; their lengths are known. As
 no one wrote check digits, each check is set so that the true value passes: a text passes Luhn if its remainder is that
@@ -11,7 +11,7 @@ bench/results/forms.json.
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +28,8 @@ from handigit.settings import Settings
 
 ROSTER = 300
 SLIPS = 0.02
+SHUFFLES = 10
+"""How often the numbers are put into other sums, so that there are some seventy slips."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Tally:
         }
         likely = np.prod([priors[name].get(text, 0) for name, text in best.items()])
         alone = np.prod([max((p for t, p in shares.items() if t), default=0) for shares in priors.values()])
-        holds = not factors or (all(_passes(factor, best) for factor in factors) and likely >= 1e-3 * alone)
+        holds = not factors or bool(all(_passes(factor, best) for factor in factors) and likely >= 1e-3 * alone)
         read = [holds and bool(best[n]) and found[n].get(best[n], 0) >= threshold for n in names]
         right = [best[name] == one.truth for name, one in zip(names, group, strict=True)]
         self.fields += len(group)
@@ -121,10 +123,9 @@ def _passes(factor: Factor, texts: dict[str, str]) -> bool:
 
 
 def sums(numbers: Sequence[Read], threshold: float, rng: np.random.Generator, *, slips: float) -> dict[str, float]:
-    """Three numbers that add up, but for the slips of their writers."""
+    """Three numbers that add up, but for the slips of their writers; the numbers are grouped `SHUFFLES` times."""
     tally = Tally()
-    for start in range(0, len(numbers) - 2, 3):
-        group = numbers[start : start + 3]
+    for group in _triples(numbers, rng):
         a, b, c = (int(one.truth) for one in group)
         off = int(rng.choice([-1, 1])) * int(rng.integers(1, 10)) * 10 ** int(rng.integers(0, 3))
         constant = a + b - c + (off if rng.random() < slips else 0)
@@ -134,10 +135,17 @@ def sums(numbers: Sequence[Read], threshold: float, rng: np.random.Generator, *,
     return tally.as_dict()
 
 
+def _triples(numbers: Sequence[Read], rng: np.random.Generator) -> Iterator[list[Read]]:
+    for _ in range(SHUFFLES):
+        order = rng.permutation(len(numbers))
+        for start in range(0, len(order) - 2, 3):
+            yield [numbers[index] for index in order[start : start + 3]]
+
+
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--numbers", type=int, default=600)
+    parser.add_argument("--numbers", type=int, default=1021)
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)

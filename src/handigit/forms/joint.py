@@ -23,7 +23,7 @@ SLIP: Final = 0.02
 """Fraction of sums that people write down wrongly."""
 COPY_SLIP: Final = 0.002
 """Fraction of numbers that people copy wrongly, as a check digit or a list would show."""
-_REST_SHARE: Final = 0.25
+_REST_SHARE: Final = 0.13
 """`REST` has at least this fraction of the probability that the best text leaves."""
 _ROUNDS: Final = 12
 _DAMPING: Final = 0.5
