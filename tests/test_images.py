@@ -554,13 +554,43 @@ def test_edge_of_a_shadow_across_the_digit(size, depth):
     assert alike(glyph_of(page_of(shadow)), glyph_of(drawn())) > 0.8
 
 
-@pytest.mark.parametrize("corner", [(3, 60), (60, 3), (3, 3), (332, 150), (150, 350)])
-def test_thin_pen_near_the_edge_keeps_its_strokes(corner):
+EDGES_AND_CORNERS = [(3, 150), (3, 355), (150, 355), (333, 355), (333, 150), (333, 3), (150, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("place", EDGES_AND_CORNERS, ids=["n", "ne", "e", "se", "s", "sw", "w", "nw"])
+@pytest.mark.parametrize("pen", [1, 2, 4, 8, 14])
+@pytest.mark.parametrize("light", [False, True])
+def test_digit_near_an_edge_keeps_its_strokes(place, pen, light):
     page = np.full((400, 400), 245, np.uint8)
-    left, top = corner[1], corner[0]
-    cv2.polylines(page, [np.array([(left, top), (left + 42, top), (left + 12, top + 64)])], False, 30, 4)
-    box = find_digit(page_of(page)).box
+    top, left = (offset + (pen // 2 if offset < 200 else -(pen // 2)) for offset in place)
+    cv2.polylines(page, [np.array([(left, top), (left + 42, top), (left + 12, top + 64)])], False, 30, pen)
+    box = find_digit(page_of(255 - page if light else page)).box
     assert (box.width, box.height) >= (40, 60)
+
+
+def sign(*, dot):
+    """A question mark's hook above its dot, or a colon; `dot`: the radius of its dots."""
+    page = np.full((200, 160), 250, np.uint8)
+    cv2.circle(page, (80, 160), dot, 20, -1)
+    return page
+
+
+def test_parts_above_each_other_are_one_character():
+    question = sign(dot=7)
+    cv2.polylines(question, [np.array([(50, 50), (80, 30), (108, 50), (80, 82), (80, 105)])], False, 20, 10)
+    assert find_digit(question).box.bottom > 160
+    colon = sign(dot=7)
+    cv2.circle(colon, (78, 50), 8, 20, -1)
+    assert (find_digit(colon).box.top, find_digit(colon).box.bottom) == (42, 168)
+
+
+def test_dust_and_a_line_of_writing_below_stay_out():
+    digit = sign(dot=1)
+    cv2.polylines(digit, [np.array([(50, 40), (110, 40), (70, 120)])], False, 20, 9)
+    assert find_digit(digit).box.bottom < 130
+    for x in range(20, 150, 18):
+        cv2.line(digit, (x, 150), (x + 8, 165), 20, 4)
+    assert find_digit(digit).box.bottom < 130
 
 
 SURROUNDINGS = [lambda page: lit(page, 0.6), shadowed, grainy, ruled, framed, speckled]

@@ -38,6 +38,8 @@ _TIGHT_PARTS: Final = 2
 """Number of parts of a digit cut to its box that may all run along the picture's edges."""
 _CROP: Final = 0.45
 """Fraction of the picture's longer side from which its main component fills it: a crop of one digit."""
+_FEW_PARTS: Final = 3
+"""Maximum number of parts of a character with gaps between its parts; more are noise or a pattern."""
 _SMALL_PX: Final = 64
 """Longer side of a picture too small to measure its paper's noise."""
 
@@ -142,9 +144,9 @@ def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "he
     if np.count_nonzero(weight > 0.5 * weight[main]) > _MAX_SIMILAR:
         return np.zeros_like(usable)
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
+    usable &= inside
     fills = parts[main, 2:4].max() > _CROP * max(height, width)
-    usable &= inside & _neighbours(parts, main, reach=1.0 if fills else 0.5)
-    return usable
+    return usable & (_neighbours(parts, main, reach=1.0 if fills else 0.5) | _stacked(parts, main, usable, height))
 
 
 def _is_frame(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
@@ -215,6 +217,20 @@ def _completes(parts: Int32[np.ndarray, "n 5"], main: int) -> Bool[np.ndarray, "
     gap = np.maximum(near - far[main], near[main] - far)
     close = gap <= 0.15 * parts[main, 2:4].max()
     return np.asarray((overlap >= 0.6 * parts[:, 2]) & close & (parts[:, 4] < 0.6 * parts[main, 4]))
+
+
+def _stacked(
+    parts: Int32[np.ndarray, "n 5"], main: int, usable: Bool[np.ndarray, " n"], height: int
+) -> Bool[np.ndarray, " n"]:
+    """The few parts of a character that fills its picture, one above the other: a question mark, a colon."""
+    none = np.zeros(len(parts), bool)
+    left, right = parts[:, 0], parts[:, 0] + parts[:, 2]
+    overlap = np.minimum(right, right[main]) - np.maximum(left, left[main])
+    stacked = usable & (overlap >= 0.5 * np.minimum(parts[:, 2], parts[main, 2]))
+    top, bottom = parts[stacked, 1], parts[stacked, 1] + parts[stacked, 3]
+    if np.count_nonzero(usable) > _FEW_PARTS or bottom.max() - top.min() <= _CROP * height:
+        return none
+    return stacked
 
 
 def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:
