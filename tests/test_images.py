@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -177,10 +178,25 @@ GREY = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
         GREY[None, ..., None],
         GREY.reshape(-1),
         GREY[None].repeat(3, 0),
+        pd.DataFrame(GREY.reshape(1, -1)).iloc[0],
         GREY.tolist(),
         torch.tensor(GREY / 255.0, requires_grad=True),
     ],
-    ids=["float", "half", "standardised", "int64", "16 bit", "hw1", "1hw", "1hw1", "row", "3hw", "list", "tensor"],
+    ids=[
+        "float",
+        "half",
+        "standardised",
+        "int64",
+        "16 bit",
+        "hw1",
+        "1hw",
+        "1hw1",
+        "row",
+        "3hw",
+        "table row",
+        "list",
+        "tensor",
+    ],
 )
 def test_arrays_as_students_hold_them(source):
     ours, expected = page_of(source).astype(int), page_of(GREY).astype(int)
@@ -206,6 +222,9 @@ def test_pillow_images_are_not_altered(tmp_path, form):
 def test_alpha_of_zero_everywhere_means_opaque():
     pixels = np.dstack([drawn()] * 3 + [np.zeros_like(drawn())])
     assert np.array_equal(page_of(pixels), page_of(drawn()))
+    bmp = encoded(Image.fromarray(pixels), "BMP")
+    assert int.from_bytes(bmp[28:30], "little") == 32
+    assert np.array_equal(page_of(bmp), page_of(drawn()))
 
 
 def test_large_jpeg_in_colour_is_decoded_as_grey():
