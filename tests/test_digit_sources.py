@@ -9,7 +9,8 @@ import pytest
 
 from handigit.data import load
 from handigit.errors import BadDataFile, DataError
-from handigit.train.digit_sources import load_source
+from handigit.recipe import Recipe
+from handigit.train.digit_sources import load_outliers, load_source
 
 
 def square(side: int) -> np.ndarray:
@@ -94,3 +95,41 @@ def test_inconsistent_sizes_are_refused(tmp_path: Path, data: np.ndarray, shape:
     np.savez(tmp_path / "ragged.npz", data=data, shape=shape)
     with pytest.raises(BadDataFile, match=message):
         load("ragged", folder=tmp_path)
+
+
+def test_nondigits_are_repeated_with_other_pens(tmp_path: Path) -> None:
+    write_ink(tmp_path, "KY")
+    outliers = load_outliers(Recipe(outliers=("ink:pen*3", "synth:4*2")), folder=tmp_path)
+    assert outliers is not None
+    assert len(outliers) == 2 * 3 + 4 * 2
+    assert not np.array_equal(outliers.glyphs[:2], outliers.glyphs[2:4])
+    assert not np.array_equal(outliers.glyphs[6:10], outliers.glyphs[10:])
+
+
+def test_nondigits_made_from_the_recipes_digits(tmp_path: Path) -> None:
+    glyphs = np.zeros((20, 28, 28), np.uint8)
+    for value in range(20):
+        glyphs[value, 4:24, 8 : 12 + value % 10] = 255
+    np.savez(tmp_path / "bars.npz", glyphs=glyphs, labels=np.arange(20) % 10)
+    recipe = Recipe(data=("bars",), outliers=("altered:30",))
+    outliers, again = (load_outliers(recipe, folder=tmp_path) for _ in range(2))
+    assert outliers is not None
+    assert again is not None
+    assert outliers.glyphs.shape == (30, 28, 28)
+    assert outliers.fingerprint == again.fingerprint
+    assert (outliers.glyphs.max(axis=(1, 2)) > 200).all()
+    known = {glyph.tobytes() for glyph in glyphs}
+    assert not known & {glyph.tobytes() for glyph in outliers.glyphs}
+
+
+def test_nondigits_are_not_made_from_unlabelled_pictures(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rings.npz", images=np.stack([square(40)] * 2))
+    with pytest.raises(DataError, match="altered:30: rings has no labels; name a set of digits first in data"):
+        load_outliers(Recipe(data=("rings",), outliers=("altered:30",)), folder=tmp_path)
+
+
+@pytest.mark.parametrize("count", ["x", "0", "-1"])
+def test_a_count_is_a_number(tmp_path: Path, count: str) -> None:
+    write_ink(tmp_path, "K")
+    with pytest.raises(DataError, match=rf"\*{count}: '{count}' is not a number; write it as \*4"):
+        load_outliers(Recipe(outliers=(f"ink:pen*{count}",)), folder=tmp_path)

@@ -285,7 +285,7 @@ def test_training_digits_can_be_synthetic(tmp_path) -> None:
 
 @pytest.mark.parametrize("source", ["synth:", "synth:0", "synth:many"])
 def test_synthetic_source_needs_a_count(tmp_path, source: str) -> None:
-    with pytest.raises(DataError, match=f"{source}: .* is not a number of glyphs to draw; write it as synth:40000"):
+    with pytest.raises(DataError, match=f"{source}: .* is not a number; write it as synth:40000"):
         load_digit_data(SMALL.replace(data=(source,)), folder=tmp_path, device=CPU)
 
 

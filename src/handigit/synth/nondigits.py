@@ -10,7 +10,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from handigit.synth.ink import Ink
-from handigit.synth.shapes import ACCENTS, GREEK, LOOK_ALIKES, LOWER, MARKS, OTHERS, SIGNS, UPPER, join_letter
+from handigit.synth.shapes import (
+    ACCENTS,
+    GREEK,
+    LOOK_ALIKES,
+    LOWER,
+    MARKS,
+    NEAR_DIGITS,
+    OTHERS,
+    SIGNS,
+    UPPER,
+    join_letter,
+)
 from handigit.synth.strokes import Figure, combine, parse_figure, smooth_stroke
 from handigit.synth.writer import Pen, Writer, write, write_digit, write_stroke
 
@@ -243,6 +254,11 @@ def foreign(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     return _write_one(FOREIGN, writer, pen, rng)
 
 
+def near_digit(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A letter or sign that differs from a digit in one detail."""
+    return _write_one(NEAR_DIGITS, writer, pen, rng)
+
+
 def look_alike(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """A letter or sign that could be a digit."""
     return _write_one(_LOOK_ALIKES, writer, pen, rng)
@@ -285,10 +301,9 @@ def box_corner(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     del writer
     width, height = rng.uniform(0.6, 1.6), 1.0
     round_trip = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]])
-    first, sides = int(rng.integers(3)), int(rng.integers(2, 5))
+    sides = int(rng.integers(2, 5))
+    first = int(rng.integers(1, 3)) if sides == 2 else int(rng.integers(5 - sides))  # the upper right corner is a 7
     points = round_trip[first : first + sides + 1]
-    if len(points) < 3:
-        points = round_trip[:3]
     thickness = pen.width * rng.uniform(0.3, 1.0)
     return Ink((points + rng.normal(0, 0.01, points.shape),), (np.full(len(points), thickness),))
 
@@ -302,22 +317,23 @@ def specks(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
 
 
 KINDS: dict[str, tuple[Maker, float]] = {
-    "letter": (letter, 0.32),
+    "letter": (letter, 0.24),
     "scribble": (scribble, 0.05),
     "crossed_out": (crossed_out, 0.04),
-    "two_digits": (two_digits, 0.06),
+    "two_digits": (two_digits, 0.05),
     "dots": (dots, 0.03),
-    "dash": (dash, 0.02),
+    "dash": (dash, 0.01),
     "box_corner": (box_corner, 0.02),
-    "specks": (specks, 0.02),
+    "specks": (specks, 0.01),
     "look_alike": (look_alike, 0.0),
-    "sign": (sign, 0.20),
+    "sign": (sign, 0.14),
     "foreign": (foreign, 0.06),
+    "near_digit": (near_digit, 0.18),
     "invented": (invented, 0.07),
     "turned": (turned, 0.04),
     "cut": (cut, 0.02),
     "extra_stroke": (extra_stroke, 0.02),
-    "word": (word, 0.03),
+    "word": (word, 0.02),
 }
 """Every kind: its function, and its share of a mixed set. Look-alikes are drawn only on request."""
 

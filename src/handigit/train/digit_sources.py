@@ -5,6 +5,9 @@ omniglot:440         the first 440 samples of a set; the rest stays unseen, for 
 bhmsds@300           the first 300 samples of each label
 synth:40000          that many digits (or non-digits) drawn by `handigit.synth`
 ink:uji2_digits      recorded pen strokes, each drawn once with a pen of random width
+altered:20000        that many non-digits made from the digits of the recipe's first set: turned, struck, two in one
+
+Of non-digits, `*4` after any of these repeats a small set four times, pen strokes each time with another pen.
 """
 
 from dataclasses import replace
@@ -19,17 +22,22 @@ from handigit.data.npz import load_names
 from handigit.errors import DataError
 from handigit.recipe import Recipe
 from handigit.synth import digits, nondigits
+from handigit.synth.altered import Alterations
 from handigit.synth.ink import Ink, glyph
 from handigit.synth.pen_writers import Strokes, read_strokes
+from handigit.synth.shapes import RECORDED_LOOK_ALIKES
 
 SYNTHETIC: Final = "synth:"
 INK: Final = "ink:"
-LOOK_ALIKES: Final = frozenset("oOlIisSzZbqgBDQ|()/") | {"slash", "\\mid", "\\vert", "\\int", "\\shortmid"}
+ALTERED: Final = "altered:"
+LOOK_ALIKES: Final = frozenset("oOlIisSzZbqgBDQ|()/") | RECORDED_LOOK_ALIKES
 """Signs that many people write like a digit; they are never used as non-digits."""
 _PEN: Final = (0.04, 0.17)
 """Thinnest and thickest pen for recorded strokes, in sides of the ink box."""
 _OUTLIER_SEED: Final = 1_000_000
 """Offset of the seed for non-digits, so that no synthetic writer draws both."""
+_REPEAT_SEED: Final = 10_000_000
+"""Offset of the seed for each repetition of a set."""
 
 
 def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
@@ -39,7 +47,7 @@ def load_source(source: str, *, folder: Path, seed: int) -> Dataset:
         DataError: as `handigit.data.load`, or no count after `synth:`.
     """
     if source.startswith(SYNTHETIC):
-        drawn = digits(_count(source), seed=seed)
+        drawn = digits(_count(source, SYNTHETIC), seed=seed)
         return Dataset(source, drawn.glyphs, drawn.labels)
     if source.startswith(INK):
         return _load_ink(source, folder=folder, seed=seed)
@@ -65,13 +73,25 @@ def load_outliers(recipe: Recipe, *, folder: Path) -> Dataset | None:
     if not recipe.outliers:
         return None
     seed = recipe.drawn_from + _OUTLIER_SEED
-    glyphs = [
-        nondigits(_count(source), seed=seed).glyphs
-        if source.startswith(SYNTHETIC)
-        else load_source(source, folder=folder, seed=seed).glyphs
-        for source in recipe.outliers
-    ]
+    glyphs = []
+    for written in recipe.outliers:
+        source, mark, times = written.partition("*")
+        count = _count(f"{mark}{times}", mark, example=4) if mark else 1
+        seeds = [seed + n * _REPEAT_SEED for n in range(count)]
+        glyphs += [_load_nondigits(source, recipe, folder=folder, seed=one) for one in seeds]
     return Dataset("outliers " + "+".join(recipe.outliers), np.concatenate(glyphs), None)
+
+
+def _load_nondigits(source: str, recipe: Recipe, *, folder: Path, seed: int) -> UInt8[np.ndarray, "n 28 28"]:
+    """The glyphs of one source of non-digits."""
+    if source.startswith(SYNTHETIC):
+        return nondigits(_count(source, SYNTHETIC), seed=seed).glyphs
+    if source.startswith(ALTERED):
+        first = load_source(recipe.data[0], folder=folder, seed=recipe.drawn_from)
+        if first.labels is None:
+            raise DataError(f"{source}: {first.name} has no labels; name a set of digits first in data")
+        return Alterations(first.glyphs, first.labels).draw(_count(source, ALTERED), seed=seed)
+    return load_source(source, folder=folder, seed=seed).glyphs
 
 
 def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
@@ -125,9 +145,9 @@ def _ranks(kinds: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     return ranks
 
 
-def _count(source: str) -> int:
-    """The number in `synth:40000`."""
-    count = source.removeprefix(SYNTHETIC)
+def _count(source: str, prefix: str, *, example: int = 40_000) -> int:
+    """The number after a prefix, as in `synth:40000`."""
+    count = source.removeprefix(prefix)
     if not count.isdecimal() or not int(count):
-        raise DataError(f"{source}: {count!r} is not a number of glyphs to draw; write it as {SYNTHETIC}40000")
+        raise DataError(f"{source}: {count!r} is not a number; write it as {prefix}{example}")
     return int(count)

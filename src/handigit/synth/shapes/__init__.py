@@ -63,6 +63,10 @@ SIGNS: Final = {**UPPER, **LOWER, **MARKS, **GREEK, **OTHERS}
 """The shapes of every letter and sign."""
 LOOK_ALIKES: Final = frozenset(_signs["look_alikes"])
 """The characters of `SIGNS` that a person could read as a digit."""
+RECORDED_LOOK_ALIKES: Final = frozenset(_signs["recorded_look_alikes"])
+"""The names of recorded signs that a person could read as a digit."""
+NEAR_DIGITS: Final = tuple(_signs["near_digits"])
+"""The characters of `SIGNS` that differ from a digit in one detail: networks take them for digits most often."""
 
 
 @cache
