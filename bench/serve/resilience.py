@@ -4,7 +4,7 @@
     python -m bench.serve.resilience workers --minutes 3      of the worker processes alone
     python -m bench.serve.resilience connections              1,500 connections beside 64
     python -m bench.serve.resilience slow                     1,000 clients with endless heads, beside eight others
-    python -m bench.serve.resilience soak --minutes 20        up to two requests per second, memory before and after
+    python -m bench.serve.resilience soak --minutes 60        at half capacity: memory, descriptors and threads
 
 `kills` and `workers` add to the figures of earlier runs, so that a thousand can be gathered in parts; `--fresh` begins
 again. Results go to bench/results/resilience.json. Needs /proc, so Linux.
@@ -25,15 +25,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from bench.results_io import RESULTS, load_results, save_results
-from bench.serve.targets import load, ours
+from bench.serve.targets import Target, load, ours
 from handigit.store import Store
 from handigit.store.integrity import check
 from tests.serving import Running, all_end, picture, running
+
+_WARM_UP: Final = 60
+"""Requests before the first sample of a soak."""
+_SAMPLE_S: Final = 60
+_MAX_PAUSE_S: Final = 1.0
 
 
 def kills(folder: Path, minutes: float) -> Counter[str]:
@@ -200,8 +205,8 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-def soak(folder: Path, minutes: float, *, per_second: float = 2.0) -> dict[str, Any]:
-    """A low load of digits, numbers, pages, bad files and lists; memory, descriptors and threads every 120 requests."""
+def soak(folder: Path, minutes: float) -> dict[str, Any]:
+    """Digits, numbers, pages, bad files and lists at half the rate of one client without pauses; samples by minute."""
     requests: list[Callable[[httpx.Client], httpx.Response]] = [
         lambda client: client.post("/v1/digit", content=picture()),
         lambda client: client.post("/v1/number", content=picture(size=60)),
@@ -214,18 +219,22 @@ def soak(folder: Path, minutes: float, *, per_second: float = 2.0) -> dict[str, 
     rows: list[dict[str, float]] = []
     statuses: Counter[str] = Counter()
     with running(folder) as server, server.client() as client:
-        for number in range(60):
+        for number in range(_WARM_UP):
             requests[number % len(requests)](client)
-        until, number = time.monotonic() + 60 * minutes, 0
+        target, number, began = Target(server.port, "", server.process.pid), 0, time.monotonic()
+        spent, until = target.cpu_s(), began + 60 * minutes
         while time.monotonic() < until:
-            if number % round(60 * per_second) == 0:
-                rows.append(_resources(server))
-                print(rows[-1], flush=True)
+            if time.monotonic() >= began + _SAMPLE_S * len(rows):
+                rows.append({"minute": round((time.monotonic() - began) / 60, 1)} | _resources(server))
+                print(rows[-1], number, flush=True)
+            asked = time.monotonic()
             statuses[str(requests[number % len(requests)](client).status_code)] += 1
             number += 1
-            time.sleep(1 / per_second)
-        rows.append(_resources(server))
-    return {"minutes": minutes, "requests": number, "statuses": dict(statuses), "samples": rows}
+            time.sleep(min(time.monotonic() - asked, _MAX_PAUSE_S))
+        rows.append({"minute": round((time.monotonic() - began) / 60, 1)} | _resources(server))
+        used = (target.cpu_s() - spent) / (time.monotonic() - began)
+    figures = {"requests": number, "statuses": dict(statuses), "server_cores": round(used, 2), "samples": rows}
+    return {"minutes": round(minutes, 1)} | figures
 
 
 def _resources(server: Running) -> dict[str, float]:
