@@ -539,6 +539,15 @@ def test_thick_zero_on_a_table(shade):
     assert alike(glyph_of(page_of(on_table(page, shade))), glyph_of(page)) > 0.9
 
 
+@pytest.mark.parametrize("pen", [18, 30, 44])
+@pytest.mark.parametrize("degrees", [-35, 0, 20, 45])
+def test_light_zero_on_a_dark_page_is_no_sheet(pen, degrees):
+    dark = 255 - drawn(ZERO, size=(280, 280), box=(80, 60, 120, 160), pen=pen)
+    turn = cv2.getRotationMatrix2D((140, 140), degrees, 1)
+    turned = cv2.warpAffine(dark, turn, (280, 280), borderMode=cv2.BORDER_REPLICATE)
+    assert flatten_sheet(turned).page is turned
+
+
 def test_hole_of_a_thick_zero_is_no_sheet():
     page = drawn(ZERO, size=(100, 118), box=(11, 11, 96, 78), pen=22)
     page[30:34, 60:70] = 30  # a spur into the hole

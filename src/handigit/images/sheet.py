@@ -38,6 +38,8 @@ _MIN_INK: Final = 0.0008
 _MAX_BRIGHT_BORDER: Final = 0.2
 """Maximum fraction of the picture's border, outside the sheet, that is as bright as paper: around a box, or the ring of
 a thick 0, there is paper again."""
+_AT_EDGE: Final = 0.02
+"""Maximum distance of a corner from the picture's edge that cut it off, as a fraction of the longer side."""
 _RIM: Final = 0.012
 """Width of the outline's rim that is dropped, as a fraction of the picture's longer side."""
 
@@ -164,10 +166,13 @@ def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:
     if hull_area < _MIN_AREA * bright.size or area < _MIN_SOLIDITY * hull_area:
         return None
     polygon = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, True), True)
-    # A quadrilateral, with up to four more corners where the picture's edges cut it; a blob has more.
-    if not 4 <= len(polygon) <= 8 or cv2.contourArea(polygon) < 0.9 * hull_area:
+    corners = np.asarray(polygon.reshape(-1, 2))
+    # A quadrilateral, with up to four more corners where the picture's edges cut it; a blob has more, and so has a 0.
+    edge, (height, width) = _AT_EDGE * max(bright.shape), bright.shape
+    in_view = ((corners >= edge) & (corners < np.array([width, height]) - edge)).all(axis=1)
+    if not 4 <= len(corners) <= 8 or in_view.sum() > 4 or cv2.contourArea(polygon) < 0.9 * hull_area:
         return None
-    return np.asarray(polygon.reshape(-1, 2))
+    return corners
 
 
 def _is_on_paper(bright: UInt8[np.ndarray, "h w"], hull: np.ndarray) -> bool:
