@@ -38,7 +38,7 @@ def test_every_recipe_is_valid_and_repeats_no_default(path) -> None:
 def test_package_lists_the_recipes_one_would_use() -> None:
     assert {path.stem for path in RECIPES.glob("*.toml")} == {
         "cnn", "convdense", "dense", "digit", "digit-large", "digit-nano", "fast", "fast-plus", "lenet5", "mobilenet",
-        "number", "number-second", "number-tune", "resnet", "tutorial",
+        "number", "number-second", "number-second-tune", "number-tune", "resnet", "tutorial",
     }  # fmt: skip
 
 

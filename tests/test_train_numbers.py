@@ -12,14 +12,14 @@ from PIL import Image
 
 from handigit.augment.strips import vary_strip
 from handigit.card import METADATA_KEY, Card
-from handigit.cli.training import read_held_out
+from handigit.cli.training import read_held_out, train, trust_labels
 from handigit.data.strings import load_strings
 from handigit.data.writers import Part
-from handigit.errors import BadDataFile, DataError, ModelError
+from handigit.errors import BadDataFile, DataError, ModelError, RecipeError
 from handigit.images.strip import scale_to_strip
 from handigit.models import build
 from handigit.read.number_engine import NumberEngine
-from handigit.recipe import Recipe
+from handigit.recipe import Recipe, load_recipe
 from handigit.synth.crops import Crop, Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET
 from handigit.train.calibrate import calibrate_numbers, choose_cautious_thresholds
@@ -27,7 +27,7 @@ from handigit.train.export import compare_with_torch, quantise, to_onnx
 from handigit.train.export_numbers import NUMBER_SIGNATURE
 from handigit.train.number_task import NumberTask, score_strips
 from handigit.train.run import Run
-from handigit.train.strip_data import StripSet, StripSource
+from handigit.train.strip_data import LabelledCrop, StripSet, StripSource
 from handigit.train.trainer import Callbacks, fit, start_model
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_engine_reads_strips_in_any_order_and_batch(strips, crops) -> None:
         (alone,) = engine.probabilities([pixels])
         assert probs.sum(axis=1) == pytest.approx(1)
         np.testing.assert_allclose(probs, alone, atol=1e-5)
-    result = read_held_out(content, None, [(crop.pixels, crop.text) for crop in crops])(None)
+    result = read_held_out(content, None, [LabelledCrop(crop.pixels, crop.text) for crop in crops])(None)
     assert len(result.features["logit"]) == len(result.correct) <= len(crops)
 
 
@@ -133,7 +133,9 @@ def test_calibration_recovers_the_curve() -> None:
     rng = np.random.default_rng(0)
     claimed = rng.uniform(0.5, 0.999, 4000)
     logit = np.log(claimed / (1 - claimed))
-    calibration = calibrate_numbers(logit, rng.random(4000) < 1 / (1 + np.exp(-0.5 * logit)))  # overconfident
+    calibration = calibrate_numbers(
+        logit, rng.random(4000) < 1 / (1 + np.exp(-0.5 * logit)), np.ones(4000)
+    )  # overconfident
     assert calibration.steepness == pytest.approx(0.5, abs=0.12)
     assert abs(calibration.shift) < 0.2
     card = Card(name="n", architecture="n", steepness=calibration.steepness, shift=calibration.shift)
@@ -177,11 +179,13 @@ def test_thresholds_allow_for_one_more_error_than_was_counted() -> None:
     confidence = np.linspace(0.99, 0.5, 400)
     correct = np.ones(400, bool)
     correct[300] = False  # 1 of 301 is counted as 2 of 302
-    thresholds = {t.target_error: t.confidence for t in choose_cautious_thresholds(confidence, correct)}
+    thresholds = {
+        t.target_error: t.confidence for t in choose_cautious_thresholds(confidence, correct, np.ones(len(correct)))
+    }
     assert thresholds[0.01] == pytest.approx(confidence[-1])
     assert thresholds[0.005] == pytest.approx(confidence[399 if 2 / 401 <= 0.005 else 299])
     assert thresholds[0.001] == pytest.approx(confidence[299])  # 300 without an error: the best that is known
-    assert choose_cautious_thresholds(confidence, ~correct, targets=(0.01,))[0].confidence == 1.0
+    assert choose_cautious_thresholds(confidence, ~correct, np.ones(len(correct)), targets=(0.01,))[0].confidence == 1.0
 
 
 @pytest.mark.slow
@@ -197,3 +201,17 @@ def test_named_modules_keep_full_precision_in_eight_bits(strips) -> None:
     assert "neck.2.weight" in names
     assert "blocks.0.expand.weight" not in names
     assert len(smaller) < 0.6 * len(content)
+
+
+def test_only_a_clearly_contradicted_label_is_not_trusted() -> None:
+    one = 255 - cv2.imread("samples/digits/plain-1.png", cv2.IMREAD_GRAYSCALE)
+    assert [trust_labels([one], label) for label in (1, 3, None)] == [[True], [False], [False]]
+
+
+def test_the_second_model_to_tune_must_be_one(tmp_path) -> None:
+    other = Run.create(tmp_path / "other", load_recipe("number"), {})
+    with pytest.raises(RecipeError, match="such as published/number-second beside number-tune, not a 'ppocr-small'"):
+        train("number-tune", second=other.path, run=tmp_path / "run", fields=load_recipe("number-tune"))
+    with pytest.raises(RecipeError, match="not a 'lenet5'"):
+        train("lenet5", second=other.path, run=tmp_path / "run", fields=load_recipe("lenet5"))
+    assert not (tmp_path / "run").exists()

@@ -94,7 +94,8 @@ def main() -> None:
             found["right_told_digits"] = right_told(some, arguments.model, alphabet=DIGITS)
         earlier = result.get(name, {}).get("peers", {})
         found["peers"] = earlier | (peers(some) if arguments.peers else {}) | ppocr(some, arguments.model)
-        found["corrected"] = scored(corrected(some), arguments.model) if name == "orand_car_a" else None
+        labels = WRONG_LABELS.get(name)
+        found["corrected"] = scored(corrected(some, labels), arguments.model) if labels else None
         result[name] = found
         print(name, json.dumps(found), flush=True)
     result["strangers"] = {
@@ -128,15 +129,26 @@ def scored(crops: list[Crop], model: Path | None) -> dict[str, Any]:
     }
 
 
-WRONG_LABELS = {131: "89800", 186: "7393", 211: "13817", 514: "32712", 610: "17146"}
-DOUBTFUL_LABELS = {221, 273}
-"""Rows of orand_car_a's labels that are wrong, with the right digits, and that no one can decide."""
+WRONG_LABELS: dict[str, dict[str, str | None]] = {
+    "orand_car_a": {
+        "a_car_000285.jpg": "89800",
+        "a_car_000340.jpg": "7393",
+        "a_car_000365.jpg": "13817",
+        "a_car_000672.jpg": "32712",
+        "a_car_000768.jpg": "17146",
+        "a_car_000375.jpg": None,
+        "a_car_000429.jpg": None,
+    },
+    "unipen": {"03266.png": None, "03428.png": None},
+    "lectaurep_held_out": {"FRAN_0025_2863_L-0-061.jpg": "930"},
+}
+"""Files whose labels were found wrong by eye, with the right digits; None where the picture does not show them."""
 
 
-def corrected(crops: list[Crop]) -> list[Crop]:
-    """The crops with wrong labels corrected and doubtful ones left out."""
-    rows = [row for row in range(len(crops)) if row not in DOUBTFUL_LABELS]
-    return [replace(crops[row], text=WRONG_LABELS.get(row, crops[row].text)) for row in rows]
+def corrected(crops: list[Crop], labels: dict[str, str | None]) -> list[Crop]:
+    """The crops with wrong labels corrected and undecidable ones left out."""
+    pairs = [(crop, labels.get(crop.name, crop.text)) for crop in crops]
+    return [replace(crop, text=text) for crop, text in pairs if text is not None]
 
 
 def ppocr(crops: list[Crop], model: Path | None) -> dict[str, dict[str, float]]:

@@ -90,8 +90,10 @@ def decode(
 
 
 def _frames(probs: Float64[np.ndarray, "frames classes"], alphabet: str) -> Iterator[tuple[float, CharProbs]]:
-    """Per frame, the probability of the blank and the other likely characters, likeliest first; none where the blank is
-    certain."""
+    """Per frame, the probability of the blank and of each likely character, likeliest first.
+
+    There are none where the blank is certain.
+    """
     likely: list[CharProbs] = [[] for _ in probs]
     frames, classes = np.nonzero((probs[:, 1:] >= PRUNE_BELOW) & (probs[:, :1] < _CERTAIN))
     values = probs[frames, classes + 1]

@@ -1,6 +1,7 @@
 """Writers whose pen strokes were recorded: numbers in one writer's own digits, drawn with a pen of any width."""
 
 import gzip
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from handigit.errors import BadDataFile
-from handigit.synth.real_digits import crop_to_ink
+from handigit.synth.real_digits import Trusts, crop_to_ink
 
 Strokes = tuple[Float64[np.ndarray, "_ 2"], ...]
 """Points of each stroke, y downward, in any unit."""
@@ -25,6 +26,7 @@ _HELD_OUT_EVERY: Final = 8
 """One writer in this many is never trained on."""
 _PEN: Final = (0.03, 0.17)
 """Thinnest and thickest stroke, in heights of a digit."""
+_MEDIUM_PEN: Final = 0.08
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,16 @@ class PenWriters:
         """A random writer with a random pen."""
         digits = self.writers[int(rng.integers(len(self.writers)))]
         return PenHand(digits, float(np.exp(rng.uniform(*np.log(_PEN)))))
+
+    def only(self, trusts: Trusts) -> "PenWriters":
+        """The same writers without digits that are not trusted."""
+
+        def kept(value: str, recorded: Sequence[Strokes]) -> tuple[Strokes, ...]:
+            pictures = [draw_strokes(strokes, pen=_MEDIUM_PEN) for strokes in recorded]
+            return tuple(itertools.compress(recorded, trusts(pictures, int(value))))
+
+        writers = ({value: kept(value, some) for value, some in digits.items()} for digits in self.writers)
+        return PenWriters(tuple(writers), self.weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ MNIST does not record its writers. Slant and stroke thickness make digits look a
 plane, and its digits are the nearest ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +17,9 @@ _MIXED_RATE = 0.35
 """Fraction of the numbers with digits of any hands, as in numbers composed for tests."""
 _NEAREST = 8
 """One of the nearest digits is drawn at random, so that a hand does not repeat itself."""
+
+Trusts = Callable[[Sequence[UInt8[np.ndarray, "_ _"]], int | None], Sequence[bool]]
+"""Which pictures (0..255, ink bright) show the digit that they are labelled with, or, where that is None, no digit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +49,12 @@ class Hands:
         digits = tuple(tuple(crop_to_ink(glyphs[i]) for i in indices.tolist()) for indices in by_value)
         grouped = tuple(styles[indices] for indices in by_value)
         return cls(digits, grouped, float(np.sqrt(len(labels))) if weight is None else weight)
+
+    def only(self, trusts: Trusts) -> "Hands":
+        """The same hands without digits that are not trusted."""
+        kept = [np.flatnonzero(trusts(glyphs, value)) for value, glyphs in enumerate(self.digits)]
+        digits = tuple(tuple(glyphs[i] for i in rows.tolist()) for glyphs, rows in zip(self.digits, kept, strict=True))
+        return Hands(digits, tuple(styles[rows] for styles, rows in zip(self.styles, kept, strict=True)), self.weight)
 
     def hand(self, rng: np.random.Generator) -> "Hand":
         """A random hand."""

@@ -65,31 +65,36 @@ def calibrate_digits(
     return Calibration(temperature=temperature, thresholds=thresholds, digit_floor=floor)
 
 
-def calibrate_numbers(logit: Float64[np.ndarray, " n"], correct: Bool[np.ndarray, " n"]) -> Calibration:
+def calibrate_numbers(
+    logit: Float64[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], weights: Float64[np.ndarray, " n"]
+) -> Calibration:
     """The logistic curve (Platt 1999) and thresholds from held-out readings, each with its text's log-odds."""
-    curve = fit_logistic({"logit": logit}, correct)
-    thresholds = choose_cautious_thresholds(curve.confidence, correct)
+    curve = fit_logistic({"logit": logit}, correct, weights)
+    thresholds = choose_cautious_thresholds(curve.confidence, correct, weights)
     return Calibration(steepness=max(curve.coefficients["logit"], 1e-3), shift=curve.intercept, thresholds=thresholds)
 
 
-def fit_logistic(features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[np.ndarray, " n"]) -> Logistic:
-    """A logistic curve over features of held-out readings, and its confidence in each of them."""
+def fit_logistic(
+    features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[np.ndarray, " n"], weights: Float64[np.ndarray, " n"]
+) -> Logistic:
+    """A logistic curve over features of weighted held-out readings, and its confidence in each of them."""
     names = sorted(features)
     values = np.stack([features[name] for name in names], axis=1)
     mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-9
     inputs, truth = torch.from_numpy((values - mean) / scale), torch.from_numpy(correct).double()
-    weights = torch.zeros(len(names) + 1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+    share = torch.from_numpy(weights / weights.sum())
+    curve = torch.zeros(len(names) + 1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([curve], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = F.binary_cross_entropy_with_logits(inputs @ weights[1:] + weights[0], truth)
-        value = value + _RIDGE * weights[1:].square().sum()
+        value = F.binary_cross_entropy_with_logits(inputs @ curve[1:] + curve[0], truth, share, reduction="sum")
+        value = value + _RIDGE * curve[1:].square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    fitted = weights.detach()
+    fitted = curve.detach()
     confidence = torch.sigmoid(inputs @ fitted[1:] + fitted[0]).numpy()
     slopes = fitted[1:].numpy() / scale
     coefficients = dict(zip(names, slopes.tolist(), strict=True))
@@ -99,20 +104,22 @@ def fit_logistic(features: dict[str, Float64[np.ndarray, " n"]], correct: Bool[n
 def choose_cautious_thresholds(
     confidence: Float64[np.ndarray, " n"],
     correct: Bool[np.ndarray, " n"],
+    weights: Float64[np.ndarray, " n"],
     targets: Sequence[float] = NUMBER_TARGET_ERRORS,
 ) -> tuple[Threshold, ...]:
-    """For each target, the lowest confidence above which the error rate is expected to meet it.
+    """For each target, the lowest confidence above which the error rate of weighted readings is expected to meet it.
 
-    One more error is counted than there are among the held-out readings, as in conformal risk control (Angelopoulos et
-    al. 2022): what is promised for new readings must not rest on luck with few. Where that leaves nothing to read, the
-    counted error alone decides: such a threshold is the best that is known, not a promise. It is 1 where not even the
-    most confident readings meet the target.
+    One more error, of the largest weight, is counted than there are among the held-out readings, as in conformal risk
+    control (Angelopoulos et al. 2022): what is promised for new readings must not rest on luck with few. Where that
+    leaves nothing to read, the counted error alone decides: such a threshold is the best that is known, not a promise.
+    It is 1 where not even the most confident readings meet the target.
     """
     order = np.argsort(-confidence, kind="stable")
-    ranked, count, wrong = confidence[order], np.arange(1, len(order) + 1), (~correct[order]).cumsum()
+    ranked, most = confidence[order], weights.max()
+    count, wrong = weights[order].cumsum(), (weights * ~correct)[order].cumsum()
     thresholds, strictest = [], 0.0
     for target in sorted(targets, reverse=True):
-        met = np.flatnonzero((wrong + 1) / (count + 1) <= target)
+        met = np.flatnonzero((wrong + most) / (count + most) <= target)
         if not len(met):
             met = np.flatnonzero(wrong / count <= target)
         strictest = max(strictest, float(ranked[met[-1]]) if len(met) else 1.0)

@@ -36,13 +36,14 @@ _FLOORS: Final = (0.01, 0.001)
 
 @dataclass(frozen=True, eq=False)
 class HeldOutResult:
-    """Held-out crops read by one or two models: features of each number that was read, and whether it is correct.
+    """Held-out crops read by one or two models: features of each number, whether it is correct, and how much it counts.
 
     `accuracy`: fraction of all crops with a number that were read correctly.
     """
 
     features: dict[str, Float64[np.ndarray, " n"]]
     correct: Bool[np.ndarray, " n"]
+    weights: Float64[np.ndarray, " n"]
     accuracy: float
 
 
@@ -80,7 +81,7 @@ class NumberExporter:
         combine = self.read(content)
         if self.partner is None:
             alone = combine(None)
-            return calibrate_numbers(alone.features["logit"], alone.correct)
+            return calibrate_numbers(alone.features["logit"], alone.correct, alone.weights)
         grid = [
             Combination(partner=self.partner, weight=weight, floor=floor, coefficients={})
             for weight in _WEIGHTS
@@ -88,7 +89,7 @@ class NumberExporter:
         ]
         results = [(combine(combination), combination) for combination in grid]
         best, combination = max(results, key=lambda pair: pair[0].accuracy)
-        curve = fit_logistic(best.features, best.correct)
+        curve = fit_logistic(best.features, best.correct, best.weights)
         fitted = combination.model_copy(update={"intercept": curve.intercept, "coefficients": curve.coefficients})
-        thresholds = choose_cautious_thresholds(curve.confidence, best.correct)
+        thresholds = choose_cautious_thresholds(curve.confidence, best.correct, best.weights)
         return Calibration(thresholds=thresholds, combination=fitted)

@@ -1,10 +1,12 @@
 """Training strips: drawn sets, real strings divided by writer, and varied batches of similar width."""
 
 import csv
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -15,12 +17,13 @@ from torch import Tensor
 from handigit.atomic import write_file
 from handigit.augment.strips import vary_strip
 from handigit.data.strings import load_strings
-from handigit.data.writers import STRING_SETS, Part, part_of
+from handigit.data.writers import STRING_SETS, WRONG_LABELS, Part, part_of
 from handigit.errors import DataError
 from handigit.images.strip import MAX_WIDTH_PX, MIN_PADDED_PX, STRIP_PX, scale_to_strip, stretch_contrast
 from handigit.recipe import Recipe
 from handigit.synth.crops import GAP, Mix, draw_crop
 from handigit.synth.number_texts import ALPHABET
+from handigit.synth.real_digits import Trusts
 from handigit.train.people import load_marks, load_people
 
 MIX: Final = Mix(nothing=0.03, no_number=0.1, real=0.75, plain=0.35, plain_in_cells=0.1)
@@ -44,6 +47,15 @@ class StripBatch:
 
     inputs: Float[Tensor, "n 1 48 width"]
     texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrop:
+    """A crop, what is written on it, and how much it counts in a calibration."""
+
+    pixels: UInt8[np.ndarray, "height width"]
+    text: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,15 +169,21 @@ class StripSource:
         crops = (draw_crop(rng, hands=people, marks=marks, mix=MIX) for _ in range(count))
         return StripSet.of([(scale_to_strip(crop.pixels), crop.text) for crop in crops])
 
-    def held_out_crops(self, count: int) -> Iterator[tuple[UInt8[np.ndarray, "height width"], str]]:
-        """Crops and texts to calibrate on: real strings of validation writers, then drawn ones by held-out hands."""
-        for name in STRING_SETS:
-            yield from _read_part(self.folder, name, "validation")
-        people, marks = load_people(self.folder, held_out=True), load_marks(self.folder)
+    def held_out_crops(self, count: int, trusts: Trusts) -> Iterator[LabelledCrop]:
+        """Crops to calibrate on: real strings of validation writers, then `count` drawn ones by held-out hands.
+
+        Both kinds weigh the same in total: real strings are what is read later, drawn ones show what may also occur.
+        Digits and marks that `trusts` rejects are not drawn.
+        """
+        real = [crop for name in STRING_SETS for crop in _read_part(self.folder, name, "validation")]
+        yield from (LabelledCrop(page, text) for page, text in real)
+        people = [hands.only(trusts) for hands in load_people(self.folder, held_out=True)]
+        marks = load_marks(self.folder)
+        marks = list(itertools.compress(marks, trusts(marks, None)))
         rng = np.random.default_rng(self.recipe.drawn_from + _HELD_OUT_SEED)
         for _ in range(count):
             crop = draw_crop(rng, hands=people, marks=marks, mix=MIX)
-            yield crop.pixels, crop.text
+            yield LabelledCrop(crop.pixels, crop.text, len(real) / count)
 
     def strings(self, part: Part) -> list[StripSet]:
         """One part of each set of real strings, and for training the pictures in the recipe's own tables.
@@ -187,11 +205,14 @@ def _read_part(folder: Path, name: str, part: Part) -> Iterator[tuple[UInt8[np.n
             kept = [part_of(name, row["writer"]) == part for row in csv.DictReader(file)]
     except OSError as error:
         raise DataError(f"{table}: cannot be read: {error.strerror}; number models learn from that set") from None
-    return _read_table(table, kept=kept)
+    return _read_table(table, kept=kept, corrected=WRONG_LABELS.get(name, {}))
 
 
-def _read_table(table: Path, *, kept: Sequence[bool] | None = None) -> Iterator[tuple[UInt8[np.ndarray, "_ _"], str]]:
-    """The crops of a table and their texts, without characters that the alphabet lacks."""
+def _read_table(
+    table: Path, *, kept: Sequence[bool] | None = None, corrected: Mapping[int, str] = MappingProxyType({})
+) -> Iterator[tuple[UInt8[np.ndarray, "_ _"], str]]:
+    """The crops of a table and their texts, without characters that the alphabet lacks; `corrected`: texts by row."""
     for index, item in enumerate(load_strings(table)):
-        if (kept is None or kept[index]) and not _UNCLEAR & set(item.text):
-            yield item.page, "".join(character for character in item.text if character in _TRANSCRIBED)
+        text = corrected.get(index, item.text)
+        if (kept is None or kept[index]) and not _UNCLEAR & set(text):
+            yield item.page, "".join(character for character in text if character in _TRANSCRIBED)
