@@ -18,7 +18,8 @@ readings counts.
 
 Of 1,414 held-out crops 1,291 are right with one look. A wider strip, because frames of 8 pixels are too long for
 cramped digits, makes that 1,297, and a closer one of low writing 1,300; of 200 crops with small figures in large boxes
-129 are right without the closer look and 142 with it."""
+129 are right without the closer look and 142 with it. Where the second model agrees, no further look is taken: of 1,320
+crops 1,159 are right either way, with 229 instead of 353 looks."""
 _WIDER: Final = 1.5
 
 
@@ -67,16 +68,30 @@ def read_crops(
     inked = [crop for crop in crops if crop.strip is not None]
     strips = [crop.strip for crop in inked if crop.strip is not None]
     firsts = read_strips(engine, strips, constraint=constraint)
-    unsure = [index for index, reading in enumerate(firsts) if _best_probability(reading) < _SURE]
+    seconds = read_strips(second, strips, constraint=constraint) if second else []
+    unsure = [
+        index
+        for index, first in enumerate(firsts)
+        if _best_probability(first) < _SURE and not (seconds and _agree(first, seconds[index]))
+    ]
     looks = [(index, strip) for index in unsure for strip in inked[index].further_looks()]
     readings = read_strips(engine, [strip for _, strip in looks], constraint=constraint)
     for (index, _), reading in zip(looks, readings, strict=True):
         firsts[index] = max(firsts[index], reading, key=_best_probability)
-    chosen = [reading.strip for reading in firsts]
-    seconds = read_strips(second, chosen, constraint=constraint) if second else [None] * len(chosen)
-    pairs = iter([PairReading(first, other) for first, other in zip(firsts, seconds, strict=True)])
+    if second:
+        changed = [index for index in unsure if firsts[index].strip is not strips[index]]
+        again = read_strips(second, [firsts[index].strip for index in changed], constraint=constraint)
+        for index, reading in zip(changed, again, strict=True):
+            seconds[index] = reading
+    others: list[Reading | None] = [*seconds] if second else [None] * len(firsts)
+    pairs = iter(map(PairReading, firsts, others))
     return [None if crop.strip is None else next(pairs) for crop in crops]
 
 
 def _best_probability(reading: Reading) -> float:
     return reading.hypotheses[0].probability if reading.hypotheses else 0.0
+
+
+def _agree(first: Reading, second: Reading) -> bool:
+    """Whether both models prefer the same digits."""
+    return bool(first.hypotheses and second.hypotheses) and first.hypotheses[0].text == second.hypotheses[0].text

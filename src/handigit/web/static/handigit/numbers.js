@@ -1,6 +1,6 @@
 // Crop -> a number: its text, confidence and outcome. A port of `handigit.read.crops` and `numbers`, without boxes.
 
-import { align, isDigit } from "./ctc.js";
+import { align, isDigit, keepDigits } from "./ctc.js";
 import { rankCandidates, readStrip } from "./hypotheses.js";
 import { clamp } from "./plane.js";
 import { makeCloserStrip } from "./strip.js";
@@ -19,13 +19,14 @@ const BLANK = { outcome: "blank", text: "", raw: "", confidence: 0, digits: [], 
 export async function readNumber(engine, second, crop, strip, targetError) {
   if (!strip.hasInk) return BLANK;
   let first = await readStrip(engine, strip);
-  if (bestProbability(first) < SURE) {
+  let other = second && (await readStrip(second, strip));
+  if (bestProbability(first) < SURE && !(other && agree(first, other))) {
     for (const look of furtherLooks(crop, strip)) {
       const reading = await readStrip(engine, look);
       if (bestProbability(reading) > bestProbability(first)) first = reading;
     }
+    if (second && first.strip !== strip) other = await readStrip(second, first.strip);
   }
-  const other = second && (await readStrip(second, first.strip));
   if (isBlank(first, other)) return BLANK;
   const candidates = rankCandidates(first.hypotheses, other?.hypotheses, engine.card.combination);
   return toNumber(first, candidates, engine.card, targetError);
@@ -38,6 +39,11 @@ function furtherLooks(crop, strip) {
 }
 
 const bestProbability = ({ hypotheses }) => hypotheses[0]?.probability ?? 0;
+
+/** Whether both models prefer the same digits. */
+function agree({ hypotheses: [first] }, { hypotheses: [second] }) {
+  return Boolean(first && second) && keepDigits(first.raw) === keepDigits(second.raw);
+}
 
 function toNumber(reading, candidates, card, targetError) {
   const numbers = likelyNumbers(candidates);
