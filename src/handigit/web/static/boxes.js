@@ -28,6 +28,7 @@ export class Boxes {
   #groups = new Map();
   #zoom = 1;
   #isReady = false;
+  #decoded = null;
   #selection = null;
 
   constructor(host, onPick) {
@@ -45,7 +46,8 @@ export class Boxes {
     this.overlay.replaceChildren();
     this.sheet.replaceChildren(this.image, this.overlay);
     this.image.src = address;
-    await this.image.decode();
+    this.#decoded = this.image.decode();
+    await this.#decoded;
     this.overlay.setAttribute("viewBox", `0 0 ${this.image.naturalWidth} ${this.image.naturalHeight}`);
     this.#isReady = true;
     getItems().forEach((item) => this.update(item));
@@ -93,8 +95,9 @@ export class Boxes {
   }
 
   /** A box [left, top, right, bottom] in picture pixels, dragged or moved by keys; null if cancelled. */
-  selectArea() {
+  async selectArea() {
     this.cancelSelection();
+    await this.#decoded;
     return new Promise((resolve) => {
       this.#selection = new AreaSelection(this.overlay, this.image, (box) => {
         this.#selection = null;

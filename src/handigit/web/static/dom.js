@@ -23,13 +23,17 @@ export const rectOf = ([x, y, right, bottom]) => ({ x, y, width: right - x, heig
 
 export const byId = (id) => document.getElementById(id);
 
-/** Call `handler(element, event)` for each element that matches; there may be none. */
+/** Call `handler(element, event)` for each element that matches; there may be none. Pages come with buttons disabled that
+    do nothing until their script has run; a handler of clicks enables its button. */
 export function on(name, selector, handler) {
-  for (const element of document.querySelectorAll(selector)) element.addEventListener(name, (event) => handler(element, event));
+  for (const element of document.querySelectorAll(selector)) {
+    element.addEventListener(name, (event) => handler(element, event));
+    if (name === "click") element.disabled = false;
+  }
 }
 
-/** Call `handler` with the submitting button instead of sending the form. Pages come with these buttons disabled: until
-    the script has run, the browser would send the fields itself, in the address of the page. */
+/** Call `handler` with the submitting button instead of sending the form. Its buttons come disabled, too: until the script
+    has run, the browser would send the fields itself, in the address of the page. */
 export function onSubmit(form, handler) {
   for (const button of form.querySelectorAll("button:disabled")) button.disabled = false;
   form.addEventListener("submit", (event) => {

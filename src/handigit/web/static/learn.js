@@ -27,8 +27,6 @@ function clearAnswer() {
   byId("text").textContent = "–";
   byId("words").textContent = "Draw a digit, or use a sample photo.";
 }
-pad.aspect = 1;
-
 let sample = 2 + Math.floor(Math.random() * 10); // these are read with high confidence; later ones may be hard
 const loadSample = () =>
   send(`/learn/sample?number=${sample++ % SAMPLES}`)
@@ -76,6 +74,7 @@ function neighbour({ image, value, distance }) {
 }
 
 on("click", "#undo, #clear", ({ id }) => pad[id]());
+pad.aspect = 1;
 on("click", "#sample", () => {
   pad.clear();
   loadSample();

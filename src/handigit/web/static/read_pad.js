@@ -63,6 +63,10 @@ function applyMode() {
   pad.aspect = ASPECT[mode()];
 }
 
+function usePen({ value }) {
+  pad.pen = value / 100;
+}
+
 function showCorrection(isOpen) {
   if (!form) return;
   form.hidden = !isOpen;
@@ -81,7 +85,7 @@ const keep = (correction) => attempt(async () => {
 });
 
 on("click", "#undo, #clear", ({ id }) => pad[id]());
-on("input", "#pen", ({ value }) => (pad.pen = value / 100));
+on("input", "#pen", usePen);
 on("change", "input[name=as]", applyMode);
 on("click", "#copy-answer", () => copyText(written(answer)));
 on("click", "#wrong", () => showCorrection(form.hidden));
@@ -92,5 +96,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   pad.undo();
 });
+usePen(byId("pen"));
 applyMode();
 if (isSecureContext) import("./offline/row.js");

@@ -37,7 +37,6 @@ const deleteSelected = () => attempt(async () => {
 });
 
 document.querySelectorAll("[data-picture]").forEach((link) => observer.observe(link));
-if (rows().length) showSelection();
 on("change", "#listed", (_, { target }) => {
   if (target.id === "all") rows().forEach((row) => (row.checked = target.checked));
   showSelection();
@@ -47,6 +46,10 @@ on("click", "#delete", () => {
   byId("confirm").returnValue = "";
   byId("confirm").showModal();
 });
+if (rows().length) {
+  byId("all").disabled = false;
+  showSelection();
+}
 on("close", "#confirm", ({ returnValue }) => returnValue === "delete" && deleteSelected());
 
 // Leave empty fields out of the address, so that it reads well as a bookmark.

@@ -37,7 +37,8 @@ if (pile) onSubmit(pile, () => attemptIn(byId("pile-error"), () => readPile(pile
 let picture = null;
 
 /** Four handles over the picture, at its corners first. */
-function showCorners() {
+async function showCorners() {
+  await picture.decode();
   const [width, height] = [picture.naturalWidth, picture.naturalHeight];
   const overlay = byId("outline").querySelector("svg");
   const corners = [[0, 0], [width, 0], [width, height], [0, height]];

@@ -153,13 +153,16 @@ async function tryOn() {
   byId("blank").disabled = false;
 }
 
-on("change", "#form", ({ value }) => {
+function useReadyMade({ value }) {
   own = null;
   byId("editor").hidden = true;
   byId("print").hidden = !value;
   byId("print").setAttribute("href", `/v1/forms/${value}/form.pdf`);
   byId("trial").hidden = !value;
-});
+}
+
+on("change", "#form", useReadyMade);
+useReadyMade(byId("form")); // it may have been chosen before this script ran
 on("click", "#choose-blank", () => byId("blank").click());
 on("click", "#add-field", (button) => add(button, newField));
 on("click", "#add-table", (button) => add(button, newTable));
