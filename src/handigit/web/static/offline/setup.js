@@ -15,10 +15,10 @@ export async function makeAvailable(onProgress = () => {}) {
   await forgetOldModels(cache, models);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
-  for (const { address, bytes } of files) {
+  await Promise.all(files.map(async ({ address, bytes }) => {
     if (!(await cache.match(address))) await cache.add(address);
     onProgress((done += bytes), total);
-  }
+  }));
   localStorage.setItem(VERSION, JSON.stringify({ version, models }));
 }
 
