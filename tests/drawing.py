@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from playwright.sync_api import CDPSession, Page
+from playwright.sync_api import CDPSession, Page, expect
 
 from handigit.synth.shapes import DIGITS
 from handigit.synth.strokes import parse_figure
@@ -83,6 +83,11 @@ class Finger:
     def _touch(self, kind: str, points: list[tuple[float, float]]) -> None:
         touches = [{"x": x, "y": y} for x, y in points]
         self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+def wait_for_answer(page: Page) -> None:
+    """Wait until the pad's final answer is shown, that to all strokes."""
+    expect(page.locator("#answer-card")).to_have_attribute("aria-busy", "false")
 
 
 def _on_screen(page: Page, strokes: Sequence[Path]) -> Iterator[Path]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from browsing import check_accessible, check_contrast
+from browsing import check_accessible, check_contrast, early_buttons, expect_fits
 from handigit.web.pages.layout import NAVIGATION, STATIC
-from serving import Running
+from serving import Running, picture
 
 pytestmark = pytest.mark.browser
 WIDTHS = (320, 390, 768, 1024, 1280)
@@ -21,7 +21,7 @@ def test_every_page_fits_at_five_widths_and_is_accessible(page: Page, site: Runn
     assert page.locator("nav [aria-current=page]").count() == (address in ADDRESSES)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        expect_fits(page, width)
         if width not in (WIDTHS[0], WIDTHS[-1]):
             continue
         page.emulate_media(color_scheme="light")
@@ -92,6 +92,14 @@ def test_forms_cannot_be_sent_before_their_script_has_run() -> None:
             buttons = re.findall(r"<button(?![^>]*type=.button)[^>]*>", fields)
             assert buttons
             assert all("disabled" in button for button in buttons), (template.name, buttons)
+
+
+def test_no_button_can_be_pressed_in_vain_before_its_script_has_run(site: Running) -> None:
+    with site.client(headers={"Accept": "text/html"}) as client:
+        reading = client.post("/v1/digit", content=picture()).json()["readings"][0]["id"]
+        client.post(f"/v1/readings/{reading}/corrections", json={"text": "1"})
+        for address in (*ADDRESSES, "/users", "/forms/batches", f"/readings/{reading}"):
+            assert early_buttons(client.get(address).text) == [], address
 
 
 def test_an_unknown_address_is_a_page(site: Running) -> None:

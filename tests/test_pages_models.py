@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import check_accessible, check_narrow
+from browsing import check_accessible, check_narrow, early_buttons
 from handigit.card import Card
 from handigit.read.engine import EMBEDDED
 from handigit.records import Box
@@ -52,11 +52,19 @@ def test_cards_are_shown(page: Page, two_models: Running) -> None:
     assert default.get_by_role("heading", name="Reads single digits").is_visible()
     assert default.get_by_role("heading", name="Reads whole numbers").is_visible()
     default.get_by_text("Thresholds").first.click()
-    assert default.get_by_role("table", name="Thresholds of handigit-digit").get_by_role("row").count() > 3
+    rows = default.get_by_role("table", name="Thresholds of handigit-digit").get_by_role("row")
+    expect(rows.nth(3)).to_be_visible()
     assert "not a model that can be run" in page.get_by_role("article", name="torn").inner_text()
     assert page.get_by_role("article", name="torn").get_by_role("button").count() == 0
     check_accessible(page)
     check_narrow(page)
+
+
+def test_no_button_can_be_pressed_in_vain_before_its_script_has_run(two_models: Running) -> None:
+    with two_models.client(headers={"Accept": "text/html"}) as client:
+        text = client.get("/models").text
+    assert "Use this model" in text
+    assert early_buttons(text) == []
 
 
 def test_mistakes_are_shown_and_lead_to_their_reading(page: Page, two_models: Running) -> None:
