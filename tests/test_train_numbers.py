@@ -12,7 +12,8 @@ from PIL import Image
 
 from handigit.augment.strips import vary_strip
 from handigit.card import METADATA_KEY, Card
-from handigit.cli.training import read_held_out, train, trust_labels
+from handigit.cli.number_training import read_held_out, trust_labels
+from handigit.cli.training import train
 from handigit.data.strings import load_strings
 from handigit.data.writers import Part
 from handigit.errors import BadDataFile, DataError, ModelError, RecipeError
