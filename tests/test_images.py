@@ -1,6 +1,7 @@
 """Pictures: bytes to pages to glyphs. Every picture is drawn here."""
 
 import contextlib
+import gc
 import io
 import warnings
 from pathlib import Path
@@ -771,3 +772,25 @@ def test_leaning_digit_is_also_seen_upright(lean):
     columns = np.flatnonzero((upright > 0.5).any(axis=0))
     assert np.ptp(columns) <= 8
     assert views_of(cv2.line(np.full((200, 260), 255, np.uint8), (130, 40), (130, 160), 0, 12)).others() == ()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_large_picture_is_converted_like_a_small_one(mode):
+    small = Image.fromarray(np.random.default_rng(5).integers(0, 256, (1024, 1400), np.uint8))
+    small = Image.fromarray(np.asarray(small).astype(np.uint16) * 257) if mode == "I;16" else small.convert(mode)
+    large = Image.new(mode, (1400, 2048))
+    if small.getpalette():
+        large.putpalette(small.getpalette())
+    large.paste(small, (0, 0))
+    large.paste(small, (0, 1024))
+    (page,) = open_pages(encoded(large, "TIFF"))
+    assert np.array_equal(page, np.vstack([next(open_pages(encoded(small, "TIFF")))] * 2))
+
+
+def test_decoded_picture_is_released_while_its_page_is_read():
+    size = (1511, 1499)
+    pages = open_pages(encoded(Image.new("L", size, 200)))
+    page = next(pages)
+    kept = [found for found in gc.get_objects() if issubclass(type(found), Image.Image) and found.size == size]
+    assert page.shape == size[::-1]
+    assert not kept

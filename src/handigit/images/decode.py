@@ -19,24 +19,10 @@ from PIL.ImageFile import ImageFile
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images.documents import SUPPORTED, DocumentFormat, Frame, document_frames
-from handigit.images.grey import DEEP_MODES, as_array, eight_bits, grey_of_array, without_alpha
+from handigit.images.grey import DEEP_MODES, STRIP_PX, as_array, eight_bits, grey_of_array, without_alpha
 from handigit.images.limits import DEFAULT_LIMITS, SMALL_BYTES, SMALL_PX
 from handigit.images.limits import Limits as Limits
 from handigit.images.sheet import normalise_polarity
-
-
-def grey_of_picture(picture: Image.Image) -> UInt8[np.ndarray, "height width"]:
-    """The current frame of a Pillow image as grey."""
-    if picture.mode in DEEP_MODES:
-        return eight_bits(np.asarray(picture))
-    if picture.has_transparency_data:
-        if picture.mode not in ("LA", "RGBA"):
-            picture = picture.convert("RGBA")
-        layers = np.asarray(picture.convert("LA"))
-        return without_alpha(layers[..., 0], layers[..., 1])
-    if picture.mode not in ("1", "L", "RGB"):
-        picture = picture.convert("RGB")
-    return np.array(picture.convert("L"))
 
 
 @runtime_checkable
@@ -144,7 +130,9 @@ def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.nd
         file.seek(start)
         yield from _decode_apart(file, "picture", name, limits, picture=str(picture.format))
     else:
-        yield _page(picture, name, limits)
+        pictures = [picture]
+        del picture  # or it would keep its pixels while the page is read
+        yield _page(pictures.pop(), name, limits)
 
 
 def _decoded_mode(picture: Image.Image) -> str:
@@ -275,9 +263,8 @@ def _page_of_image(picture: Image.Image, limits: Limits) -> UInt8[np.ndarray, "h
     limits.check_size(picture.size, mode=picture.mode, name=name)
     with _named_errors(name):
         picture.load()
-        rotate = _TURNS.get(1 if picture.format == "TIFF" else _orientation(picture))
-        grey = grey_of_picture(picture)
-    return np.ascontiguousarray(rotate(grey)) if rotate else grey
+        frame = _frame_of(picture, orientation=1 if picture.format == "TIFF" else _orientation(picture))
+    return _page_of_frame(frame)
 
 
 def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, "height width"]:
@@ -290,9 +277,32 @@ def _page(picture: Image.Image, name: str, limits: Limits) -> UInt8[np.ndarray, 
         elif isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB":
             picture.draft("L", picture.size)  # decodes the stored luma only: twice as fast, less memory
         picture.load()
-        rotate = _TURNS.get(_orientation(picture))
-        grey = grey_of_picture(picture)
-    return np.ascontiguousarray(rotate(grey)) if rotate else grey
+        frame = _frame_of(picture, orientation=_orientation(picture))
+    del picture
+    return _page_of_frame(frame)
+
+
+def _frame_of(picture: Image.Image, *, orientation: int) -> Frame:
+    """A loaded picture's pixels as grey, with its alpha if it has any; a large one is copied strip by strip."""
+    mode = picture.mode if picture.mode in DEEP_MODES else "LA" if picture.has_transparency_data else "L"
+    (width, height), rows = picture.size, max(1, STRIP_PX // picture.width)
+    if rows >= height:
+        return Frame(mode, np.array(_converted(picture, mode)), orientation)
+    first = np.asarray(_converted(picture.crop((0, 0, width, 1)), mode))
+    pixels = np.empty((height, *first.shape[1:]), first.dtype)
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(_converted(strip, mode))
+    return Frame(mode, pixels, orientation)
+
+
+def _converted(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture in a mode of `Frame`; Pillow converts some modes to grey only by way of colour."""
+    if mode == "LA" and picture.mode not in ("LA", "RGBA"):
+        picture = picture.convert("RGBA")
+    elif mode == "L" and picture.mode not in ("1", "L", "RGB"):
+        picture = picture.convert("RGB")
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _orientation(picture: Image.Image) -> int:

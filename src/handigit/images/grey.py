@@ -14,7 +14,7 @@ DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS: Final = "give numbers of shape (H, W), (H, W, 3) RGB or (H, W, 4) RGBA"
 _MIN_ROW: Final = 64
 """Number of values from which a row is a square picture."""
-_STRIP_PX: Final = 2**21
+STRIP_PX: Final = 2**21
 """Pixels that are converted at a time where a copy would take several times their memory."""
 
 
@@ -24,7 +24,7 @@ def eight_bits(deep: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     White is the lowest common full scale that holds the brightest value (scanners write 10 or 12 bits into 16), so that
     a dark page stays dark.
     """
-    rows = max(1, _STRIP_PX // deep.shape[1])
+    rows = max(1, STRIP_PX // deep.shape[1])
     strips = [slice(top, top + rows) for top in range(0, deep.shape[0], rows)]
     darkest = min(float(_finite(deep[strip]).min()) for strip in strips)
     base = min(darkest, 0.0)
@@ -105,7 +105,7 @@ def without_alpha(
     if alpha.min() == 255 or alpha.max() == 0:  # several Windows programs write 0 everywhere, and mean opaque
         return np.ascontiguousarray(grey)
     on_black, on_white = np.empty(grey.shape, np.uint8), np.empty(grey.shape, np.uint8)
-    rows = max(1, _STRIP_PX // grey.shape[1])
+    rows = max(1, STRIP_PX // grey.shape[1])
     for strip in (slice(top, top + rows) for top in range(0, grey.shape[0], rows)):
         on_black[strip] = cv2.multiply(grey[strip], alpha[strip], scale=1 / 255)
         on_white[strip] = cv2.add(on_black[strip], 255 - alpha[strip])
