@@ -8,6 +8,7 @@ from handigit.card import Card, Combination, Threshold
 from handigit.errors import PatternError
 from handigit.images.strip import make_strip
 from handigit.read import Reader
+from handigit.read.crops import CropStrips, read_crops
 from handigit.read.ctc import Hypothesis
 from handigit.read.hypotheses import Reading, rank_candidates, read_strips
 from handigit.read.number_engine import NumberEngine
@@ -47,6 +48,19 @@ class FakeEngine(NumberEngine):
     def padded_width(self, width: int) -> int:
         """No padding."""
         return width
+
+
+class LookingEngine(NumberEngine):
+    """A model that answers its first picture with some frames, and each later one with others."""
+
+    def __init__(self, first: np.ndarray, later: np.ndarray) -> None:
+        self.card, self.first, self.later, self.seen = CARD, first, later, 0
+
+    def probabilities(self, pictures):
+        """The frames of each picture."""
+        answers = [self.later if self.seen or index else self.first for index, _ in enumerate(pictures)]
+        self.seen += len(pictures)
+        return answers
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +198,17 @@ def test_map_boxes_transforms_digits_too() -> None:
 def test_error_names_an_unknown_character_of_the_alphabet() -> None:
     with pytest.raises(PatternError, match="the alphabet '12a' contains 'a'; the model knows 0123456789"):
         Reader().number(np.zeros((40, 90), np.uint8), alphabet="12a")
+
+
+def test_a_look_that_sees_nothing_does_not_blank_what_was_seen(crop) -> None:
+    engine = LookingEngine(frames("_1_2_7_", sure=0.8), frames("_______"))
+    (pair,) = read_crops(engine, None, [CropStrips.of(crop)])
+    assert engine.seen > 1
+    assert pair.first.hypotheses[0].text == "127"
+
+
+@pytest.mark.parametrize(("second", "looks"), [("_1_2_7_", 1), ("_1_2_1_", 2)])
+def test_a_crop_is_looked_at_again_where_the_models_differ(crop, second, looks) -> None:
+    engine = LookingEngine(frames("_1_2_7_", sure=0.8), frames("_1_2_7_"))
+    read_crops(engine, FakeEngine(second, sure=0.999), [CropStrips.of(crop)])
+    assert min(engine.seen, 2) == looks

@@ -77,7 +77,8 @@ def read_crops(
     looks = [(index, strip) for index in unsure for strip in inked[index].further_looks()]
     readings = read_strips(engine, [strip for _, strip in looks], constraint=constraint)
     for (index, _), reading in zip(looks, readings, strict=True):
-        firsts[index] = max(firsts[index], reading, key=_best_probability)
+        if not _is_empty(reading):  # it may have looked past the writing
+            firsts[index] = max(firsts[index], reading, key=_best_probability)
     if second:
         changed = [index for index in unsure if firsts[index].strip is not strips[index]]
         again = read_strips(second, [firsts[index].strip for index in changed], constraint=constraint)
@@ -95,3 +96,8 @@ def _best_probability(reading: Reading) -> float:
 def _agree(first: Reading, second: Reading) -> bool:
     """Whether both models prefer the same digits."""
     return bool(first.hypotheses and second.hypotheses) and first.hypotheses[0].text == second.hypotheses[0].text
+
+
+def _is_empty(reading: Reading) -> bool:
+    """Whether a model most likely sees no writing at all."""
+    return bool(reading.hypotheses) and not reading.hypotheses[0].raw.strip()

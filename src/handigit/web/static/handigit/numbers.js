@@ -23,7 +23,7 @@ export async function readNumber(engine, second, crop, strip, targetError) {
   if (bestProbability(first) < SURE && !(other && agree(first, other))) {
     for (const look of furtherLooks(crop, strip)) {
       const reading = await readStrip(engine, look);
-      if (bestProbability(reading) > bestProbability(first)) first = reading;
+      if (!isEmpty(reading) && bestProbability(reading) > bestProbability(first)) first = reading;
     }
     if (second && first.strip !== strip) other = await readStrip(second, first.strip);
   }
@@ -39,6 +39,9 @@ function furtherLooks(crop, strip) {
 }
 
 const bestProbability = ({ hypotheses }) => hypotheses[0]?.probability ?? 0;
+
+/** Whether a model most likely sees no writing at all; it may have looked past it. */
+const isEmpty = ({ hypotheses: [best] }) => Boolean(best) && !best.raw.trim();
 
 /** Whether both models prefer the same digits. */
 function agree({ hypotheses: [first] }, { hypotheses: [second] }) {
