@@ -1,8 +1,10 @@
 """Worker processes: the messages, how a worker reads, and what happens when one ends."""
 
+import ctypes
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -287,3 +289,30 @@ def test_a_server_can_work_without_workers(tmp_path: Path) -> None:
     with running(tmp_path, HANDIGIT_WORKERS="0") as server, server.client() as client:
         assert server.children() == []
         assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
+
+
+_COUNT_ARENAS = """
+import ctypes, re, threading
+from pathlib import Path
+from handigit.workers.memory import share_arena
+
+share_arena()
+threads = [threading.Thread(target=lambda: [ctypes.create_string_buffer(10_000) for _ in range(9)]) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fopen(b"malloc.xml", b"w"))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+print(len(re.findall("<heap nr=", Path("malloc.xml").read_text())))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="needs glibc")
+def test_threads_share_one_arena(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", _COUNT_ARENAS]
+    counted = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert counted.stdout.strip() == "1"

@@ -27,7 +27,7 @@ from handigit.web.head_limits import HeadLimits
 from handigit.web.logs import configure_logging
 from handigit.web.service import Service
 from handigit.web.state import state_of
-from handigit.workers.memory import freeze_gc
+from handigit.workers.memory import freeze_gc, share_arena
 
 log = logging.getLogger(__name__)
 _KEEP_ALIVE_S: Final = 30
@@ -81,6 +81,7 @@ def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = No
         logging.basicConfig(format="%(levelname)s: %(message)s", force=True)
     else:
         configure_logging()
+    share_arena()
     with closing(listen(settings.host, settings.port)) as listener:
         app = create_app(settings, store=open_store(settings))
         config = _config(app, settings)

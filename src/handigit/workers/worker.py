@@ -19,7 +19,7 @@ from handigit.images import Limits
 from handigit.images.cancellation import Cancellation
 from handigit.read import PageReading, Reader, read_batch
 from handigit.records import Kind
-from handigit.workers.memory import freeze_gc, release_memory
+from handigit.workers.memory import freeze_gc, release_memory, share_arena
 from handigit.workers.protocol import (
     ALIVE,
     HEARTBEAT_S,
@@ -38,6 +38,7 @@ def main() -> None:
     """Load the models that the first line on standard input names, then serve its channels."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    share_arena()
     order: dict[str, Any] = json.loads(sys.stdin.readline())
     channels = [import_channel(identity) for identity in order["channels"]]
     reader = Reader(Path(order["path"]), threads=order["threads"], limits=Limits(**order["limits"]))
