@@ -55,7 +55,7 @@ class Settings(BaseModel):
     max_colour_mpx: float = Field(default=36, gt=0, description="Largest colour picture, in millions of pixels")
     max_pages: int = Field(default=1000, ge=1, description="Maximum number of pages per document")
     page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots per inch at which PDF pages are rendered")
-    page_seconds: float = Field(default=10, gt=0, description="Seconds that decoding one page may take")
+    page_seconds: float = Field(default=8, gt=0, description="Seconds that decoding one page may take")
     threads: int | None = Field(default=None, ge=1, description="Processor threads [default: all]")
 
     # The server.

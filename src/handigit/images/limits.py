@@ -36,7 +36,7 @@ class Limits:
     max_colour_mpx: float = 36
     max_pages: int = 1000
     page_dpi: float = 200
-    page_seconds: float = 10
+    page_seconds: float = 8
     isolate: bool = False
 
     def check_size(self, size: tuple[int, int], *, mode: str, name: str) -> None:
