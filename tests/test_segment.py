@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from handigit.images.orientation import straighten
 from handigit.records import Box
 from handigit.segment.page_rules import find_page_rules
 from handigit.segment.regions import Region, find_regions
@@ -233,3 +234,100 @@ def test_dark_pieces_of_a_pale_rule_are_no_writing():
     cv2.putText(page, "7", (600, 180), cv2.FONT_HERSHEY_SIMPLEX, 2, 40, 4)
     (region,) = find_regions(page)
     assert region.box.left > 590
+
+
+def test_columns_whose_rows_do_not_line_up():
+    offset: Written = {(450, 80 + 45 + 90 * row): text for row, text in enumerate(MORE_SCORES)}
+    page, boxes = written({**COLUMN, **offset})
+    assert_apart(find_regions(grey(page)), boxes)
+
+
+def lattice(columns: int, rows: int, *, width: int, height: int) -> np.ndarray:
+    """An empty table at (60, 80)."""
+    under = np.full(SIZE, 255, np.uint8)
+    for column in range(columns + 1):
+        cv2.line(under, (60 + width * column, 80), (60 + width * column, 80 + height * rows), 110, 2)
+    for row in range(rows + 1):
+        cv2.line(under, (60, 80 + height * row), (60 + width * columns, 80 + height * row), 110, 2)
+    return under
+
+
+@pytest.mark.parametrize("left", [4, 30])
+def test_numbers_that_touch_the_cells_beside_and_below(left):
+    texts = (("17", "208", "36"), ("94", "125", "7"), ("663", "81", "45"), ("30", "29", "518"))
+    cells: Written = {
+        (60 + 180 * column + left, 84 + 57 * row): text
+        for row, line in enumerate(texts)
+        for column, text in enumerate(line)
+    }
+    page, boxes = written(cells, under=lattice(3, 4, width=180, height=57), height_px=44)
+    found = {text: holders(find_regions(grey(page)), box, slack=8) for text, box in boxes.items()}
+    assert {text: len(regions) for text, regions in found.items()} == dict.fromkeys(boxes, 1)
+    assert all(regions[0].box.width < boxes[text].width + 24 for text, regions in found.items())
+
+
+@pytest.mark.parametrize("spacing", [0.45, 0.6])
+def test_cells_finer_than_the_digits(spacing):
+    page, boxes = written(COLUMN, paper=Paper(ruling="squared", spacing=spacing))
+    regions = find_regions(grey(page))
+    whole = [text for text, box in boxes.items() if len(holders(regions, box, slack=6)) == 1]
+    assert len(whole) >= 7
+
+
+def test_ticks_and_crosses_beside_marks_are_regions_of_their_own():
+    page, boxes = written(COLUMN)
+    page = page.copy()
+    for row, box in enumerate(boxes.values()):
+        x, y = box.right + 60, box.top
+        if row % 2:
+            cv2.polylines(page, [np.array([(x, y + 18), (x + 10, y + 32), (x + 34, y - 6)])], False, (160, 30, 30), 3)
+        else:
+            cv2.line(page, (x, y), (x + 30, y + 32), (160, 30, 30), 3)
+            cv2.line(page, (x + 30, y), (x, y + 32), (160, 30, 30), 3)
+    regions = find_regions(grey(page))
+    assert_apart(regions, boxes)
+    assert len(regions) == 2 * len(boxes)
+
+
+def test_decimal_point_belongs_to_its_mark():
+    whole: Written = {(120, 80 + 90 * row): text for row, text in enumerate(("17", "9", "12", "6"))}
+    page, boxes = written(whole)
+    tenths, _ = written({(box.right + 16, box.top): str(5 - row) for row, box in enumerate(boxes.values())}, seed=1)
+    page = np.minimum(page, tenths)
+    for box in boxes.values():
+        cv2.circle(page, (box.right + 8, box.bottom - 2), 3, (24, 34, 110), -1)
+    regions = find_regions(grey(page))
+    assert len(regions) == len(boxes)
+    for region, box in zip(regions, boxes.values(), strict=True):
+        assert region.box.left <= box.left + 4
+        assert region.box.right >= box.right + 24
+
+
+@pytest.mark.parametrize("degrees", [8, 15])
+def test_strokes_in_a_small_frame_are_no_rules(degrees):
+    page = np.full((1754, 1240), 238, np.uint8)
+    for column, row in np.ndindex(3, 4):
+        x, y = 150 + 330 * column, 400 + 300 * row
+        cv2.rectangle(page, (x - 12, y - 12), (x + 112, y + 52), 90, 2)
+        cv2.line(page, (x + 4, y), (x + 4, y + 40), 40, 5)  # 1
+        cv2.polylines(page, [np.array([(x + 30, y), (x + 60, y), (x + 45, y + 40)])], False, 40, 5)  # 7
+        cv2.polylines(
+            page, [np.array([(x + 94, y + 40), (x + 94, y), (x + 72, y + 26), (x + 104, y + 26)])], False, 40, 5
+        )
+    matrix = cv2.getRotationMatrix2D((620, 877), degrees, 1)
+    askew = cv2.warpAffine(page, matrix, (1240, 1754), flags=cv2.INTER_AREA, borderValue=238)
+    level = straighten(askew)
+    assert abs(level.skew - degrees) < 0.3
+    regions = find_regions(level.page)
+    assert len(regions) == 12
+    assert min(region.box.width for region in regions) > 90
+    assert all((region.pixels < 110).mean() > 0.07 for region in regions)
+
+
+def test_circle_around_a_number_is_no_region():
+    page, boxes = written({(300, 300): "417", (300, 600): "52"})
+    page = page.copy()
+    cv2.ellipse(page, (345, 318), (95, 60), 0, 0, 360, (24, 34, 110), 3)
+    regions = find_regions(grey(page))
+    assert_apart(regions, boxes)
+    assert len(regions) == 2

@@ -40,6 +40,10 @@ _MIN_BALANCE: Final = 0.2
 """Minimum difference between ascenders and descenders, as a fraction of their sum."""
 _MIN_RULE: Final = 0.18
 """Minimum length of a printed rule that shows the skew, as a fraction of the page's longer side."""
+_MIN_FRAME: Final = 1 / 80
+"""Minimum length of a printed box's shorter side, as a fraction of the page's longer side."""
+_FILLED: Final = 0.92
+"""Minimum fraction of the smallest rectangle around a printed box that its outline encloses; letters fill less."""
 _MIN_RULES: Final = 1.5
 """Minimum length of all rules in one direction or across it, in longer sides of the page."""
 _MAX_PARTS: Final = 2000
@@ -95,10 +99,11 @@ def _skew_by_rules(page: Page) -> float | None:
     found = cv2.HoughLinesP(
         mask, 1, math.radians(0.25), round(0.1 * longest), minLineLength=_MIN_RULE * longest, maxLineGap=longest // 80
     )
-    if found is None:
-        return None
-    x0, y0, x1, y1 = found.reshape(-1, 4).T.astype(np.float64)
+    lines = np.empty((0, 4)) if found is None else found.reshape(-1, 4)
+    x0, y0, x1, y1 = np.concatenate([lines, _frame_sides(mask)]).T.astype(np.float64)
     length = np.hypot(x1 - x0, y1 - y0)
+    if not length.size:
+        return None
     angle = (np.degrees(np.arctan2(y1 - y0, x1 - x0)) + 45) % 90 - 45
     bins = np.bincount(np.rint((angle + 45) * 4).astype(int), length, 361)
     smooth = np.convolve(np.concatenate([bins[-4:], bins, bins[:4]]), [1, 1, 1, 1, 1], "same")[4:-4]
@@ -108,6 +113,22 @@ def _skew_by_rules(page: Page) -> float | None:
         return None
     skew = -float(np.average(angle[near], weights=length[near]))
     return round(skew, 2) if abs(skew) >= _MIN_DEGREES else 0.0
+
+
+def _frame_sides(mask: Page) -> Float64[np.ndarray, "n 4"]:
+    """The sides (x0, y0, x1, y1) of the printed boxes, which are too short to show among all lines of the page."""
+    smallest = max(mask.shape) * _MIN_FRAME
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    sides = []
+    for contour in contours:
+        if len(contour) < 4 * smallest:
+            continue
+        rectangle = cv2.minAreaRect(contour)
+        width, height = rectangle[1]
+        if min(width, height) >= smallest and cv2.contourArea(contour) >= _FILLED * width * height:
+            corners = cv2.boxPoints(rectangle)
+            sides.append(np.hstack([corners, np.roll(corners, -1, axis=0)]))
+    return np.concatenate(sides).astype(np.float64) if sides else np.empty((0, 4))
 
 
 def _turn(page: Page, rotation: int) -> tuple[Turned, Float64[np.ndarray, "2 3"]]:

@@ -32,6 +32,8 @@ _WALL: Final = 0.6
 """Minimum fraction of two parts' common height along which a rule must run to divide them."""
 _SQUARES: Final = 1.5
 """Maximum distance of the rules of squared paper, in heights of the writing on it; columns of a table are wider."""
+_LOW_CELL: Final = 1.3
+"""Maximum distance of level rules, in heights of the writing, for squares of paper; cells of a field are higher."""
 _FRAGMENT_HEIGHT: Final = 0.6
 """Maximum height of a fragment relative to its candidate."""
 _FRAGMENT_PARTS: Final = 2
@@ -68,7 +70,7 @@ def find_candidates(ink: UInt8[np.ndarray, "height width"], rules: PageRules) ->
     main, small = boxes[height >= lowest], boxes[height < lowest]
     groups = connected_groups(len(main), _side_by_side(main, rules))
     candidates = [Candidate(_around(main[group]), len(group)) for group in groups]
-    return _join_fragments(_add_small_parts(candidates, small))
+    return _without_frames(_join_fragments(_add_small_parts(candidates, small)))
 
 
 def _parts_of(ink: UInt8[np.ndarray, "height width"]) -> Boxes:
@@ -165,7 +167,7 @@ def _is_across_rules(top: int, bottom: int, left: int, right: int, rules: PageRu
     through = around[top - start + height // 8 : bottom - start - height // 8]
     walls = np.flatnonzero(around)
     gaps = np.diff(np.concatenate([[0], walls, [len(around)]]))
-    return bool(through.any() or (len(walls) >= 4 and gaps.max() <= 1.1 * height))
+    return bool(through.any() or (len(walls) >= 4 and gaps.max() <= _LOW_CELL * height))
 
 
 def _add_small_parts(candidates: list[Candidate], small: Boxes) -> list[Candidate]:
@@ -202,6 +204,24 @@ def _is_fragment(candidate: Candidate, large: Box) -> bool:
     inside = large.left - rim <= x <= large.right + rim and large.top - rim <= y <= large.bottom + rim
     low = candidate.box.height <= _FRAGMENT_HEIGHT * large.height
     return inside and low and candidate.parts <= _FRAGMENT_PARTS
+
+
+def _without_frames(candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates without boxes and circles drawn around others, which are no rules if they are askew or bent."""
+    boxes = np.array([candidate.box.as_list() for candidate in candidates]).reshape(-1, 4)
+    near, far = boxes[:, :2], boxes[:, 2:]
+    usual = float(np.median(far[:, 1] - near[:, 1])) if len(boxes) else 0.0
+    return [
+        candidate
+        for candidate in candidates
+        if candidate.parts > 1 or candidate.box.height < usual or not _contains_another(candidate.box, near, far)
+    ]
+
+
+def _contains_another(box: Box, near: np.ndarray, far: np.ndarray) -> bool:
+    """Whether one of the boxes with these corners is inside a box, with space all around it."""
+    inside = (near > (box.left, box.top)).all(axis=1) & (far < (box.right, box.bottom)).all(axis=1)
+    return bool(inside.any())
 
 
 def join_print(candidates: list[Candidate]) -> list[Candidate]:

@@ -102,9 +102,12 @@ def find_page_rules(faint: Mask, darkness: Darkness) -> PageRules:
 
 
 def _find_written(level: Darkness, upright: Darkness, darkness: Darkness) -> Mask:
-    """What is much darker than every rule around, except where two rules cross, which adds their darkness."""
+    """What is much darker than every rule around; where two rules cross, they are as dark as both together."""
     printed = cv2.max(level, upright)
     reach = max(5, round(max(level.shape) * _BESIDE))
     around = cv2.dilate(printed, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    crossing = cv2.min(level, upright) > 0
+    light = (255 - level[crossing]).astype(np.uint16) * (255 - upright[crossing]) // 255
+    around[crossing] = 255 - light
     darker = (around > 0) & (darkness > cv2.convertScaleAbs(around, alpha=WRITTEN))
-    return np.asarray(darker.view(np.uint8) & ~((level > 0) & (upright > 0)).view(np.uint8))
+    return np.asarray(darker.view(np.uint8))

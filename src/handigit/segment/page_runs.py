@@ -1,5 +1,6 @@
 """Straight thin runs of ink on a page: what its rules and frames consist of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,11 @@ _MIN_ASPECT: Final = 5
 """Minimum length of a rule in thicknesses; the sides of a 0 are shorter."""
 _DOTS: Final = 1 / 200
 """Maximum distance of the dots of a dotted rule."""
+_MIN_DOTS: Final = 4
+"""Minimum number of gaps between the dots of a short rule."""
+_MAX_RUN_GAP: Final = 0.06
+_MIN_GAP_PX: Final = 3
+"""Maximum gap in a short rule that is not dotted, as a fraction of its length and in pixels, whichever is longer."""
 _MAX_SLOPE: Final = 0.05
 _MAX_DIVIDER: Final = 1.3
 """Maximum thickness of a divider relative to the rules it connects; a pixel more is allowed."""
@@ -34,8 +40,8 @@ _BENDS_PX: Final = 200
 """Longer rules may be curved, on paper that is not flat."""
 _MAX_CROSSED: Final = 0.25
 """Maximum fraction of a rule with ink beside it on its emptier side; on the other side twice as much."""
-_DARKEST: Final = 0.1
-"""Fraction of a rule's pixels that may be ink of writing across it."""
+_UNCROSSED: Final = 0.75
+"""Fraction of a rule's length that must be without strokes across it."""
 _DRAWN: Final = 0.9
 """Minimum inked fraction of a long rule's extension beyond its run."""
 WRITTEN: Final = 1.5
@@ -86,12 +92,14 @@ class Runs:
         thin = stats[:, 2] >= _MIN_ASPECT * thickness
         weight = np.array([1.0, 0.5])
         boxes: dict[int, Box] = {}
+        long_px = _long_px(mask)
         straight_pixels = np.zeros_like(mask)
         renumbered = np.zeros(len(stats), np.int32)
         for number in (np.flatnonzero((straight & solid & thin)[1:]) + 1).tolist():
             left, top, width, height, _ = stats[number].tolist()
             box = Box(left, top, left + width, top + height)
-            if (_crossings(mask, labels, box, number) * weight).max() < _MAX_CROSSED:
+            is_drawn = width >= long_px or _is_drawn(mask, labels, box, number)
+            if is_drawn and (_crossings(mask, labels, box, number) * weight).max() < _MAX_CROSSED:
                 part = np.s_[box.top : box.bottom, box.left : box.right]
                 straight_pixels[part][_straight_part(labels[part] == number)] = 1
                 renumbered[number] = len(boxes) + 1
@@ -99,12 +107,12 @@ class Runs:
         thicknesses = {int(renumbered[n]): float(thickness[n]) for n in np.flatnonzero(renumbered)}
         labels = renumbered.astype(np.min_scalar_type(len(boxes)))[labels]  # few bytes: a page has millions
         labels *= straight_pixels
-        return cls(labels, boxes, thicknesses, _darkness_of(labels, darkness, count=len(boxes) + 1))
+        return cls(labels, boxes, thicknesses, _darkness_of(labels, darkness, boxes))
 
     @property
     def long(self) -> dict[int, Box]:
         """The runs that are rules by their length."""
-        long_px = round(max(self.labels.shape) * _LONG)
+        long_px = _long_px(self.labels)
         return {number: box for number, box in self.boxes.items() if box.width >= long_px}
 
     def with_long(self, others: "Runs") -> "Runs":
@@ -148,12 +156,17 @@ class Runs:
         return Runs(self.labels, kept, self.thickness, self.darkness)
 
 
-def _darkness_of(labels: Labels, darkness: Darkness, *, count: int) -> np.ndarray:
-    """The darkness of the darkest tenth of the pixels of each label: rims are pale, and print is patchy."""
-    inside = labels > 0
-    counts = np.bincount(labels[inside].astype(np.int64) * 256 + darkness[inside], minlength=count * 256)
-    sums = counts.reshape(count, 256).cumsum(axis=1)
-    return np.asarray((sums < (1 - _DARKEST) * sums[:, -1:]).sum(axis=1), np.uint8)
+def _darkness_of(labels: Labels, darkness: Darkness, boxes: Mapping[int, Box]) -> UInt8[np.ndarray, " runs"]:
+    """The darkness of each run, counted from 1: of its middle, as rims are pale, where no stroke crosses it.
+
+    Print is patchy, and a dotted rule has paper in every other column, so it is not the median of the columns.
+    """
+    result = np.zeros(len(boxes) + 1, np.uint8)
+    for number, box in boxes.items():
+        part = np.s_[box.top : box.bottom, box.left : box.right]
+        columns = np.where(labels[part] == number, darkness[part], 0).max(axis=0)
+        result[number] = int(np.quantile(columns, _UNCROSSED))
+    return result
 
 
 def _extend(labels: Labels, number: int, run: Box, mask: Mask) -> None:
@@ -202,19 +215,38 @@ def _short_px(mask: Mask) -> int:
     return max(_MIN_PX, round(int(max(mask.shape)) * _SHORT))
 
 
+def _long_px(page: np.ndarray) -> int:
+    return round(max(page.shape) * _LONG)
+
+
 def _max_thickness_px(mask: Mask) -> int:
     return max(5, round(int(max(mask.shape)) * _MAX_THICKNESS))
 
 
+def _dots_px(mask: Mask) -> int:
+    return max(5, round(max(mask.shape) * _DOTS))
+
+
 def _level_runs(mask: Mask, *, min_length_px: int) -> Mask:
     """The thin level runs of at least this length, also slightly tilted or dotted; pieces of one rule are joined."""
-    dots = max(5, round(max(mask.shape) * _DOTS))
+    dots = _dots_px(mask)
     joined = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a tilted rule climbs in steps, which are joined first
     joined = cv2.morphologyEx(joined, cv2.MORPH_CLOSE, np.ones((1, dots), np.uint8))
     runs = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((1, min_length_px), np.uint8))
     bulky = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((_max_thickness_px(mask) + 3, 1), np.uint8))
     runs = cv2.bitwise_and(runs, 1 - bulky)
     return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, 2 * min_length_px), np.uint8)))
+
+
+def _is_drawn(mask: Mask, labels: Labels, box: Box, number: int) -> bool:
+    """Whether ink runs along all of a run, or at least in dots; a stroke was joined to the frame around it."""
+    part = np.s_[box.top : box.bottom, box.left : box.right]
+    inked = (mask[part].astype(bool) & (labels[part] == number)).any(axis=0)
+    changes = np.flatnonzero(np.diff(np.concatenate([[True], inked, [True]]).astype(np.int8)))
+    gaps, pieces = changes[1::2] - changes[::2], changes[2::2] - changes[1:-1:2]
+    if not gaps.size or gaps.max() <= max(_MIN_GAP_PX, _MAX_RUN_GAP * box.width):
+        return True
+    return len(gaps) >= _MIN_DOTS and bool(max(gaps.max(), pieces.max()) <= _dots_px(mask))
 
 
 def _crossings(mask: Mask, labels: Labels, box: Box, number: int) -> np.ndarray:
