@@ -127,8 +127,8 @@ def test_the_extent_holds_all_ink(seed: int) -> None:
     ink = ink_of(seed).transformed(40, (60.0, 60.0))
     (left, top), (right, bottom) = ink.extent()
     rows, columns = np.nonzero(coverage(ink, 160, 160) > 64)
-    assert left - 1 <= columns.min() <= columns.max() <= right + 1
-    assert top - 1 <= rows.min() <= rows.max() <= bottom + 1
+    assert left - 1.5 <= columns.min() <= columns.max() <= right + 1.5
+    assert top - 1.5 <= rows.min() <= rows.max() <= bottom + 1.5
 
 
 def test_one_writer_varies_less_than_many_writers() -> None:

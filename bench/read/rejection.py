@@ -26,7 +26,7 @@ from handigit.settings import Settings
 LEARNT = 300
 """Samples per kind of quickdraw and bhmsds_signs that recipes may learn from."""
 LEARNT_DIGITS = 1000
-"""The same of bhmsds: a cautious bound, 300 so far."""
+"""The same of bhmsds: a cautious bound, 600 so far."""
 DIGITS = ("usps", "unipen", "optdigits")
 TARGET_ERRORS = (0.01, 0.001)
 

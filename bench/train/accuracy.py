@@ -33,9 +33,9 @@ from handigit.train.run import Run
 from handigit.train.trainer import Callbacks, fit, start_model
 
 CPU = torch.device("cpu")
-BASES = {"digit": "digit-first"}
+BASES = {"digit": "digit-wide", "digit-second": "digit-first"}
 """Recipes that start from another one's run of the same seed."""
-INT8 = ("digit",)
+INT8 = ("digit", "digit-second")
 """Recipes whose models ship in eight bits, and are scored so."""
 
 

@@ -75,9 +75,9 @@ def glyph_logits(content: bytes, glyphs: UInt8[np.ndarray, "n 28 28"]) -> Float[
 
 
 def held_out_nondigits(recipe: Recipe, count: int) -> UInt8[np.ndarray, "m 28 28"]:
-    """Non-digits by writers that no run with this recipe has trained on."""
+    """Non-digits by writers that no run with this recipe has trained on, near digits as often as people write them."""
     # Training draws its non-digits with the data seed plus one million.
-    return nondigits(count, seed=recipe.drawn_from + 2_000_000).glyphs
+    return nondigits(count, seed=recipe.drawn_from + 2_000_000, without=["near_digit"]).glyphs
 
 
 def with_augmented_copy(samples: Samples, recipe: Recipe) -> Samples:
