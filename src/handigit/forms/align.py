@@ -17,7 +17,7 @@ from handigit.forms.align_rules import place_by_rules
 from handigit.forms.blank import Blank, load_blanks
 from handigit.forms.curl import Curl, measure_curl
 from handigit.forms.markers import Corners, PageCode, find_markers, place_by_markers, read_code_at, read_page_code
-from handigit.forms.page_ink import Grey, Matrix, ink_mask, ink_of, scaling, shrink, transform
+from handigit.forms.page_ink import Grey, Matrix, ink_mask, ink_of, resizing, shrink, to_pixels, transform
 from handigit.forms.page_state import PageState
 from handigit.forms.snap import snap
 from handigit.forms.specs import Area, FieldSpec
@@ -154,12 +154,12 @@ class Aligner:
         ink = ink_of(small)
         height, width = one.blank.paper.shape
         sheet = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        given = np.asarray(cv2.getPerspectiveTransform(sheet, points * np.float32(scale)), np.float64)
+        given = resizing(scale) @ np.asarray(cv2.getPerspectiveTransform(sheet, points), np.float64)
         tried = [
             (judge(one.blank, ink, matrix, method="print"), matrix) for matrix in (given, refine(one.blank, ink, given))
         ]
         verdict, matrix = max(tried, key=lambda pair: pair[0].agreement)
-        to_page = scaling(1 / scale) @ matrix @ scaling(one.blank.scale)
+        to_page = resizing(1 / scale) @ matrix @ to_pixels(one.blank.scale)
         shifts = snap(one.blank, ink, matrix)
         return Placement(one.template, one.page, to_page, "corners", verdict, None, shifts)
 
@@ -202,7 +202,7 @@ class Aligner:
             if code is None and second.accepted and verdict.agreement - second.agreement < _TEMPLATE_LEAD:
                 names = f"{best.template.name}, page {best.page}, and {other.template.name}, page {other.page}"
                 return Refusal(PageState.UNPLACED, f"agrees with {names}", code)
-        to_page = scaling(1 / scale) @ matrix @ scaling(best.blank.scale)
+        to_page = resizing(1 / scale) @ matrix @ to_pixels(best.blank.scale)
         found_by_markers = method == by_markers
         shifts = {} if found_by_markers else snap(best.blank, ink, matrix)
         curl = measure_curl(best.blank, ink, matrix) if found_by_markers else None
@@ -229,13 +229,13 @@ def _try(
     """The best placement on a template, as the homography from the blank to the page at `scale`, and its method."""
     blank, best, most = one.blank, None, -1.0
     if blank.has_markers and (found := place_by_markers(markers, blank.size)) is not None:
-        matrix = scaling(scale) @ found @ scaling(1 / blank.scale)
+        matrix = resizing(scale) @ found @ np.linalg.inv(to_pixels(blank.scale))
         verdict = judge(blank, ink, matrix, method=by_markers)
         best, most = (one, matrix, by_markers), verdict.agreement
         if verdict.accepted:
             return best
     if (found := place_by_print(blank, page)) is not None:
-        matrix, agreement = _refined(blank, ink, scaling(scale) @ found, "print")
+        matrix, agreement = _refined(blank, ink, resizing(scale) @ found, "print")
         if agreement > most:
             best, most = (one, matrix, "print"), agreement
     if most >= _CLEAR:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from handigit.forms.blank import Blank, sift
-from handigit.forms.page_ink import Grey, Matrix, ink_of, scaling, shrink
+from handigit.forms.page_ink import Grey, Matrix, ink_of, resizing, shrink
 
 MATCH_PX: Final = 1000
 """Longer side of the page in which features are looked for."""
@@ -40,7 +40,7 @@ def place_by_print(blank: Blank, page: Grey) -> Matrix | None:
     )
     if matrix is None or int(inliers.sum()) < _FEWEST or not _is_plausible(matrix, blank):
         return None
-    return np.asarray(scaling(1 / scale) @ matrix, np.float64)
+    return np.asarray(resizing(1 / scale) @ matrix, np.float64)
 
 
 def refine(blank: Blank, page_ink: Grey, matrix: Matrix) -> Matrix:
@@ -61,7 +61,7 @@ def refine(blank: Blank, page_ink: Grey, matrix: Matrix) -> Matrix:
         )
     except cv2.error:
         return matrix
-    change = scaling(1 / factor) @ small.astype(np.float64) @ scaling(factor)
+    change = resizing(1 / factor) @ small.astype(np.float64) @ resizing(factor)
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     moved = cv2.perspectiveTransform(corners[None], change)[0]
     if np.abs(moved - corners).max() > 2 * blank.field_px:

@@ -14,14 +14,16 @@ from jaxtyping import Float64
 from handigit.forms.blank import Blank
 from handigit.forms.page_ink import Grey, Matrix, grow, ink_mask, long_rules
 from handigit.forms.snap import RULE, parabola_top
-from handigit.forms.specs import MARKER_MARGIN_MM, MARKER_MM, FieldSpec
+from handigit.forms.specs import MARKER_MARGIN_MM, MARKER_MM, Area, FieldSpec
 
 _CLEAR: Final = 0.7
 """Correlation from which rules count as found."""
 _REACH: Final = 0.2
 """Farthest that a rule is from where markers put it, in field heights; a match at the end of that is none."""
+_PART: Final = 1.5
+"""Width of the parts of a comb whose rules are looked for, in heights."""
 _FEWEST: Final = 5
-"""Fewer fields say nothing about the sheet."""
+"""Fewer parts say nothing about the sheet."""
 _LEAST_INK: Final = 0.25
 """Ink of a field's own rules from which they are looked for, in field heights."""
 _PRIORS: Final = (0.0044, 0.0044, 0.1, 0.1, 0.5, 1.0, 1.0)
@@ -52,8 +54,9 @@ def measure_curl(blank: Blank, page_ink: Grey, matrix: Matrix) -> Curl:
     warped = cv2.warpPerspective(page_ink, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     seen = np.asarray(warped, np.uint8)
     ours, theirs = _rule_ink(blank.ink, blank.mask, blank), _rule_ink(seen, ink_mask(seen), blank)
-    across = {field: off for field in blank.fields if (off := _off(blank, field, ours[1].T, theirs[1].T)) is not None}
-    down = {field: off for field in blank.fields if (off := _off(blank, field, ours[0], theirs[0])) is not None}
+    areas = [area for field in blank.fields for area in _parts(field)]
+    across = {area: off for area in areas if (off := _off(blank, area, ours[1].T, theirs[1].T)) is not None}
+    down = {area: off for area in areas if (off := _off(blank, area, ours[0], theirs[0])) is not None}
     return Curl(_fitted(across, blank), _fitted(down, blank), blank.size)
 
 
@@ -63,12 +66,20 @@ def _rule_ink(ink: Grey, mask: Grey, blank: Blank) -> tuple[Grey, Grey]:
     return np.asarray(ink * grow(level, 1), np.uint8), np.asarray(ink * grow(upright, 1), np.uint8)
 
 
-def _off(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | None:
-    """Pixels down by which the level rules around a field are off; to the right where both are transposed."""
-    left, top, right, bottom = blank.pixels(field.box.grown(0.2 * field.height))
+def _parts(field: FieldSpec) -> list[Area]:
+    """A field, or parts of a wide comb: along the whole of it a rule of a curled sheet is not level."""
+    box = field.box
+    count = max(1, round(box.width / (_PART * box.height))) if field.cells else 1
+    wide = box.width / count
+    return [Area(box.left + i * wide, box.top, box.left + (i + 1) * wide, box.bottom) for i in range(count)]
+
+
+def _off(blank: Blank, area: Area, ours: Grey, theirs: Grey) -> float | None:
+    """Pixels down by which the level rules around an area are off; to the right where both are transposed."""
+    left, top, right, bottom = blank.pixels(area.grown(0.2 * area.height))
     if ours.shape != blank.paper.shape:
         left, top, right, bottom = top, left, bottom, right
-    reach = max(1, round(_REACH * field.height * blank.scale))
+    reach = max(1, round(_REACH * area.height * blank.scale))
     pattern = ours[top:bottom, left:right].sum(axis=1, dtype=np.float64) / 255
     most = pattern.max(initial=0)
     if most < _LEAST_INK * blank.field_px or top < reach or bottom + reach > len(ours):
@@ -83,11 +94,11 @@ def _off(blank: Blank, field: FieldSpec, ours: Grey, theirs: Grey) -> float | No
     return best - reach + parabola_top(scores, best) if is_top and scores[best] >= _CLEAR else None
 
 
-def _fitted(off: dict[FieldSpec, float], blank: Blank) -> Float64[np.ndarray, "4"]:
+def _fitted(off: dict[Area, float], blank: Blank) -> Float64[np.ndarray, "4"]:
     """The weights of the surfaces, in units of the template (ridge regression, Huber-like weights)."""
     if len(off) < _FEWEST:
         return np.zeros(4)
-    centres = np.array([[(one.box.left + one.box.right) / 2, (one.box.top + one.box.bottom) / 2] for one in off])
+    centres = np.array([[(one.left + one.right) / 2, (one.top + one.bottom) / 2] for one in off])
     terms = np.column_stack([_surfaces(centres, blank.size), np.ones(len(off)), _centred(centres, blank.size)])
     values, weights = np.array(list(off.values())), np.ones(len(off))
     found = np.zeros(terms.shape[1])

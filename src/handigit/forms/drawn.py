@@ -16,7 +16,7 @@ from jaxtyping import Float64, UInt8
 from handigit.atomic import write_file
 from handigit.forms.blank import render_print
 from handigit.forms.drawn_values import draw_values
-from handigit.forms.page_ink import Matrix, scaling, transform
+from handigit.forms.page_ink import Matrix, to_pixels, transform
 from handigit.forms.specs import Area, FieldSpec, Kind
 from handigit.forms.template import Template
 from handigit.synth.real_digits import Hand, Hands
@@ -185,7 +185,7 @@ def see(filled: FilledPage, view: View, rng: np.random.Generator) -> Scan:
     seen = cv2.remap(sheet, across, down, cv2.INTER_LINEAR, borderValue=table)
     pixels = _exposed(np.asarray(seen, np.float32), view, rng)
     curl_mm, width_mm = view.bend * height / per_mm, width / per_mm
-    return Scan(pixels, matrix @ scaling(per_mm), filled.values, filled.template, filled.page, curl_mm, width_mm)
+    return Scan(pixels, matrix @ to_pixels(per_mm), filled.values, filled.template, filled.page, curl_mm, width_mm)
 
 
 def _camera(

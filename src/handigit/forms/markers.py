@@ -5,13 +5,16 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from handigit.forms.layout import marker_areas
-from handigit.forms.page_ink import Grey, Matrix, shrink, transform
+from handigit.forms.page_ink import Grey, Matrix, resizing, shrink, transform
 
 _DETECT_PX: Final = 2400
 """Longer side of the copy in which markers are looked for: an A4 page at 200 dpi."""
+_BLUR_PX: Final = 1.0
+MARKERS: Final = range(4)
+"""Identities of the markers, from the left top corner of the sheet."""
 _MOST_OFF: Final = 0.12
 """Distance of a marker's corner from where the others put it, in sides of a marker."""
 _CODE_DPI_SIDE_PX: Final = 240
@@ -33,19 +36,30 @@ class PageCode:
 
 
 def find_markers(page: Grey) -> dict[int, Corners]:
-    """The corners of each marker 0 to 3, in pixels of the page; markers that occur twice are left out."""
+    """The corners of each marker 0 to 3, in pixels of the page; markers that occur twice are left out.
+
+    Where some are missing, a blurred copy is searched as well: noise breaks the outline of small markers.
+    """
     small, scale = shrink(page, _DETECT_PX)
+    found = _detect(small)
+    if len(found) < len(MARKERS):
+        found = _detect(np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR_PX), np.uint8)) | found
+    to_page = resizing(1 / scale)
+    return {identity: np.asarray(transform(to_page, corners), np.float32) for identity, corners in found.items()}
+
+
+def _detect(page: Grey) -> dict[int, Float64[np.ndarray, "4 2"]]:
     parameters = cv2.aruco.DetectorParameters()
     parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
     parameters.minMarkerPerimeterRate = 0.02
     dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50)
-    corners, identities, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(small)
+    corners, identities, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(page)
     found = [] if identities is None else [int(identity) for identity in identities.ravel()]
-    # Sub-pixel corners of OpenCV count from pixel centres, as warping does.
+    # Sub-pixel corners of OpenCV count from the middles of pixels, as warping does.
     return {
-        identity: np.asarray(square.reshape(4, 2) / scale, np.float32)
+        identity: square.reshape(4, 2).astype(np.float64)
         for identity, square in zip(found, corners, strict=True)
-        if identity < 4 and found.count(identity) == 1
+        if identity in MARKERS and found.count(identity) == 1
     }
 
 

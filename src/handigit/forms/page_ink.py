@@ -64,9 +64,15 @@ def grow(mask: Grey, radius_px: int) -> Grey:
     return np.asarray(cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))), np.uint8)
 
 
-def scaling(factor: float) -> Matrix:
-    """The matrix that multiplies both coordinates."""
-    return np.diag([factor, factor, 1.0])
+def resizing(factor: float) -> Matrix:
+    """The matrix from pixels to those of a picture resized by a factor; whole coordinates are the middles of pixels."""
+    half = (factor - 1) / 2
+    return np.array([[factor, 0, half], [0, factor, half], [0, 0, 1]])
+
+
+def to_pixels(scale: float) -> Matrix:
+    """The matrix from units of a template to pixels of which `scale` are a unit; see `resizing` for their middles."""
+    return np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
 
 
 def transform(matrix: Matrix, points: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2"]:
