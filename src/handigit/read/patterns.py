@@ -49,12 +49,18 @@ def parse_pattern(pattern: str) -> Constraint:
         )
 
     def may_begin(raw: str) -> bool:
-        return any(_matches(compiled, text, partial=True) for text in _forms(raw))
+        return _may_begin(compiled, raw)
 
     def allows(raw: str) -> bool:
         return any(_matches(compiled, text) for text in _forms(raw))
 
     return Constraint(may_begin, allows)
+
+
+@lru_cache(maxsize=1 << 14)
+def _may_begin(compiled: "regex.Pattern[str]", raw: str) -> bool:
+    """Whether the pattern fits a longer text; kept, because the beams of a page's crops begin alike."""
+    return any(_matches(compiled, text, partial=True) for text in _forms(raw))
 
 
 def _matches(compiled: "regex.Pattern[str]", text: str, *, partial: bool = False) -> bool:
