@@ -9,13 +9,13 @@ import pytest
 from handigit.forms.check_digits import SCHEMES, complete, passes
 from handigit.forms.checks import Checker
 from handigit.forms.errors import RosterError
-from handigit.forms.fields import Hypotheses
 from handigit.forms.joint import REST, RuleFactor, TextFactor, decode_jointly, distribution
 from handigit.forms.lookup import load_lookup
 from handigit.forms.record import Alone, CheckState, Field, FieldOutcome
 from handigit.forms.rules import parse_rule
 from handigit.forms.specs import Kind
 from handigit.forms.template import Template
+from handigit.forms.votes import Hypotheses
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handigit import Outcome
 from handigit.forms import FormReader, RecordOutcome, Template
 from handigit.forms.align import Aligner
 from handigit.forms.cells import cell_of, together
+from handigit.forms.columns import doubt_among_marks
 from handigit.forms.drawn import View, fill, save_samples, see
 from handigit.forms.drawn_values import break_sum, draw_values
 from handigit.forms.marks import read_choice, read_mark, read_present
+from handigit.forms.number_reader import Reading
 from handigit.forms.page_state import PageState
-from handigit.forms.record import CheckState, FieldOutcome
-from handigit.forms.specs import RuleCheck
+from handigit.forms.record import Alone, CheckState, Field, FieldOutcome
+from handigit.forms.specs import Area, FieldSpec, Kind, RuleCheck
+from handigit.forms.votes import vote
 from handigit.forms.writing import cut_writing, find_small_writing
 
 TALLY = Template.load("tally-sheet")
@@ -222,6 +226,48 @@ def test_line_and_cells_together_are_surer_than_each():
     empty = cell_of(None, strange=False, filler=False)
     found = together({"44": 0.8, "41": 0.15}, [sure, sure, empty])
     assert found["44"] > 0.99
+
+
+def column(texts, *, left=10):
+    specs = [
+        FieldSpec(f"r{row}.{left}", Kind.NUMBER, Area(left, 10 * row, left + 20, 10 * row + 9))
+        for row in range(len(texts))
+    ]
+    fields = {}
+    for spec, text in zip(specs, texts, strict=True):
+        outcome = FieldOutcome.BLANK if text == "" else FieldOutcome.DOUBT if text == "tick" else FieldOutcome.READ
+        digits = text if text.isdigit() else ""
+        fields[spec.name] = Field(spec.name, Kind.NUMBER, outcome, text=digits, alone=Alone(digits, 1.0, outcome))
+    return specs, fields
+
+
+def test_a_stroke_among_ticks_is_a_doubt():
+    marks, digits = column(["1", "tick", "11", "", "tick", "111"]), column(["1", "9", "8", "tick", "7", "11"], left=40)
+    found = doubt_among_marks(marks[1] | digits[1], [*marks[0], *digits[0]])
+    outcomes = {name: field.outcome for name, field in found.items()}
+    assert [outcomes[f"r{row}.10"] for row in (0, 2, 3, 5)] == ["doubt", "doubt", "blank", "doubt"]
+    assert [outcomes[f"r{row}.40"] for row in (0, 1, 5)] == ["read", "read", "read"]
+    assert found["r0.10"].alone.outcome is FieldOutcome.DOUBT
+    assert "column" in found["r0.10"].note
+
+
+def test_a_few_marks_make_no_column():
+    specs, fields = column(["1", "tick", "11"])
+    assert doubt_among_marks(fields, specs) == fields
+
+
+def test_the_alternatives_share_what_the_answer_leaves():
+    reading = Reading((("17", 0.2), ("11", 0.2), ("14", 0.1)), "17", Outcome.DOUBT)
+    assert reading.shares["17"] == 0.2
+    assert reading.shares["11"] == pytest.approx(2 * reading.shares["14"])
+    assert 0.8 < sum(reading.shares.values()) < 0.95
+    assert Reading((), "?", Outcome.NOT_A_NUMBER).shares == {}
+
+
+def test_an_empty_comb_needs_no_reading_of_its_line():
+    spec = FieldSpec("a", Kind.NUMBER, Area(0, 0, 20, 9), cells=2)
+    empty = cell_of(None, strange=False, filler=False)
+    assert vote(spec, [], [empty, empty], 0.9)[0].outcome is FieldOutcome.BLANK
 
 
 def test_cells_that_contradict_the_line_make_a_doubt():

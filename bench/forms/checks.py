@@ -58,7 +58,7 @@ def read_numbers(count: int, rng: np.random.Generator, reader: NumberReader) -> 
     for length, entries in by_length.items():
         crops = [next(open_pages(path)) for path, _ in entries]
         answers = reader.read(crops, pattern=rf"\d{{{length}}}")
-        read += [Read(digits, entry.texts) for (_, digits), entry in zip(entries, answers, strict=True)]
+        read += [Read(digits, tuple(entry.shares.items())) for (_, digits), entry in zip(entries, answers, strict=True)]
     return [read[index] for index in rng.permutation(len(read))]
 
 

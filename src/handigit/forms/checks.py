@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Final
 
 from handigit.forms.check_digits import CHANCE, passes
-from handigit.forms.fields import Hypotheses
 from handigit.forms.joint import REST, Distribution, Factor, RuleFactor, TextFactor, decode_jointly, distribution
 from handigit.forms.lookup import Lookup, load_lookup
 from handigit.forms.record import Check, CheckState, Field, FieldOutcome, Record, RecordOutcome
 from handigit.forms.specs import CheckSpec, DigitsCheck, FieldSpec, ListCheck, RangeCheck, RuleCheck, UniqueCheck
 from handigit.forms.template import Template
 from handigit.forms.values import decimal_of, value_of
+from handigit.forms.votes import Hypotheses
 
 _LEAST_LIKELY: Final = 1e-3
 """What satisfies a check must be at least this likely beside the best that does not."""

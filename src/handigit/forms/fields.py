@@ -1,49 +1,29 @@
-"""The reading of each field of a placed page, before any check: texts with their probabilities, marks, codes."""
+"""The reading of each field of a placed page, before any check: numbers, marks, codes."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import cv2
 import numpy as np
 
-from handigit import Box, Outcome
+from handigit import Box
 from handigit.forms.align import Placement
-from handigit.forms.cells import Cell, cell_crops, cell_of, together
+from handigit.forms.cells import Cell, cell_crops, cell_of
+from handigit.forms.columns import doubt_among_marks
 from handigit.forms.crops import COMB_MARGINS, COMB_PX, MARGINS, WRITING_MARGINS, cut, fraction_on_page
 from handigit.forms.marks import MarkReading, read_choice, read_mark, read_present
 from handigit.forms.number_reader import NumberReader, Reading
 from handigit.forms.page_ink import Grey
 from handigit.forms.record import Alone, Field, FieldOutcome, Value
 from handigit.forms.specs import FieldSpec, Kind
-from handigit.forms.values import digits_pattern, value_of
+from handigit.forms.values import digits_pattern
+from handigit.forms.votes import Hypotheses, is_empty, is_sure, vote
 from handigit.forms.writing import cut_writing, find_small_writing
 
-_AGREE: Final = 2
-"""Crops that must agree for a text to be read."""
-_SURELY_EMPTY: Final = 0.9
-"""A comb all of whose cells are skipped with this probability is blank, whatever its printed lines look like."""
-_DIGITS: Final = "0123456789"
 _CUT_OFF: Final = 0.97
 """Fraction of a field that must be on the picture."""
-_SEPARATORS: Final = " .,-/=$"
-_NO_DATE: Final = 1e-3
-"""Weight of a text that is no date, beside one that is."""
-_DATES: Final = 0.04
-"""Fraction of random texts that are dates or times."""
-_ALTERNATIVES: Final = 5
-_LISTED: Final = 48
-"""Hypotheses that joint decoding works with."""
-_LEAST: Final = 1e-5
-
-
-@dataclass(frozen=True, slots=True)
-class Hypotheses:
-    """The texts that a field may hold, the likeliest first, with their probabilities; `raw` as written."""
-
-    texts: tuple[tuple[str, float], ...]
-    raw: str
 
 
 def read_fields(
@@ -66,12 +46,10 @@ def read_fields(
         else:
             fields[spec.name] = _other_field(page, placement, spec)
     for pattern, specs in groups.items():
-        crops = [crop for spec in specs for crop in _crops(page, placement, spec)]
-        readings = iter(reader.read(crops, pattern=pattern))
         combs = _read_combs(page, placement, [spec for spec in specs if _has_cells(spec, placement)], reader)
-        for spec in specs:
-            votes = [next(readings) for _ in (COMB_MARGINS if _has_cells(spec, placement) else MARGINS)]
-            fields[spec.name], hypotheses[spec.name] = _vote(spec, votes, combs.get(spec.name), reader.threshold)
+        for spec, found in _read_written(page, placement, specs, combs, pattern, reader).items():
+            fields[spec.name], hypotheses[spec.name] = found
+    fields |= doubt_among_marks(fields, [spec for specs in groups.values() for spec in specs])
     order = [spec for spec in placement.template.fields_on(placement.page) if spec.name in fields]
     placed = {
         spec.name: replace(
@@ -91,6 +69,29 @@ def _has_cells(spec: FieldSpec, placement: Placement) -> bool:
     On scanned forms of others, with black boxes known less well, reading cells made more errors than it mended.
     """
     return bool(spec.cells) and placement.template.pages[placement.page - 1].markers
+
+
+def _read_written(
+    page: Grey,
+    placement: Placement,
+    specs: Sequence[FieldSpec],
+    combs: Mapping[str, Sequence[Cell]],
+    pattern: str | None,
+    reader: NumberReader,
+) -> dict[FieldSpec, tuple[Field, Hypotheses]]:
+    """Fields of one pattern read at their margins: an empty comb at none, one that is sure then at the first only."""
+
+    def voted(spec: FieldSpec, votes: Sequence[Reading]) -> tuple[Field, Hypotheses]:
+        return vote(spec, votes, combs.get(spec.name), reader.threshold)
+
+    crops = {spec: _crops(page, placement, spec) for spec in specs if not is_empty(combs.get(spec.name))}
+    firsts = dict(zip(crops, reader.read([one[0] for one in crops.values()], pattern=pattern), strict=True))
+    found = {spec: voted(spec, [firsts[spec]] if spec in crops else []) for spec in specs}
+    unsure = [spec for spec in crops if not is_sure(found[spec][0], combs.get(spec.name))]
+    others = iter(reader.read([crop for spec in unsure for crop in crops[spec][1:]], pattern=pattern))
+    for spec in unsure:
+        found[spec] = voted(spec, [firsts[spec], *(next(others) for _ in crops[spec][1:])])
+    return found
 
 
 def _crops(page: Grey, placement: Placement, spec: FieldSpec) -> list[Grey]:
@@ -118,75 +119,6 @@ def _read_combs(
             cells.append(cell_of(probabilities, strange=strange, filler=bool(spec.filler)))
         combs[spec.name] = cells
     return combs
-
-
-def _vote(
-    spec: FieldSpec, votes: Sequence[Reading], cells: Sequence[Cell] | None, threshold: float
-) -> tuple[Field, Hypotheses]:
-    """The crops of a field, and its cells if it is a comb, as one reading."""
-    sums: dict[str, float] = defaultdict(float)
-    for vote in votes:
-        for text, probability in vote.texts:
-            sums[text] += probability / len(votes)
-    nothing = [vote for vote in votes if not vote.texts]
-    empty = cells is not None and all(cell.skip > _SURELY_EMPTY for cell in cells)
-    if not sums or len(nothing) >= _AGREE or empty:
-        return _without_number(spec, nothing, empty=empty), Hypotheses((), "")
-    if cells is not None:
-        ranked = sorted(_possible(spec, together(sums, cells)).items(), key=lambda pair: -pair[1])
-        (text, confidence), note = ranked[0], ""
-    else:
-        ranked = sorted(_possible(spec, sums).items(), key=lambda pair: -pair[1])
-        text, confidence = ranked[0]
-        agreeing = [vote.texts[0][1] for vote in votes if vote.texts and vote.texts[0][0] == text]
-        # Agreeing crops are as sure as the surer of them: the third one differs by its margin alone.
-        confidence = max(confidence, min(max(agreeing, default=0.0), 1.5 * confidence))
-        note = "" if len(agreeing) >= _AGREE else "the crops disagree"
-    raw = next((vote.raw for vote in votes if vote.texts and vote.texts[0][0] == text), text)
-    value = value_of(spec, text, raw)
-    strange = raw.strip(_SEPARATORS + spec.filler)
-    if value is None:
-        note = f"{text} is not a {spec.kind}"
-    elif any(character not in _DIGITS + _SEPARATORS for character in strange):
-        note = f"{raw} has more than digits"
-    outcome = FieldOutcome.READ if not note and confidence >= threshold else FieldOutcome.DOUBT
-    texts = tuple(pair for pair in ranked[:_LISTED] if pair[1] >= _LEAST)
-    field = Field(
-        spec.name,
-        spec.kind,
-        outcome,
-        raw=raw,
-        text=text,
-        value=value,
-        confidence=confidence,
-        alternatives=tuple(pair for pair in ranked[1 : 1 + _ALTERNATIVES] if pair[1] >= _LEAST),
-        alone=Alone(text, confidence, outcome, raw, note, texts),
-        note=note,
-    )
-    return field, Hypotheses(texts, raw)
-
-
-def _possible(spec: FieldSpec, texts: Mapping[str, float]) -> Mapping[str, float]:
-    """The probabilities with those texts held back that are no date or time, as there is no 76th of May."""
-    if spec.kind not in {Kind.DATE, Kind.TIME}:
-        return texts
-    weights = {text: share * (1.0 if value_of(spec, text) is not None else _NO_DATE) for text, share in texts.items()}
-    left = max(1 - sum(texts.values()), 0.0)
-    total = sum(weights.values()) + left * _DATES
-    return {text: weight / max(total, 1e-12) for text, weight in weights.items()}
-
-
-def _without_number(spec: FieldSpec, votes: Sequence[Reading], *, empty: bool) -> Field:
-    """An empty field, one crossed out with its filler, or one that holds something else."""
-    if empty:
-        return Field(spec.name, spec.kind, FieldOutcome.BLANK, confidence=0.99)
-    raws = [vote.raw for vote in votes if vote.outcome is not Outcome.BLANK]
-    if len(raws) < _AGREE and sum(vote.outcome is Outcome.BLANK for vote in votes) >= _AGREE:
-        return Field(spec.name, spec.kind, FieldOutcome.BLANK, confidence=1.0)
-    raw = raws[0] if raws else ""
-    if spec.filler and raws and all(not raw.strip(spec.filler + _SEPARATORS) for raw in raws):
-        return Field(spec.name, spec.kind, FieldOutcome.BLANK, raw=raw, confidence=0.9, note="crossed out")
-    return Field(spec.name, spec.kind, FieldOutcome.DOUBT, raw=raw, note="crossed out, or not a number")
 
 
 def _other_field(page: Grey, placement: Placement, spec: FieldSpec) -> Field:

@@ -12,6 +12,7 @@ were all read rightly would be taken for a right sum with one digit misread.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from itertools import product
 from typing import Final, Protocol, runtime_checkable
 
@@ -99,14 +100,14 @@ class RuleFactor:
             return self._by_convolution(beliefs)
         return self._by_enumeration(beliefs)
 
-    @property
+    @cached_property
     def chance(self) -> float:
         """How often random values satisfy the rule: one in the range of its largest term, half for an inequality."""
         if self.rule.comparison != "==":
             return 0.5
         return float(0.1**self._digits)
 
-    @property
+    @cached_property
     def _digits(self) -> int:
         """Digits of the largest value in the rule, in units of its last place."""
         largest = [
@@ -114,7 +115,7 @@ class RuleFactor:
         ]
         return max(len(str(int(max(largest) / self._unit))), 1)
 
-    @property
+    @cached_property
     def _unit(self) -> Decimal:
         """The smallest step between both sides of the rule, such as 0.01."""
         values = [value for texts in self.values.values() for value in texts.values()]

@@ -17,7 +17,7 @@ whose best text was wrong, the list lacked 8."""
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The texts that a crop may hold, the reader's answer first, each with its probability; they sum to less than 1.
+    """The texts that a crop may hold, the likeliest first, each with its confidence; they sum to 1 at most.
 
     `raw`: the likeliest as written; `outcome`: that of the reader.
     """
@@ -25,6 +25,19 @@ class Reading:
     texts: tuple[tuple[str, float], ...]
     raw: str
     outcome: Outcome
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The probability of each text: the alternatives, in proportion, share what the likeliest leaves.
+
+        `_UNLISTED` of that is for other texts. Confidences of alternatives are lower: none may exceed the first.
+        """
+        if not self.texts:
+            return {}
+        (text, confidence), *others = self.texts
+        total = sum(share for _, share in others)
+        scale = (1 - _UNLISTED) * (1 - confidence) / total if total else 0.0
+        return {text: confidence} | {text: share * scale for text, share in others}
 
 
 class NumberReader:
@@ -60,14 +73,5 @@ class NumberReader:
 
 
 def _reading(number: Number) -> Reading:
-    return Reading(_texts(number), number.raw, number.outcome)
-
-
-def _texts(number: Number) -> tuple[tuple[str, float], ...]:
-    """The answer with its confidence; the alternatives, in proportion, share what that leaves but `_UNLISTED`."""
-    if not number.text:
-        return ()
-    total = sum(share for _, share in number.alternatives)
-    scale = (1 - _UNLISTED) * (1 - number.confidence) / total if total else 0.0
-    others = ((text, share * scale) for text, share in number.alternatives)
-    return (number.text, number.confidence), *others
+    texts = [(number.text, number.confidence), *number.alternatives] if number.text else []
+    return Reading(tuple(texts), number.raw, number.outcome)

@@ -13,13 +13,14 @@ from jaxtyping import Float64
 from handigit import HandigitError, Reader, open_pages
 from handigit.forms.align import Aligner, Placement, Refusal
 from handigit.forms.checks import Checker, outcome_of
-from handigit.forms.fields import Hypotheses, read_fields
+from handigit.forms.fields import read_fields
 from handigit.forms.number_reader import NumberReader
 from handigit.forms.page_ink import Grey
 from handigit.forms.page_state import PageState
 from handigit.forms.pile import Document, documents
 from handigit.forms.record import Field, Page, Record, RecordOutcome
 from handigit.forms.template import Template
+from handigit.forms.votes import Hypotheses
 
 Corners = Float64[np.ndarray, "4 2"]
 _ANY_COPY: Final = ""

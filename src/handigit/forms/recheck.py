@@ -7,11 +7,11 @@ from typing import Final
 
 from handigit.forms.checks import Checker, outcome_of
 from handigit.forms.errors import FormError
-from handigit.forms.fields import Hypotheses
 from handigit.forms.record import Alone, Field, FieldOutcome, Record
 from handigit.forms.specs import FieldSpec
 from handigit.forms.template import Template
 from handigit.forms.values import parse_typed, value_of
+from handigit.forms.votes import Hypotheses
 
 _USUAL_THRESHOLD: Final = 0.97
 """For records without the threshold of their reading."""
