@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from handigit.records import percent
-from handigit.store import FormRecord, NotInStore
+from handigit.store import FormRecord, NotInStore, Store
 from handigit.web.form_service import stored_dict
 from handigit.web.pages.layout import AsReader, AsReviewer, render
 from handigit.web.params import RowId, TheStore
@@ -71,6 +71,7 @@ def show(request: Request, user: AsReader, store: TheStore, number: RowId) -> Re
         history=store.forms.revisions(number),
         changes=stored.changes,
         choices=[(name, templates.get(name).title or name) for name in templates.names],
+        likely=_likely_template(stored, store),
         percent=percent,
         local_time=local_time,
     )
@@ -125,6 +126,12 @@ def review(
         return render(request, "review_field.html", user, entries=chosen[:_ENTRIES], count=len(chosen), **context)
     fields, checks = _counts(records)
     return render(request, "review_batch.html", user, fields=fields, checks=checks, **context)
+
+
+def _likely_template(stored: FormRecord, store: Store) -> str:
+    """The template of a record, or of the others in its batch where it has none."""
+    batch = next(iter(store.forms.batches(name=stored.batch)), None)
+    return str(stored.content["template"]) or next(iter(batch.templates if batch else ()), "")
 
 
 def _corners(text: str) -> list[list[float]]:
