@@ -19,6 +19,7 @@ const WHOLE_SIDE = 0.95;
 const LINE = 0.06;
 const TIGHT_PARTS = 2;
 const CROP = 0.45;
+const FEW_PARTS = 3;
 const SMALL_PX = 64;
 
 /** {strength, box} of the most likely digit: `strength` 0..1, 0 off it; null where nothing differs from the paper. */
@@ -108,9 +109,10 @@ function selectParts(parts, picture) {
     inside = inside.map((value, i) => value && (!hugging[i] || completing[i]));
   }
   if (weight.filter((value) => value > 0.5 * weight[main]).length > MAX_SIMILAR) return none;
+  const counted = parts.map((part, i) => (usable[i] || part.area >= 0.02 * parts[main].area) && inside[i]);
   const fills = Math.max(parts[main].width, parts[main].height) > CROP * longest;
-  const near = neighbours(parts, main, fills ? 1 : 0.5);
-  return parts.map((part, i) => (usable[i] || part.area >= 0.02 * parts[main].area) && inside[i] && near[i]);
+  const [near, piled] = [neighbours(parts, main, fills ? 1 : 0.5), stacked(parts, main, counted, height)];
+  return counted.map((value, i) => value && (near[i] || piled[i]));
 }
 
 /** Parts that are a box drawn around another, however thick: at least three of its sides are straight. */
@@ -200,6 +202,18 @@ function completes(parts, main) {
     const gap = Math.max(part.top - (top + height), top - (part.top + part.height));
     return overlap >= 0.6 * part.width && gap <= 0.15 * Math.max(width, height) && part.area < 0.6 * area;
   });
+}
+
+/** The few parts of a character that fills its picture, one above the other: a question mark, a colon. */
+function stacked(parts, main, counted, height) {
+  const { left, width } = parts[main];
+  const found = parts.map((part, i) => {
+    const overlap = Math.min(part.left + part.width, left + width) - Math.max(part.left, left);
+    return counted[i] && overlap >= 0.5 * Math.min(part.width, width);
+  });
+  const { top, bottom } = boxAround(parts.filter((_, i) => found[i]));
+  const isCharacter = counted.filter(Boolean).length <= FEW_PARTS && bottom - top > CROP * height;
+  return found.map((value) => value && isCharacter);
 }
 
 /** The parts near enough to the main one to be strokes of the same digit; a large one may be `reach` sides away. */

@@ -18,6 +18,7 @@ const SHARP = 0.5;
 const MIN_SIDES = 2;
 const MIN_INK = 0.0008;
 const MAX_BRIGHT_BORDER = 0.2;
+const AT_EDGE = 0.02;
 const RIM = 0.012;
 
 /** The convex outline, [x, y] in pixels of the picture, of the bright sheet in it; null if the paper fills the picture. */
@@ -27,8 +28,9 @@ function findSheet(grey) {
   const side = Math.max(3, Math.floor(small.longest / 24)) | 1;
   const bare = closed(medianBlur(small, 3), side, side);
   const bright = otsu(bare);
+  if (bright.sides().every((pixels) => pixels.every(Boolean))) return null; // no table at the border
   const table = select(bare, not(bright));
-  if (!table.length || table.length === bare.data.length) return null;
+  if (table.length === bare.data.length) return null;
   const hull = largestHull(bright);
   if (!hull) return null;
   const sides = innerSides(small, hull); // first, as the cheapest condition
@@ -101,7 +103,11 @@ function largestHull(bright) {
   const [area, hullArea] = [polygonArea(border), polygonArea(hull)];
   if (hullArea < MIN_AREA * bright.data.length || area < MIN_SOLIDITY * hullArea) return null;
   const polygon = simplified(hull, 0.02 * polygonLength(hull));
-  return polygon.length >= 4 && polygon.length <= 8 && polygonArea(polygon) >= 0.9 * hullArea ? polygon : null;
+  // A quadrilateral, with up to four more corners where the picture's edges cut it; a blob has more, and so has a 0.
+  const edge = AT_EDGE * bright.longest;
+  const inView = polygon.filter(([x, y]) => x >= edge && y >= edge && x < bright.width - edge && y < bright.height - edge);
+  const isSheet = polygon.length >= 4 && polygon.length <= 8 && inView.length <= 4 && polygonArea(polygon) >= 0.9 * hullArea;
+  return isSheet ? polygon : null;
 }
 
 /** Whether the surroundings of the hull are paper, by the picture's border. */
