@@ -29,7 +29,7 @@ def port(browser: Browser) -> Iterator[Port]:
 @pytest.mark.parametrize("plane", [GREY, FLOATS], ids=["bytes", "floats"])
 def test_resize_by_area(port: Port, plane: np.ndarray, size: tuple[int, int]) -> None:
     ours = port.call("resize", "resizeArea", plane, *size)
-    assert_close(ours, cv2.resize(plane, size, interpolation=cv2.INTER_AREA), most=0.01)
+    assert_close(ours, cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])

@@ -35,6 +35,7 @@ function averageBlocks(plane, width, height) {
   return result;
 }
 
+/** Sums are rounded to 32 bits at each step, in OpenCV's order, so that the bytes are OpenCV's. */
 function averageCells(plane, width, height, scaleX, scaleY) {
   const columns = cells(plane.width, width, scaleX);
   const narrow = new Float32Array(width * plane.height);
@@ -43,7 +44,7 @@ function averageCells(plane, width, height, scaleX, scaleY) {
     for (let x = 0; x < width; x++) {
       let total = 0;
       const { first, weights } = columns[x];
-      for (let i = 0; i < weights.length; i++) total += plane.data[row + first + i] * weights[i];
+      for (let i = 0; i < weights.length; i++) total = Math.fround(total + Math.fround(plane.data[row + first + i] * weights[i]));
       narrow[y * width + x] = total;
     }
   }
@@ -52,8 +53,8 @@ function averageCells(plane, width, height, scaleX, scaleY) {
   cells(plane.height, height, scaleY).forEach(({ first, weights }, y) => {
     for (let x = 0; x < width; x++) {
       let total = 0;
-      for (let i = 0; i < weights.length; i++) total += narrow[(first + i) * width + x] * weights[i];
-      result.data[y * width + x] = isBytes ? roundHalfEven(Math.fround(total)) : total;
+      for (let i = 0; i < weights.length; i++) total = Math.fround(total + Math.fround(narrow[(first + i) * width + x] * weights[i]));
+      result.data[y * width + x] = isBytes ? roundHalfEven(total) : total;
     }
   });
   return result;
