@@ -24,8 +24,15 @@ export const reduceLarge = (page) => downscale(page, Math.floor(page.longest * M
 /** Whether the ink in a crop of one character could be either of the two shades. */
 export const polarityIsDoubtful = (crop) => Math.abs(darkInkVotes(downscale(crop, GLANCE_PX))) < DOUBTFUL;
 
-/** How clearly the ink is the darker of the two shades; below 0 it is the lighter. */
+const counted = new WeakMap();
+
+/** How clearly the ink is the darker of the two shades; below 0 it is the lighter. Asked twice of a digit's page. */
 export function darkInkVotes(grey) {
+  if (!counted.has(grey)) counted.set(grey, countVotes(grey));
+  return counted.get(grey);
+}
+
+function countVotes(grey) {
   const light = otsu(grey);
   const size = grey.data.length;
   const count = countNonZero(light);
