@@ -88,18 +88,17 @@ class Views:
         return (1 - light, light) if polarity_is_doubtful(self.frame) else (1 - light,)
 
 
-def views_of(page: UInt8[np.ndarray, "height width"]) -> Views:
-    """The ways to see a page of one digit, ink dark on light."""
-    reduced = reduce_large(page)
-    clean = without_table(reduced)
+def views_of(page: UInt8[np.ndarray, "height width"], *, clean: UInt8[np.ndarray, "h w"] | None = None) -> Views:
+    """The ways to see a page of one digit, ink dark on light; `clean`: the page reduced, without a table, if known."""
+    clean = without_table(reduce_large(page)) if clean is None else clean
     found = _find_on_paper(clean)
     if page.shape == (FIELD_PX, FIELD_PX):
         return Views(found, clean)
     # Without dark ink, light ink counts only in two tones: a lit part beside a shadow is not a digit.
     inverted = _find_on_paper(255 - clean) if found and polarity_is_doubtful(clean) else None
     found = found or _find_in_two_tones(clean)
-    if found and reduced is not page:
-        found = replace(found, box=_scale_box(found.box, page.shape[1] / reduced.shape[1], page.shape))
+    if found and clean.shape != page.shape:
+        found = replace(found, box=_scale_box(found.box, page.shape[1] / clean.shape[1], page.shape))
     return Views(found, None, inverted)
 
 

@@ -6,6 +6,7 @@ a shadow has soft edges, the hole of a 0 contains no ink.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -21,6 +22,8 @@ _LOOK_PX: Final = 256
 """Longer side of the copy on which the sheet is searched."""
 _MIN_SIDE_PX: Final = 72
 """Shorter side of the smallest picture of a sheet on a table; anything smaller is a crop of writing."""
+_KEPT: Final = 64
+"""Reduced pictures whose sheet is kept, 4 MB at most."""
 _MIN_AREA: Final = 0.1
 """Minimum area of a sheet as a fraction of the picture's."""
 _MIN_SOLIDITY: Final = 0.92
@@ -60,12 +63,25 @@ def find_sheet(grey: Grey) -> Sheet | None:
     small = downscale(grey, _LOOK_PX)
     if min(small.shape) < _MIN_SIDE_PX:
         return None
+    hull = _find_hull(small.tobytes(), small.shape)
+    if hull is None:
+        return None
+    outline = hull.astype(np.float32) * (grey.shape[1] / small.shape[1])
+    return Sheet(outline, _corners(outline, grey.shape))
+
+
+@lru_cache(maxsize=_KEPT)
+def _find_hull(pixels: bytes, shape: tuple[int, int]) -> np.ndarray | None:
+    """The hull of the sheet in a reduced picture; kept, because polarity, digit, number and page each ask for it."""
+    small = np.frombuffer(pixels, np.uint8).reshape(shape)
     side = max(3, max(small.shape) // 24) | 1
     # The closing removes ink from the sheet, and the median its texture.
     closed = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     _, bright = cv2.threshold(closed, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if all(side.all() for side in (bright[0], bright[-1], bright[:, 0], bright[:, -1])):
+        return None  # no table at the border
     table = closed[bright == 0]
-    if not table.size or table.size == closed.size:
+    if table.size == closed.size:
         return None
     hull = _largest_hull(bright)
     if hull is None or _is_on_paper(bright, hull) or not _has_ink(small, closed, bright, hull):
@@ -73,11 +89,7 @@ def find_sheet(grey: Grey) -> Sheet | None:
     contrast = float(np.median(closed[bright > 0])) - float(np.median(table))
     if contrast < max(_MIN_CONTRAST * float(np.median(closed[bright > 0])), 12):
         return None
-    if not _has_sharp_sides(cv2.GaussianBlur(closed, (3, 3), 0), hull, contrast):
-        return None
-    scale = grey.shape[1] / small.shape[1]
-    outline = hull.astype(np.float32) * scale
-    return Sheet(outline, _corners(outline, grey.shape))
+    return hull if _has_sharp_sides(cv2.GaussianBlur(closed, (3, 3), 0), hull, contrast) else None
 
 
 def without_table(page: Grey) -> Grey:
@@ -133,12 +145,12 @@ class FlatSheet:
         return Box(left, top, right, bottom)
 
 
-def flatten_sheet(page: Grey) -> FlatSheet:
-    """The sheet on a page, seen from above; all of the page if no table is in view."""
+def flatten_sheet(page: Grey, *, has_table: bool = True) -> FlatSheet:
+    """The sheet on a page, seen from above; all of the page if no table is in view, as `has_table` may tell."""
     given = page
     page = reduce_large(given)
     to_source = np.diag([given.shape[1] / page.shape[1], given.shape[0] / page.shape[0], 1.0])
-    sheet = find_sheet(page)
+    sheet = find_sheet(page) if has_table else None
     if sheet is None:
         return FlatSheet(page, to_source)
     if sheet.corners is None:

@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from handigit.errors import HandigitError, ImageError
 from handigit.images import Source, open_pages
 from handigit.images.cancellation import check_cancelled
+from handigit.read.pages import PageRegions
 from handigit.read.reader import Reader
 from handigit.records import ANYTHING, Digit, Expected, Kind, Number, Outcome, ReadAs
-from handigit.segment import looks_like_page
 
 Page = UInt8[np.ndarray, "height width"]
 _LIKELY: Final = 0.5
@@ -77,7 +77,7 @@ def _note_on(page: Page, kind: ReadAs, numbers: Sequence[Number]) -> str:
     if kind not in ("digit", "number") or numbers[0].outcome is Outcome.READ:
         return ""
     is_likely = kind == "number" and numbers[0].outcome is Outcome.DOUBT and numbers[0].confidence >= _LIKELY
-    return "" if is_likely or not looks_like_page(page) else "several numbers here: read it as a page"
+    return "" if is_likely or not PageRegions.of(page).are_several else "several numbers here: read it as a page"
 
 
 def read_batch(reader: Reader, sources: Sequence[Source], kind: Kind) -> list[PageReading | Exception]:

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from handigit.images.orientation import Oriented, straighten
 from handigit.images.sheet import FlatSheet, flatten_sheet
 from handigit.records import Box, Number, Outcome
-from handigit.segment import Region, are_several, find_regions
+from handigit.segment import Region, are_several, find_regions_at_scale, to_working_size
 
 _MIN_HEIGHT: Final = 0.75
 """Minimum height of an unreadable region, relative to the numbers on the page, for it to be handwriting."""
@@ -45,14 +45,21 @@ class PageRegions:
     sheet_size: tuple[int, int]
 
     @classmethod
-    def of(cls, page: UInt8[np.ndarray, "height width"], *, rotation: int | None = None) -> "PageRegions":
-        """Find the sheet, level it and segment it; `rotation`: degrees clockwise, if not by the page itself."""
-        sheet = flatten_sheet(page)
+    def of(
+        cls, page: UInt8[np.ndarray, "height width"], *, rotation: int | None = None, has_table: bool = True
+    ) -> "PageRegions":
+        """Find the sheet, level it and segment it.
+
+        `rotation`: degrees clockwise, if not by the page itself. `has_table`: False if no sheet is to be found.
+        """
+        sheet = flatten_sheet(page, has_table=has_table)
         oriented = straighten(sheet.page, rotation=rotation)
         sheet_size = (sheet.page.shape[0], sheet.page.shape[1])
         sheet = replace(sheet, page=_NO_PIXELS)
-        regions = find_regions(oriented.page)
-        return cls(sheet, replace(oriented, page=_NO_PIXELS), regions, (page.shape[0], page.shape[1]), sheet_size)
+        work, scale = to_working_size(oriented.page)
+        oriented = replace(oriented, page=_NO_PIXELS)
+        regions = find_regions_at_scale(work, scale)
+        return cls(sheet, oriented, regions, (page.shape[0], page.shape[1]), sheet_size)
 
     def sample(self) -> "PageRegions":
         """At most `_SAMPLED` of the regions, from all over the page."""
@@ -135,8 +142,9 @@ def _legibility(numbers: Sequence[Number]) -> float:
 
 def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
     """Whether a picture is a page, given its readings by regions, as one digit and as one number."""
-    read = sum(n.outcome is Outcome.READ for n in numbers)
-    is_sure = read > 1 or Outcome.READ not in (digit.outcome, number.outcome)
+    read, legible = sum(n.outcome is Outcome.READ for n in numbers), sum(bool(n.text) for n in numbers)
+    # Of thick strokes the segmentation sees the rims, and most of these are nothing.
+    is_sure = (read > 1 and 2 * legible > len(numbers)) or Outcome.READ not in (digit.outcome, number.outcome)
     is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
     return is_sure and is_complete and regions.contain_several(numbers)
 

@@ -25,7 +25,7 @@ from handigit.read.pages import PageRegions, is_page, prefers_digit, read_uprigh
 from handigit.read.patterns import date_order, parse_alphabet, parse_pattern
 from handigit.read.prefetch import Item, map_chunks, prefetch
 from handigit.records import Digit, Kind, Number
-from handigit.segment import Region
+from handigit.segment import Region, may_be_several
 
 _CHUNK: Final = 16
 """Crops that one thread reads at a time."""
@@ -258,12 +258,19 @@ class Reader:
             ModelError: a model that cannot be used.
             PatternError: as `number`.
         """
-        (number,) = self.numbers_on([page], pattern=pattern, alphabet=alphabet)
-        digit = self.digit_on(page).as_number()
-        regions = PageRegions.of(page)
-        if regions.are_several:
-            numbers = self._numbers_in(regions)
-            if is_page(regions, numbers, digit=digit, number=number):
+        check_cancelled()
+        reduced = reduce_large(page)
+        clean = without_table(reduced)
+        size = (page.shape[0], page.shape[1])
+        (number,) = self._to_numbers([CropStrips.of(clean, size=size)], self._options(pattern, alphabet))
+        digit = self._to_digits([views_of(page, clean=clean)])[0].as_number()
+        has_table = clean is not reduced
+        is_likely = has_table or may_be_several(clean)
+        del reduced, clean  # 16 MB each of a large page
+        if is_likely:
+            regions = PageRegions.of(page, has_table=has_table)
+            numbers = self._numbers_in(regions) if regions.are_several else []
+            if numbers and is_page(regions, numbers, digit=digit, number=number):
                 return "page", read_upright(page, regions, numbers, self._numbers_in)
         if pattern is None and alphabet is None and prefers_digit(digit, number):
             return "digit", [reconcile(digit, number)]

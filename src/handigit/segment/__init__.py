@@ -7,4 +7,6 @@ In order: `page_rules` (printed lines of the page), `candidates` (strokes groupe
 from handigit.segment.regions import Region as Region
 from handigit.segment.regions import are_several as are_several
 from handigit.segment.regions import find_regions as find_regions
-from handigit.segment.regions import looks_like_page as looks_like_page
+from handigit.segment.regions import find_regions_at_scale as find_regions_at_scale
+from handigit.segment.regions import may_be_several as may_be_several
+from handigit.segment.regions import to_working_size as to_working_size

@@ -39,6 +39,12 @@ _MIN_RELATIVE_HEIGHT: Final = 0.4
 """Minimum height of a region relative to the tallest for it to be a number of its own."""
 _WIDE_GAP: Final = 3.0
 """Gap between two numbers in one row, in heights; the digits of one number are closer, also in cells."""
+_GLANCE_PX: Final = 320
+_MAX_GLANCED_PX: Final = 800
+"""Longer side at which a crop is looked at for more than one row, and of the largest such crop."""
+_MAX_GLANCED_ASPECT: Final = 4
+_MAX_GLANCED_GAP: Final = 1.5
+"""Maximum width of a part and of a gap in one row, in heights: rules and other numbers are beyond."""
 _MARGIN: Final = 0.25
 """Margin of a region's crop, in heights of the writing."""
 
@@ -68,9 +74,18 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
 
     Handwriting beside print is separate if there is a gap. A word is one region, a line of print too.
     """
+    return find_regions_at_scale(*to_working_size(page))
+
+
+def to_working_size(page: UInt8[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray, "h w"], float]:
+    """The copy of a page on which its regions are searched, and its scale."""
     longest = max(page.shape)
     scale = float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
-    work = _resize(page, scale)
+    return _resize(page, scale), scale
+
+
+def find_regions_at_scale(work: UInt8[np.ndarray, "height width"], scale: float) -> list[Region]:
+    """As `find_regions`, on the copy from `to_working_size`, so that the caller can drop a large page first."""
     paper = _paper_brightness(work)
     darkness = _darkness(work, paper)
     level, faint = _ink_levels(darkness)
@@ -160,9 +175,32 @@ def _unscale(box: Box, scale: float) -> Box:
     )
 
 
-def looks_like_page(page: UInt8[np.ndarray, "height width"]) -> bool:
-    """Whether a page contains several numbers: regions in two rows, or far apart in one."""
-    return are_several([region.box for region in find_regions(page)])
+def may_be_several(page: UInt8[np.ndarray, "height width"]) -> bool:
+    """Whether `find_regions` could find several numbers; False if all ink is one row at a glance, as in most crops.
+
+    A small copy is enough, as much lower parts do not count; a larger page is not judged.
+    """
+    if max(page.shape) > _MAX_GLANCED_PX:
+        return True
+    small = _resize(page, min(1.0, _GLANCE_PX / max(page.shape)))
+    darkness = _darkness(small, _paper_brightness(small))
+    inked = darkness[darkness > _MIN_DARKNESS]
+    if not inked.size:
+        return False
+    level = max(_MIN_DARKNESS, _FAINT * _PEN_FRACTION * float(np.quantile(inked, 0.9)))
+    _, _, stats, _ = cv2.connectedComponentsWithStats((darkness > level).view(np.uint8), connectivity=8)
+    left, top, width, height = stats[1:, :4].T
+    main = height >= _FAINT * _MIN_RELATIVE_HEIGHT * height.max()
+    if (width[main] > _MAX_GLANCED_ASPECT * height[main]).any():
+        return True  # a rule
+    left, top, right, bottom = (side[main] for side in (left, top, left + width, top + height))
+    if top.max() > bottom.min():
+        return True
+    order = np.argsort(left)
+    gaps = left[order][1:] - np.maximum.accumulate(right[order])[:-1]
+    is_apart = gaps > _MAX_GLANCED_GAP * height[main].min()
+    is_inside = -gaps > 0.5 * (right - left)[order][1:]  # of a frame
+    return bool((is_apart | is_inside).any())
 
 
 def are_several(boxes: Sequence[Box]) -> bool:
