@@ -383,7 +383,7 @@ def test_killed_workers_cost_no_rows_and_do_not_outlive_their_driver(scans: Path
     workers = children_of(process)
     for worker in workers[: len(workers) // 2 or 1]:
         os.kill(worker, signal.SIGKILL)
-    assert process.wait(timeout=120) == 1  # 1: the broken file
+    assert process.wait() == 1  # 1: the broken file
     assert len(keys(out)) == 25
     process = subprocess.Popen(command(scans, tmp_path / "p"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for_commits(tmp_path / "p", 1, process)
@@ -467,6 +467,29 @@ def test_ctrl_c_commits_what_was_read(scans: Path, tmp_path: Path) -> None:
     run_batch(BatchOptions((str(scans),), str(out), DIGITS, jobs=1, resume=True))
     assert len(keys(out)) == 25
     assert max(keys(out).values()) == 1
+
+
+NANO = Path(__file__).parents[1] / "published" / "digit-nano.onnx"
+
+
+def test_a_driver_that_cannot_start_loses_nothing(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(progress: object) -> None:
+        if progress.done >= 5:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    out = tmp_path / "o"
+    run_batch(BatchOptions((str(scans),), str(out), DIGITS, jobs=1), on_progress=interrupt)
+    before = keys(out)
+    command = ["batch", str(scans), "--out", str(out), "--as", "digit", "--jobs", "1", "--resume"]
+    assert run([*command, "--model", str(NANO)]) == 1  # as if the weights had been replaced
+    assert "its batch was started with models" in " ".join(capsys.readouterr().err.split())
+    assert keys(out) == before
+    assert not (out / "summary.json").exists(), "the sign that a batch is complete"
+    assert run(command) == 1, "the broken file"
+    assert len(keys(out)) == 25
+    assert (out / "summary.json").exists()
 
 
 # The command line
