@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import Limits, decoder_process, open_pages
@@ -317,3 +317,48 @@ def test_page_covered_by_a_scan_is_rendered_at_its_resolution():
     Image.new("L", (300, 200), 255).save(file, "PDF", resolution=72)  # a point per pixel
     (page,) = open_pages(file.getvalue())
     assert page.shape == (200, 300)
+
+
+def test_subsampled_copies_in_a_tiffs_subdirectories_are_not_pages():
+    """A pyramid: the first directory's tag 330 (SubIFDs) points to its reduced copy."""
+    options = TiffImagePlugin.ImageFileDirectory_v2()
+    options[330], options.tagtype[330] = 0, TiffTags.LONG
+    file = io.BytesIO()
+    small = Image.fromarray(page_with(0)[::4, ::4].copy())
+    Image.fromarray(page_with(0)).save(file, "TIFF", tiffinfo=options, save_all=True, append_images=[small])
+    data = bytearray(file.getvalue())
+    first = int.from_bytes(data[4:8], "little")
+    entries = int.from_bytes(data[first : first + 2], "little")
+    chain = first + 2 + 12 * entries
+    (pointer,) = (at + 8 for at in range(first + 2, chain, 12) if data[at : at + 2] == (330).to_bytes(2, "little"))
+    data[pointer : pointer + 4] = data[chain : chain + 4]
+    data[chain : chain + 4] = bytes(4)
+    assert [page.shape for page in open_pages(bytes(data))] == [page_with(0).shape]
+
+
+def test_page_measured_in_pixels_with_a_text_layer_is_rendered_at_its_scans_resolution():
+    scan = zlib.compress(page_with(0, (400, 600)).tobytes())
+    content = b"q 6000 0 0 4000 0 0 cm /I Do Q BT /F 24 Tf 3 Tr 100 100 Td (248) Tj ET"
+    parts = (
+        b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n",
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 6000 4000]/Contents 4 0 R",
+        b"/Resources<</XObject<</I 5 0 R>>/Font<</F 6 0 R>>>>>>endobj\n",
+        b"4 0 obj<</Length %d>>stream\n%s\nendstream endobj\n" % (len(content), content),
+        b"5 0 obj<</Type/XObject/Subtype/Image/Width 600/Height 400/ColorSpace/DeviceGray/BitsPerComponent 8",
+        b"/Filter/FlateDecode/Length %d>>stream\n%s\nendstream endobj\n" % (len(scan), scan),
+        b"6 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+    )
+    (page,) = open_pages(b"".join(parts))
+    assert page.shape == (400, 600)
+
+
+def test_picture_of_a_phones_48_megapixels_is_read_by_default():
+    file = io.BytesIO()
+    picture = Image.new("RGB", (8064, 6048), (240, 236, 230))
+    picture.paste((20, 20, 60), (1000, 1000, 1400, 1800))
+    picture.save(file, "JPEG", quality=50)
+    (page,) = open_pages(file.getvalue())
+    height, width = page.shape
+    assert width / height == pytest.approx(8064 / 6048, rel=0.01)
+    assert page[round(1400 / 6048 * height), round(1200 / 8064 * width)] < 60
+    assert width >= 4000
