@@ -38,9 +38,10 @@ export async function requestLines(address, { onLine, ...options }) {
 /** The response as fetch returns it; rejects with an ApiError unless it is ok. */
 export async function send(address, { json, key, ...options } = {}) {
   const init = { credentials: "same-origin", ...options };
+  if (key) init.headers = { ...init.headers, "Idempotency-Key": key };
   if (json !== undefined) {
     init.body = JSON.stringify(json);
-    init.headers = { ...init.headers, "Content-Type": "application/json", ...(key && { "Idempotency-Key": key }) };
+    init.headers = { ...init.headers, "Content-Type": "application/json" };
   }
   let response;
   try {

@@ -1,14 +1,10 @@
 // Drawings that wait on this device until the server has them, each stored once.
 //
-// A drawing's file name contains its key. Before one is sent again, the server is asked whether it has that name: a
-// request may have arrived although its response did not.
+// A drawing's key is the idempotency key of its requests: one may have arrived although its response did not.
 
-import { post, request } from "../api.js";
+import { post } from "../api.js";
 
 const STORE = "drawings";
-
-/** The name of a drawing's file on the server. */
-const nameOf = (key) => `drawing-${key}.png`;
 
 /** Keep {key, kind, picture, correction}. */
 export const put = (drawing) => transaction("readwrite", (store) => store.put(drawing));
@@ -37,10 +33,7 @@ export function sendAll() {
 
 /** Store a drawing as a reading, with its correction if there is one. */
 export async function send({ key, kind, picture, correction }) {
-  const name = nameOf(key);
-  const query = new URLSearchParams({ source: name });
-  const known = (await request(`/v1/readings?${query}`)).readings;
-  const [reading] = known.length ? known : (await post(`/v1/${kind}?name=${name}`, { body: picture })).readings;
+  const { readings: [reading] } = await post(`/v1/${kind}?name=drawing-${key}.png`, { body: picture, key });
   if (correction) await post(`/v1/readings/${reading.id}/corrections`, { json: correction, key });
   return reading;
 }
