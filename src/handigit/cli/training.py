@@ -158,7 +158,8 @@ def export(
     processor = _prepare_torch("cpu")
     source = Run.open(run)
     source.weights()  # an unfinished run is an error before its data is loaded
-    task = load_task(source.recipe, folder=Settings().data, device=processor)
+    needed = source.recipe.replace(outliers=(), teachers=())  # only training needs these
+    task = load_task(needed, folder=Settings().data, device=processor)
     export_run(source, output, task, name=name, bits=8 if int8 else 16 if half else 32)
 
 

@@ -59,5 +59,6 @@ def export_run(run: Run, path: Path, *, folder: Path, name: str | None = None, b
         RunError: the run is not finished.
         ModelError: ONNX Runtime and PyTorch differ, or fewer bits change too many answers.
     """
-    data = load_digit_data(run.recipe, folder=folder, device=torch.device("cpu"))
+    without_outliers = run.recipe.replace(outliers=())
+    data = load_digit_data(without_outliers, folder=folder, device=torch.device("cpu"))
     return export(run, path, DigitExporter(run.recipe, data), name=name, bits=bits)
