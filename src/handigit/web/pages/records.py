@@ -100,7 +100,8 @@ def review(
     everything: Annotated[bool, Query()] = False,
 ) -> Response:
     """One field of all forms, the least certain first; or the forms in which a check fails; or a list of both."""
-    if not any(batch.templates for batch in store.forms.batches(name=name)):
+    batch = next((one for one in store.forms.batches(name=name) if one.templates), None)
+    if batch is None:
         raise NotInStore(f"no forms in a batch {name[:80]!r}; see /forms/batches")
     records = (record for record in store.forms.all(batch=name) if record.content["template"])
     context: dict[str, Any] = {
@@ -125,7 +126,15 @@ def review(
         chosen.sort(key=lambda one: (one.field["by"] == "person", one.field["confidence"]))
         return render(request, "review_field.html", user, entries=chosen[:_ENTRIES], count=len(chosen), **context)
     fields, checks = _counts(records)
-    return render(request, "review_batch.html", user, fields=fields, checks=checks, **context)
+    labels = _labels(request, batch.templates)
+    return render(request, "review_batch.html", user, fields=fields, checks=checks, labels=labels, **context)
+
+
+def _labels(request: Request, names: Iterable[str]) -> dict[str, str]:
+    """What is printed beside each field, by name, of the templates that are still there."""
+    templates = state_of(request).forms.templates
+    known = [templates.get(name) for name in names if name in templates.names]
+    return {spec.name: spec.label for template in known for spec in template.fields if spec.label}
 
 
 def _likely_template(stored: FormRecord, store: Store) -> str:
