@@ -1,6 +1,7 @@
 """Smaller copies of a picture, and whether its ink is darker or lighter than its paper."""
 
 import math
+from functools import lru_cache
 from typing import Final, cast
 
 import cv2
@@ -11,6 +12,8 @@ GLANCE_PX: Final = 192
 """Longer side at which the polarity of a larger picture is judged."""
 READING_PX: Final = 16_000_000
 """Pixels at which a larger picture is read: A3 at 300 dpi. Each copy of an A3 scan at 600 dpi would take 70 MB."""
+_KEPT: Final = 64
+"""Reduced pictures whose polarity is kept, 2 MB at most."""
 _MAX_STROKE: Final = 0.24
 """Half the width of the thickest strokes of a digit cut to its box, as a fraction of the longer side."""
 _LEVEL: Final = 0.25
@@ -50,6 +53,13 @@ def dark_ink_votes(grey: UInt8[np.ndarray, "height width"]) -> float:
     or a table; then the sign of small differences from the surroundings counts. Each criterion alone fails
     somewhere (border on photos of paper on a table, area on thick digits cut to their box).
     """
+    return _votes(grey.tobytes(), grey.shape)
+
+
+@lru_cache(maxsize=_KEPT)
+def _votes(pixels: bytes, shape: tuple[int, int]) -> float:
+    """The votes of a reduced picture; kept, because they are asked for when it is opened and when it is read."""
+    grey = np.frombuffer(pixels, np.uint8).reshape(shape)
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     height, width = grey.shape
     count = cv2.countNonZero(light)

@@ -17,6 +17,8 @@ _MIN_SIDE_PX: Final = 24
 """Shorter side below which nothing is removed: in a 16x16 bitmap a stroke is as long as a rule."""
 _SPAN: Final = 0.85
 """Minimum length of a rule as a fraction of the picture's side."""
+_RIM_PX: Final = 4
+"""Distance from the edge, in pixels, up to which ink may be joined to it."""
 _MIN_PART: Final = 0.1
 """Minimum length of the part of a rule between the edge and a digit, as a fraction of the picture's side."""
 _ALONE: Final = 0.35
@@ -60,13 +62,24 @@ def _may_contain_rules(mask: Mask) -> bool:
 
 def _find_rules(mask: Mask) -> tuple[Mask, Mask]:
     """The pixels of level and of upright rules."""
-    across, down = find_segments(mask, max_thickness_px=max_rule_px(mask))
-    rows, columns = _spanning(across, mask.shape[1]), _spanning(down, mask.shape[0])
-    level, upright = _bands(across, rows, extend=rows), _bands(down, columns, extend=columns)
+    if _may_span(mask):
+        across, down = find_segments(mask, max_thickness_px=max_rule_px(mask))
+        rows, columns = _spanning(across, mask.shape[1]), _spanning(down, mask.shape[0])
+        level, upright = _bands(across, rows, extend=rows), _bands(down, columns, extend=columns)
+    else:
+        level, upright = np.zeros_like(mask), np.zeros_like(mask)
     if max(mask.shape) > SMALL_PX:
         tops, sides = _find_frames(mask)
         level, upright = cv2.bitwise_or(level, tops), cv2.bitwise_or(upright, sides)
     return level, upright
+
+
+def _may_span(mask: Mask) -> bool:
+    """A cheap first test: whether ink reaches an edge of the picture, or almost from edge to edge."""
+    x, y, width, height = cv2.boundingRect(mask)
+    free = min(x, y, mask.shape[1] - x - width, mask.shape[0] - y - height)
+    fraction = max((width + _RIM_PX) / mask.shape[1], (height + _RIM_PX) / mask.shape[0])
+    return free <= _RIM_PX or fraction >= _SPAN
 
 
 def _spanning(segments: Segments, side: int) -> set[int]:

@@ -116,9 +116,12 @@ def _find_level(mask: Mask, *, max_thickness_px: int) -> Segments:
     upright, edge = np.ones((max_thickness_px + 1 + slack, 1), np.uint8), cv2.BORDER_CONSTANT
     thick = cv2.morphologyEx(runs, cv2.MORPH_OPEN, upright, borderType=edge, borderValue=0)  # paper beyond the edge
     runs = cv2.bitwise_and(runs, 1 - cv2.dilate(thick, np.ones((5, 5), np.uint8)))  # without the rims of thick strokes
+    rest = cv2.bitwise_and(mask, 1 - thick)
+    if not runs.any():
+        return Segments(rest, np.zeros(mask.shape, np.int32), (), level=True)
     padded = cv2.copyMakeBorder(runs, 0, 0, run, run, edge)  # OpenCV closes up to the border otherwise
     linked = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((1, 2 * run + 1), np.uint8))[:, run:-run]
     linked = cv2.dilate(linked, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(linked, connectivity=8)
     boxes = tuple(Box(x, y, x + w, y + h) for x, y, w, h, _ in stats[1:].tolist())
-    return Segments(cv2.bitwise_and(mask, 1 - thick), labels, boxes, level=True)
+    return Segments(rest, labels, boxes, level=True)
