@@ -161,6 +161,34 @@ def test_archives_and_pages_without_a_form(client: httpx.Client) -> None:
     assert batch["templates"] == ["sums"]
 
 
+def packed_zip(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", compression) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("bomb.zip", packed_zip(("a.bmp", b"BM" + bytes(40 << 20))), "larger than 32 MB"),
+        ("lzma.zip", packed_zip(("a.bmp", b"BM" + bytes(99)), compression=zipfile.ZIP_LZMA), "deflate"),
+        ("many.zip", packed_zip(*[(f"{number}.txt", b"") for number in range(20_001)]), "more than 20,000 members"),
+        ("names.zip", packed_zip(*[(f"{number}{'x' * 60_000}.txt", b"") for number in range(80)]), "too large"),
+        ("scans.tar.xz", b"\xfd7zXZ\0", "send its files in a .zip or .tar"),
+    ],
+)
+def test_an_archive_that_costs_too_much_is_not_unpacked(
+    client: httpx.Client, name: str, content: bytes, problem: str
+) -> None:
+    answer = client.post("/v1/forms/sums/records", params={"name": name, "keep": False}, content=content)
+    assert answer.status_code == 200
+    (record,) = answer.json()["records"]
+    assert record["outcome"] == "unplaced"
+    assert problem in answer.text
+
+
 def test_each_page_finds_its_own_form(client: httpx.Client) -> None:
     (found,) = client.post("/v1/forms/auto/records", content=SHEET.read_bytes()).json()["records"]
     assert found["template"] == "score-sheet"
@@ -234,6 +262,10 @@ def test_changed_fields_need_a_new_version(client: httpx.Client) -> None:
             [("form.toml", SUMS + MANY)],
             422,
         ),
+        ("sums", [("form.toml", "a = " + "[" * 20_000)], 422),
+        ("sums", [("form.toml", SUMS + "[[table]]\npatterns = 5\n"), ("ids.csv", IDS)], 422),
+        ("sums", [("form.toml", SUMS), ("ids.csv", IDS), ("\U00020000" * 100 + ".csv", IDS)], 422),
+        ("sums", [("form.toml", SUMS), ("ids.csv", "x" * (33 << 20))], 422),
     ],
 )
 def test_a_bad_template_is_not_saved(

@@ -18,7 +18,7 @@ from handigit.forms.specs import Area, FieldSpec, PageSpec, UniqueCheck
 from handigit.forms.template import Template
 from handigit.images import open_pages
 from handigit.images.limits import Limits
-from handigit.read.archives import is_archive, open_archive
+from handigit.read.archives import ArchiveLimits, is_archive, open_archive
 from handigit.store import FormRecord, Store
 from handigit.store.forms import READER
 from handigit.web.batching import queue_problems
@@ -130,7 +130,8 @@ class FormService:
             raise Problem(
                 CONFLICT, f"record {number} has {len(stored.pictures)} stored pages; only a single page is placed"
             )
-        pixels = next(open_pages(store.picture(next(iter(stored.pictures.values())))))
+        limits = self._service.models.active.reader.limits
+        pixels = next(open_pages(store.picture(next(iter(stored.pictures.values()))), limits=limits))
         reader, seen = self._reader(template, _TARGET_ERROR), stored.content["pages"][0]
         try:
             read = reader.read_at(pixels, np.asarray(corners, np.float64), template=template, form_page=page,
@@ -212,7 +213,7 @@ def _documents(uploads: Sequence[Upload], limits: Limits) -> Iterator[Document]:
     for upload in uploads:
         if is_archive(upload.name):
             upload.file.seek(0)
-            for name, content in open_archive(upload.file, upload.name):
+            for name, content in open_archive(upload.file, upload.name, limits=ArchiveLimits()):
                 yield document(name, content, limits=limits)
         else:
             yield Document(upload.name, partial(open_pages, upload.source(), limits=limits))

@@ -24,6 +24,8 @@ ANY: Final = "auto"
 """The name for all templates: each page finds its own."""
 TEMPLATE_FILE: Final = "form.toml"
 _MAX_TEMPLATE_BYTES: Final = 200_000
+_MAX_FILES_BYTES: Final = 32 << 20
+_MAX_NAME_BYTES: Final = 200
 _MAX_FIELDS: Final = 3000
 _NAME: Final = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -76,6 +78,9 @@ class FormTemplates:
             names = ", ".join(files) or "none"
             raise Problem(INVALID, f"no file {TEMPLATE_FILE} among {names}; send the template under this name")
         text = vetted(content)
+        size = sum(map(len, files.values()))
+        if size > _MAX_FILES_BYTES:
+            raise Problem(INVALID, f"blank and lists have {size >> 20} MB; {_MAX_FILES_BYTES >> 20} are allowed")
         with TemporaryDirectory() as place, form_problems(place):
             folder = Path(place)
             known = self._folder / name
@@ -164,11 +169,14 @@ def vetted(content: bytes) -> str:
         document = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise Problem(INVALID, f"the template is not valid TOML: {problem}") from None
+    except RecursionError:
+        raise Problem(INVALID, "the template is not valid TOML: it is nested too deeply") from None
     fields = len(_tables(document, "field"))
     for table in _tables(document, "table"):
         rows, columns = table.get("rows"), table.get("columns")
         fields += len(rows) * len(columns) if isinstance(rows, list) and isinstance(columns, list) else 0
-        for pattern in table.get("patterns", ()):
+        patterns = table.get("patterns")
+        for pattern in patterns if isinstance(patterns, list) else ():
             _check_pattern(pattern)
     if fields > _MAX_FIELDS:
         raise Problem(INVALID, f"the template has {fields:,} fields; {_MAX_FIELDS:,} are allowed")
@@ -197,8 +205,9 @@ def _check_file_name(name: str) -> str:
     """A file's name.
 
     Raises:
-        Problem: a path, hidden, or empty.
+        Problem: a path, hidden, too long, or empty.
     """
-    if not name or name.startswith(".") or {"/", "\\"} & set(name) or not name.isprintable():
+    is_plain = name.isprintable() and not {"/", "\\"} & set(name) and not name.startswith(".")
+    if not name or not is_plain or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
         raise Problem(INVALID, f"{name[:80]!r} is not a file name; send blanks and lists beside the template")
     return name
