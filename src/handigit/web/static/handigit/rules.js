@@ -8,6 +8,7 @@ import { SMALL_PX, Segment, findSegments } from "./straight_lines.js";
 
 const MIN_SIDE_PX = 24;
 const SPAN = 0.85;
+const RIM_PX = 4;
 const MIN_PART = 0.1;
 const ALONE = 0.35;
 const ALIGNED = 0.05;
@@ -39,12 +40,28 @@ function mayContainRules(mask) {
 
 /** The pixels of level and of upright rules. */
 function findRules(mask) {
-  const [across, down] = findSegments(mask, maxRulePx(mask));
-  const [rows, columns] = [spanningRuns(across, mask.width), spanningRuns(down, mask.height)];
-  const [level, upright] = [bands(across, rows, rows), bands(down, columns, columns)];
+  let [level, upright] = [mask.blank(), mask.blank()];
+  if (maySpan(mask)) {
+    const [across, down] = findSegments(mask, maxRulePx(mask));
+    const [rows, columns] = [spanningRuns(across, mask.width), spanningRuns(down, mask.height)];
+    [level, upright] = [bands(across, rows, rows), bands(down, columns, columns)];
+  }
   if (mask.longest <= SMALL_PX) return [level, upright];
   const [tops, sides] = findFrames(mask);
   return [or(level, tops), or(upright, sides)];
+}
+
+/** A cheap first test: whether ink reaches an edge of the picture, or almost from edge to edge. */
+function maySpan({ width, height, data }) {
+  let [left, top, right, bottom] = [width, height, 0, 0];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!data[y * width + x]) continue;
+      [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x + 1), Math.min(top, y), y + 1];
+    }
+  }
+  const free = Math.min(left, top, width - right, height - bottom);
+  return free <= RIM_PX || Math.max((right - left + RIM_PX) / width, (bottom - top + RIM_PX) / height) >= SPAN;
 }
 
 /** The runs from edge to edge; in a larger picture also the remains of rules that a digit interrupts. */

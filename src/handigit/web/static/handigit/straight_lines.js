@@ -87,8 +87,10 @@ function findLevel(mask, maxThicknessPx) {
   let runs = opened(joined, run, 1);
   const thick = opened(runs, 1, maxThicknessPx + 1 + slack, [0, 0]);
   runs = and(runs, not(dilate(thick, 5, 5)));
+  const rest = and(mask, not(thick));
+  if (!runs.data.some(Boolean)) return new Segments(rest, new Int32Array(mask.data.length), [], true);
   const linked = dilate(closed(runs.padded(run, 0), 2 * run + 1, 1).cut(run, 0, run + width, mask.height), 3, 3);
   const { labels, parts } = connectedParts(linked);
   const boxes = parts.map((part) => ({ left: part.left, top: part.top, right: part.left + part.width, bottom: part.top + part.height }));
-  return new Segments(and(mask, not(thick)), labels, boxes, true);
+  return new Segments(rest, labels, boxes, true);
 }
