@@ -14,6 +14,8 @@ from handigit.batch.worker import InputResult, ReadOptions
 
 BLOCK: Final = 20_000
 """Inputs per dataset: the driver hands out this number at once, so its memory does not grow with the batch."""
+BATCH: Final = 4 * CHUNK
+"""Inputs per call of an actor: several chunks, so that its process has the next one while results are passed on."""
 
 
 class RayWorker:
@@ -47,7 +49,7 @@ def ray_results(
         dataset = ray.data.from_items([{"item": item} for item in block], override_num_blocks=_blocks(len(block), jobs))
         dataset = dataset.map_batches(
             RayWorker,
-            batch_size=CHUNK,
+            batch_size=BATCH,
             batch_format="numpy",
             fn_constructor_kwargs={"options": options, "timeout_s": timeout_s},
             compute=ray.data.ActorPoolStrategy(size=jobs),
