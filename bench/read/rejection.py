@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from bench.read.pictures import LOOK_ALIKES, Pictures, digit_sets, nondigit_sets
@@ -29,6 +30,8 @@ LEARNT_DIGITS = 1000
 """The same of bhmsds: a cautious bound, 600 so far."""
 DIGITS = ("usps", "unipen", "optdigits")
 TARGET_ERRORS = (0.01, 0.001)
+_STRAIGHT = 0.1
+"""Maximum width of a lone stroke in its lengths, both as standard deviations of its pixels."""
 
 
 def digits(data: Path, samples: int) -> Iterator[Pictures]:
@@ -48,10 +51,25 @@ def others(data: Path, samples: int) -> Iterator[Pictures]:
         letter = np.array([char.isalpha() for char in chars])
         for name, rows in {"letters, unipen": clear & letter, "symbols, unipen": clear & ~letter}.items():
             yield _no_digits(name, list(images[rows]))
+            others = [image for image in images[rows] if not is_lone_stroke(image)]
+            yield _no_digits(f"{name}, but lone strokes", others)
     yield from _by_kind(folder / "emnist_letters.npz", "letters, EMNIST", learnt=0, samples=samples, dark=False)
     yield from _by_kind(folder / "quickdraw.npz", "doodles", learnt=LEARNT, samples=samples, dark=False)
     yield from _by_kind(folder / "bhmsds_signs.npz", "bhmsds", learnt=LEARNT, samples=samples, dark=True)
     yield from (known for known in nondigit_sets(data) if known.name != "unipen letters and symbols")
+
+
+def is_lone_stroke(image: np.ndarray) -> bool:
+    """Whether the dark ink is one straight upright stroke, a 1 whatever its writer meant: a comma, half a sign."""
+    ink = (image < 128).view(np.uint8)
+    parts = cv2.connectedComponents(ink, connectivity=8)[0] - 1
+    points = np.argwhere(ink).astype(np.float64)
+    if parts != 1 or len(points) < 3:
+        return False
+    variances, axes = np.linalg.eigh(np.cov(points.T))
+    across, along = np.sqrt(variances.clip(min=0))
+    is_upright = abs(axes[0, 1]) > abs(axes[1, 1])
+    return bool(is_upright and across < _STRAIGHT * along)
 
 
 def _by_kind(path: Path, name: str, *, learnt: int, samples: int, dark: bool) -> Iterator[Pictures]:

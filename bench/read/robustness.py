@@ -58,10 +58,10 @@ def measure(way: Way, sets: list[Pictures], others: list[Pictures], mnist: Pictu
 
 
 def learnt_sets(recipe: dict[str, Any]) -> set[str]:
-    """The sets that a model of this recipe has learnt from, itself or through its teachers (runs/NAME-seed0)."""
+    """The sets that a model of this recipe has learnt from, itself or through its teachers."""
     names = set(recipe.get("data", ()))
     for teacher in recipe.get("teachers", ()):
-        name = Path(teacher).name.rpartition("-seed")[0]
+        name = Path(teacher).name.partition("-seed")[0]
         names |= learnt_sets(find_recipe(name).differences())
     return names
 
