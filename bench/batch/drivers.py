@@ -4,6 +4,7 @@
     python -m bench.batch.drivers kills --count 200 --kills 100
     python -m bench.batch.drivers kills --count 200 --kills 30 --seed 1 --add    # to the kills in the results so far
     python -m bench.batch.drivers memory --counts 500 2000 8000
+    python -m bench.batch.drivers memory --counts 2000 20000 --as digit    # ten times as fast, rows as large
 
 Results are merged into bench/results/batch.json. Processor time is the sum over the driver and everything it started;
 on a busy machine it says more than wall time.
@@ -74,9 +75,9 @@ def draw_crops(folder: Path, count: int) -> Path:
     return folder
 
 
-def command(source: Path, out: Path, *more: str) -> list[str]:
+def command(source: Path, out: Path, *more: str, kind: str = "number") -> list[str]:
     """The command line of a batch of crops."""
-    base = [sys.executable, "-m", "handigit.cli", "batch", str(source), "--out", str(out), "--as", "number"]
+    base = [sys.executable, "-m", "handigit.cli", "batch", str(source), "--out", str(out), "--as", kind]
     return [*base, "--format", "jsonl", *more]
 
 
@@ -176,7 +177,7 @@ def _speed_of(count: int, start_up: Usage, usages: Sequence[Usage]) -> dict[str,
     }
 
 
-def measure_memory(counts: Sequence[int]) -> dict[str, Any]:
+def measure_memory(counts: Sequence[int], kind: str) -> dict[str, Any]:
     """The driver's peak memory for batches of growing size."""
     peaks = {}
     with scratch() as folder:
@@ -186,7 +187,8 @@ def measure_memory(counts: Sequence[int]) -> dict[str, Any]:
             copies.mkdir()
             for index in range(count):
                 os.link(source / f"{index % min(counts):06d}.png", copies / f"{index:07d}.png")
-            usage = measure(command(copies, folder / f"out-{count}", "--jobs", "2", "--part-size", "500"))
+            arguments = command(copies, folder / f"out-{count}", "--jobs", "2", "--part-size", "500", kind=kind)
+            usage = measure(arguments)
             peaks[str(count)] = round(usage.driver_peak / 1e6, 1)
             manifest = sum(path.stat().st_size for path in (folder / f"out-{count}" / "commits").iterdir())
             rows = sum(path.stat().st_size for path in (folder / f"out-{count}" / "parts").iterdir())
@@ -302,13 +304,14 @@ def main() -> None:
     kills.add_argument("--add", action="store_true")
     memory = verbs.add_parser("memory")
     memory.add_argument("--counts", type=int, nargs="+", default=[500, 2000, 8000])
+    memory.add_argument("--as", dest="kind", choices=["digit", "number"], default="number")
     chosen = parser.parse_args()
     if chosen.verb == "speed":
         found = measure_speed(chosen.count, chosen.repeats, chosen.drivers)
     elif chosen.verb == "kills":
         found = measure_kills(chosen.count, chosen.kills, chosen.seed)
     else:
-        found = measure_memory(chosen.counts)
+        found = measure_memory(chosen.counts, chosen.kind)
     line, results = " ".join(["python -m bench.batch.drivers", *sys.argv[1:]]), load_results(FILE)
     if chosen.verb == "kills" and chosen.add and (earlier := results.get("kills")):
         line, found = f"{earlier['command']}; {line}", add_kills(earlier, found)
