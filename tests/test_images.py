@@ -16,7 +16,7 @@ from PIL import Image
 
 from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit, open_pages, views_of
-from handigit.images.sheet import flatten_sheet
+from handigit.images.flat_sheet import flatten_sheet
 from handigit.records import Box
 
 FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"]

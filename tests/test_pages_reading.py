@@ -13,7 +13,8 @@ from pypdfium2 import PdfDocument
 from handigit import Box, Number, Outcome, Reader, open_pages
 from handigit.errors import ReadingCancelled
 from handigit.images.cancellation import Cancellation
-from handigit.images.sheet import find_sheet, flatten_sheet
+from handigit.images.flat_sheet import flatten_sheet
+from handigit.images.sheet import find_sheet
 from handigit.read import read_batch, read_document
 from handigit.read.pages import PageRegions, prefers_digit, read_upright, reconcile
 
@@ -128,6 +129,13 @@ def reading(text: str, outcome: Outcome, confidence: float) -> Number:
 )
 def test_digit_or_number(digit, number, expected) -> None:
     assert prefers_digit(reading(*digit), reading(*number)) is expected
+
+
+@pytest.mark.parametrize(("left", "expected"), [(10, True), (240, False)])
+def test_one_digit_of_several_is_not_the_number(left, expected) -> None:
+    digit = replace(reading("5", Outcome.READ, 0.99), box=Box(left, 0, 320, 100))
+    number = replace(reading("75", Outcome.DOUBT, 0.1), box=Box(0, 0, 324, 100))
+    assert prefers_digit(digit, number) is expected
 
 
 def test_two_models_that_contradict_each_other_give_a_doubt() -> None:

@@ -4,17 +4,15 @@ The sheet is the largest bright region with straight, sharp sides and ink on it.
 a shadow has soft edges, the hole of a 0 contains no ink.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, UInt8
 
 from handigit.images.polarity import GLANCE_PX, dark_ink_votes, downscale, reduce_large
-from handigit.records import Box
 
 Grey = UInt8[np.ndarray, "height width"]
 
@@ -43,7 +41,7 @@ _MAX_BRIGHT_BORDER: Final = 0.2
 a thick 0, there is paper again."""
 _AT_EDGE: Final = 0.02
 """Maximum distance of a corner from the picture's edge that cut it off, as a fraction of the longer side."""
-_RIM: Final = 0.012
+RIM: Final = 0.012
 """Width of the outline's rim that is dropped, as a fraction of the picture's longer side."""
 
 
@@ -108,7 +106,7 @@ def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
     """The picture with paper in place of everything around the sheet."""
     small = downscale(grey, _LOOK_PX)
     scale = small.shape[1] / grey.shape[1]
-    rim = max(1, round(_RIM * max(small.shape)))
+    rim = max(1, round(RIM * max(small.shape)))
     inside = np.zeros(small.shape, np.uint8)
     cv2.fillConvexPoly(inside, np.rint(sheet.outline * scale).astype(np.int32), 1)
     # Paper beyond the picture's edge is not the sheet's rim.
@@ -123,46 +121,6 @@ def paint_over_table(grey: Grey, sheet: Sheet) -> Grey:
     height, width = grey.shape
     mask = cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.copyTo(grey, mask, cv2.resize(paper, (width, height))))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FlatSheet:
-    """A page of nothing but its sheet, perspective undone, a large one reduced.
-
-    `to_source`: homography to the picture as given.
-    """
-
-    page: Grey
-    to_source: Float64[np.ndarray, "3 3"]
-
-    def to_original(self, box: Box, *, size: tuple[int, int]) -> Box:
-        """The box in the picture, whose `size` is (height, width), around a box of `page`."""
-        corners = np.array([[x, y, 1] for x in (box.left, box.right) for y in (box.top, box.bottom)], np.float64)
-        x, y, w = self.to_source @ corners.T
-        x, y, (height, width) = np.round(x / w, 3), np.round(y / w, 3), size
-        left, right = (int(np.clip(end, 0, width)) for end in (math.floor(x.min()), math.ceil(x.max())))
-        top, bottom = (int(np.clip(end, 0, height)) for end in (math.floor(y.min()), math.ceil(y.max())))
-        return Box(left, top, right, bottom)
-
-
-def flatten_sheet(page: Grey, *, has_table: bool = True) -> FlatSheet:
-    """The sheet on a page, seen from above; all of the page if no table is in view, as `has_table` may tell."""
-    given = page
-    page = reduce_large(given)
-    to_source = np.diag([given.shape[1] / page.shape[1], given.shape[0] / page.shape[0], 1.0])
-    sheet = find_sheet(page) if has_table else None
-    if sheet is None:
-        return FlatSheet(page, to_source)
-    if sheet.corners is None:
-        return FlatSheet(paint_over_table(page, sheet), to_source)
-    centre = sheet.corners.mean(axis=0)
-    corners = (centre + (sheet.corners - centre) * (1 - _RIM)).astype(np.float32)
-    top, right, bottom, left = (float(np.hypot(*side)) for side in corners - np.roll(corners, -1, axis=0))
-    width, height = max(round(max(top, bottom)), 8), max(round(max(left, right)), 8)
-    square = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(corners, square)
-    flat = cv2.warpPerspective(page, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return FlatSheet(np.asarray(flat, np.uint8), to_source @ np.linalg.inv(matrix))
 
 
 def _largest_hull(bright: UInt8[np.ndarray, "h w"]) -> np.ndarray | None:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt8
 
+from handigit.images.flat_sheet import FlatSheet, flatten_sheet
 from handigit.images.orientation import Oriented, straighten
-from handigit.images.sheet import FlatSheet, flatten_sheet
 from handigit.records import Box, Number, Outcome
 from handigit.segment import Region, are_several, find_regions_at_scale, to_working_size
 
@@ -24,6 +24,8 @@ _MIN_EVIDENCE: Final = 3
 """Legibility that a rotated page must have beyond the page as it is: 186 upside down is read as 981."""
 _SAMPLED: Final = 24
 """Regions by which a rotated page is judged before all of it is read: a page of specks has hundreds in each turn."""
+_MOST: Final = 0.6
+"""Minimum width of a digit relative to what looks like a number of several, for it to be only that digit."""
 _MIN_CONFIDENCE: Final = 0.05
 """Minimum confidence of a number outside of form fields; anything below is print."""
 
@@ -142,9 +144,9 @@ def _legibility(numbers: Sequence[Number]) -> float:
 
 def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
     """Whether a picture is a page, given its readings by regions, as one digit and as one number."""
-    read, legible = sum(n.outcome is Outcome.READ for n in numbers), sum(bool(n.text) for n in numbers)
-    # Of thick strokes the segmentation sees the rims, and most of these are nothing.
-    is_sure = (read > 1 and 2 * legible > len(numbers)) or Outcome.READ not in (digit.outcome, number.outcome)
+    read = sum(n.outcome is Outcome.READ for n in numbers)
+    # Of thick strokes the segmentation sees the rims, and most of these cannot be read.
+    is_sure = (read > 1 and 2 * read > len(numbers)) or Outcome.READ not in (digit.outcome, number.outcome)
     is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
     return is_sure and is_complete and regions.contain_several(numbers)
 
@@ -155,8 +157,14 @@ def prefers_digit(digit: Number, number: Number) -> bool:
         return False
     if len(number.text) > 1:
         # A digit model that sees one digit in a pair is wrong; separate strokes look like two to the number model.
-        return digit.outcome is Outcome.READ and number.outcome is not Outcome.READ and number.confidence < 0.5
+        is_surer = digit.outcome is Outcome.READ and number.outcome is not Outcome.READ and number.confidence < 0.5
+        return is_surer and _covers(digit.box, number.box)
     return digit.outcome is Outcome.READ or number.outcome is not Outcome.READ
+
+
+def _covers(digit: Box | None, number: Box | None) -> bool:
+    """Whether the digit is most of what the number is, and not one of several digits."""
+    return digit is None or number is None or digit.width >= _MOST * number.width
 
 
 def reconcile(digit: Number, number: Number) -> Number:
