@@ -151,10 +151,7 @@ def _make(paper: str, camera: Camera | None, images: np.ndarray, labels: np.ndar
     return photograph(page, camera, rng) if camera else page
 
 
-def photographs_of(page: DrawnPage, rng: Generator) -> dict[str, DrawnPage]:
-    """A page on each table at each angle."""
-    return {
-        f"{name}, {degrees} degrees": photograph(page, replace(camera, degrees=degrees), rng)
-        for name, camera in TABLES.items()
-        for degrees in ANGLES
-    }
+CAMERAS: Sequence[tuple[str, Camera]] = [
+    (name, replace(camera, degrees=degrees)) for name, camera in TABLES.items() for degrees in ANGLES
+]
+"""Each table at each angle."""

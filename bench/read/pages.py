@@ -3,8 +3,8 @@
     python -m bench.read.pages [--only drawn c1 grades_eg] [--photos 3]
 
 Pages: drawn ones on plain, ruled, squared and form paper, vote-count forms (c1) and grade sheets (grades_eg); and each
-photographed by our camera on three tables at five angles; each page is photographed in `--photos` of these ways, which
-take turns. The geometry that finds numbers was adjusted while looking at c1 and grades_eg, so their figures are of
+photographed by our camera on three tables at five angles; each page in `--photos` of these fifteen ways, which take
+turns. The geometry that finds numbers was adjusted while looking at c1 and grades_eg, so their figures are of
 development. `elsewhere`: numbers read where there is none; `marks`: ticks, boxes, tallies read as a number. A text of
 RapidOCR counts as a number if most of its characters are digits; it is right if its digits are. `detector`: our reader
 on the boxes of PP-OCRv6's small text detector instead of our own regions. Adds to bench/results/page_reading.json.
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.random import default_rng
 from PIL import Image
 
-from bench.read.condition_pages import DrawnPage, draw_page, photographs_of
+from bench.read.condition_pages import CAMERAS, DrawnPage, draw_page, photograph
 from bench.read.text_detector import TextDetector
 from bench.results_io import PROJECT, RESULTS, load_results, save_results
 from handigit.data import load
@@ -70,13 +70,13 @@ def pages(name: str, data: Path) -> Iterator[DrawnPage]:
 
 
 def photographed(some: Sequence[DrawnPage], photos: int) -> dict[str, list[DrawnPage]]:
-    """By table and angle; each page in `photos` of the fifteen ways, which take turns."""
+    """By table; each page in `photos` of the fifteen ways, which take turns."""
     result: dict[str, list[DrawnPage]] = {}
     for index, page in enumerate(some):
-        ways = list(photographs_of(page, default_rng([12, index])).items())
         for turn in range(photos):
-            way, photo = ways[(index * photos + turn * 7) % len(ways)]
-            result.setdefault(way, []).append(photo)
+            way = (index + turn * 7) % len(CAMERAS)
+            table, camera = CAMERAS[way]
+            result.setdefault(table, []).append(photograph(page, camera, default_rng([12, index, way])))
     return result
 
 
@@ -180,7 +180,7 @@ def main() -> None:
     for name in wanted.only:
         scans = list(pages(name, settings.data))
         groups = {name: scans} | {
-            f"{name}, photographed: {way}": some for way, some in sorted(photographed(scans, wanted.photos).items())
+            f"{name}, {table}": some for table, some in sorted(photographed(scans, wanted.photos).items())
         }
         for group, some in groups.items():
             rows = {

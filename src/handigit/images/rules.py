@@ -79,7 +79,7 @@ def _may_span(mask: Mask) -> bool:
     x, y, width, height = cv2.boundingRect(mask)
     free = min(x, y, mask.shape[1] - x - width, mask.shape[0] - y - height)
     fraction = max((width + _RIM_PX) / mask.shape[1], (height + _RIM_PX) / mask.shape[0])
-    return free <= _RIM_PX or fraction >= _SPAN
+    return bool(free <= _RIM_PX or fraction >= _SPAN)
 
 
 def _spanning(segments: Segments, side: int) -> set[int]:

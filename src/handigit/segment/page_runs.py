@@ -216,7 +216,7 @@ def _short_px(mask: Mask) -> int:
 
 
 def _long_px(page: np.ndarray) -> int:
-    return round(max(page.shape) * _LONG)
+    return round(int(max(page.shape)) * _LONG)
 
 
 def _max_thickness_px(mask: Mask) -> int:
@@ -224,7 +224,7 @@ def _max_thickness_px(mask: Mask) -> int:
 
 
 def _dots_px(mask: Mask) -> int:
-    return max(5, round(max(mask.shape) * _DOTS))
+    return max(5, round(int(max(mask.shape)) * _DOTS))
 
 
 def _level_runs(mask: Mask, *, min_length_px: int) -> Mask:
