@@ -1,6 +1,6 @@
 """Fields judged by their column: where many hold ticks, strokes or words, a stroke is no 1.
 
-One to three upright strokes are 1, 11 and 111 in any hand; only what else stands in their column tells them apart.
+One to three upright strokes are 1, 11 and 111 in any hand; only the other fields of their column distinguish them.
 """
 
 from collections.abc import Mapping, Sequence
