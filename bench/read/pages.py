@@ -1,6 +1,6 @@
 """Whole pages: numbers found, right and falsely read, and seconds, beside RapidOCR's whole pipeline in the same run.
 
-    python -m bench.read.pages [--only drawn c1 grades_eg] [--photos 3]
+    python -m bench.read.pages [--only drawn c1 grades_eg] [--pages 4] [--photos 3]
 
 Pages: drawn ones on plain, ruled, squared and form paper, vote-count forms (c1) and grade sheets (grades_eg); and each
 photographed by our camera on three tables at five angles; each page in `--photos` of these fifteen ways, which take
@@ -173,12 +173,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--photos", type=int, default=3, help="photographs of each page; 0 for none, at most 15")
+    parser.add_argument("--pages", type=int, help="at most this many pages of each set, from all over it")
     wanted = parser.parse_args()
     settings = Settings()
     cv2.setNumThreads(1)
     reader, detector = Reader(threads=1), TextDetector(settings.runs / "published")
     for name in wanted.only:
         scans = list(pages(name, settings.data))
+        if wanted.pages:
+            scans = scans[:: -(-len(scans) // wanted.pages)]
         groups = {name: scans} | {
             f"{name}, {table}": some for table, some in sorted(photographed(scans, wanted.photos).items())
         }
