@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from handigit.images.orientation import straighten
 from handigit.records import Box
 from handigit.segment.page_rules import find_page_rules
-from handigit.segment.regions import Region, find_regions
+from handigit.segment.regions import Region, find_regions, may_be_several
 from handigit.synth.camera import Camera, photograph
 from handigit.synth.ink import coverage
 from handigit.synth.photo import write_text
@@ -331,3 +331,23 @@ def test_circle_around_a_number_is_no_region():
     regions = find_regions(grey(page))
     assert_apart(regions, boxes)
     assert len(regions) == 2
+
+
+def glanced(*places: tuple[int, int], frame: bool = False) -> bool:
+    """Whether a small picture with 48 at these (left, bottom) may hold several numbers."""
+    page = np.full((330, 620), 240, np.uint8)
+    for place in places:
+        cv2.putText(page, "48", place, cv2.FONT_HERSHEY_SIMPLEX, 1.5, 30, 3)
+    if frame:
+        cv2.rectangle(page, (10, 10), (609, 319), 90, 2)
+        cv2.line(page, (450, 10), (450, 319), 90, 2)
+    return may_be_several(page)
+
+
+def test_a_glance_misses_no_page() -> None:
+    assert not glanced((250, 200))
+    assert glanced((250, 100), (250, 200))
+    assert glanced((20, 200), (400, 200))
+    assert glanced((480, 100), (480, 200), frame=True)
+    assert glanced((480, 100), (30, 100), frame=True)
+    assert not may_be_several(np.full((330, 620), 240, np.uint8))

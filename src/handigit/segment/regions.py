@@ -45,6 +45,10 @@ _MAX_GLANCED_PX: Final = 800
 _MAX_GLANCED_ASPECT: Final = 4
 _MAX_GLANCED_GAP: Final = 1.5
 """Maximum width of a part and of a gap in one row, in heights: rules and other numbers are beyond."""
+_MIN_GLANCED_RULE: Final = 0.2
+"""Minimum length of a rule, as a fraction of the picture's width."""
+_MIN_GLANCED_PX: Final = 6
+"""Minimum area of a part that counts inside a frame, in pixels of the small copy."""
 _MARGIN: Final = 0.25
 """Margin of a region's crop, in heights of the writing."""
 
@@ -189,10 +193,11 @@ def may_be_several(page: UInt8[np.ndarray, "height width"]) -> bool:
         return False
     level = max(_MIN_DARKNESS, _FAINT * _PEN_FRACTION * float(np.quantile(inked, 0.9)))
     _, _, stats, _ = cv2.connectedComponentsWithStats((darkness > level).view(np.uint8), connectivity=8)
-    left, top, width, height = stats[1:, :4].T
+    left, top, width, height, area = stats[1:].T
+    is_rule = (width > _MAX_GLANCED_ASPECT * height) & (width > _MIN_GLANCED_RULE * small.shape[1])
+    if is_rule.any() or _has_a_frame(left, top, width, height, area):
+        return True
     main = height >= _FAINT * _MIN_RELATIVE_HEIGHT * height.max()
-    if (width[main] > _MAX_GLANCED_ASPECT * height[main]).any():
-        return True  # a rule
     left, top, right, bottom = (side[main] for side in (left, top, left + width, top + height))
     if top.max() > bottom.min():
         return True
@@ -201,6 +206,14 @@ def may_be_several(page: UInt8[np.ndarray, "height width"]) -> bool:
     is_apart = gaps > _MAX_GLANCED_GAP * height[main].min()
     is_inside = -gaps > 0.5 * (right - left)[order][1:]  # of a frame
     return bool((is_apart | is_inside).any())
+
+
+def _has_a_frame(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.ndarray, area: np.ndarray) -> bool:
+    """Whether there is ink inside the largest part: a table or a box, whose size says nothing of the writing."""
+    largest = int((width * height).argmax())
+    inside = (left > left[largest]) & (left + width < left[largest] + width[largest])
+    inside &= (top > top[largest]) & (top + height < top[largest] + height[largest])
+    return bool((inside & (area >= _MIN_GLANCED_PX)).any())
 
 
 def are_several(boxes: Sequence[Box]) -> bool:
