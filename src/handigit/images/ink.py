@@ -146,7 +146,8 @@ def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "he
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
     usable &= inside
     fills = parts[main, 2:4].max() > _CROP * max(height, width)
-    return usable & (_neighbours(parts, main, reach=1.0 if fills else 0.5) | _stacked(parts, main, usable, height))
+    kept = _neighbours(parts, main, reach=1.0 if fills else 0.5) | _stacked(parts, main, usable, height)
+    return np.asarray(usable & kept)
 
 
 def _is_frame(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
@@ -230,7 +231,7 @@ def _stacked(
     top, bottom = parts[stacked, 1], parts[stacked, 1] + parts[stacked, 3]
     if np.count_nonzero(usable) > _FEW_PARTS or bottom.max() - top.min() <= _CROP * height:
         return none
-    return stacked
+    return np.asarray(stacked)
 
 
 def _neighbours(parts: Int32[np.ndarray, "n 5"], main: int, *, reach: float) -> Bool[np.ndarray, " n"]:

@@ -209,7 +209,7 @@ def may_be_several(page: UInt8[np.ndarray, "height width"]) -> bool:
 
 
 def _has_a_frame(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: np.ndarray, area: np.ndarray) -> bool:
-    """Whether there is ink inside the largest part: a table or a box, whose size says nothing of the writing."""
+    """Whether there is ink inside the largest part: a table or a box, whose size is not that of the writing."""
     largest = int((width * height).argmax())
     inside = (left > left[largest]) & (left + width < left[largest] + width[largest])
     inside &= (top > top[largest]) & (top + height < top[largest] + height[largest])
