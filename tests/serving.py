@@ -19,7 +19,7 @@ import httpx
 from PIL import Image, ImageDraw
 
 from handigit.read import Reader
-from handigit.records import Number, Outcome
+from handigit.records import Kind, Number, Outcome
 from handigit.settings import Settings
 from handigit.store import Store
 
@@ -75,6 +75,10 @@ class NumberReader(Reader):
     def numbers_on(self, crops: Any, **expected: Any) -> list[Number]:  # noqa: ARG002
         """The digit on each crop, doubted."""
         return [replace(self.digit_on(crop).as_number(), outcome=Outcome.DOUBT) for crop in crops]
+
+    def read_on(self, page: Any, **expected: Any) -> tuple[Kind, list[Number]]:  # noqa: ARG002
+        """Every picture is one of a digit."""
+        return "digit", [self.digit_on(page).as_number()]
 
     def page_on(self, page: Any) -> list[Number]:
         """The digit on the page, twice."""
