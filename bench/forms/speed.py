@@ -24,6 +24,7 @@ import numpy as np
 from bench.forms.placement import FILE
 from bench.results_io import load_results, save_results
 from bench.timing import seconds
+from handigit import Reader
 from handigit.batch.run import BatchOptions, run_batch
 from handigit.batch.worker import ReadOptions
 from handigit.forms import FormReader, Template
@@ -49,7 +50,7 @@ def page(pages: int) -> dict[str, object]:
     """Read scans of a score sheet at 150 dpi, one after the other, in one thread."""
     form, rng = Template.load("score-sheet"), np.random.default_rng(7)
     scans = [see(fill(form, rng), View.scanner(rng, dpi=150), rng).pixels for _ in range(max(pages // 6, 3))]
-    reader = FormReader(form)
+    reader = FormReader(form, reader=Reader(threads=1))
     reader.read(scans[0])
     wall: list[float] = []
     cpu: list[float] = []
