@@ -199,6 +199,7 @@ def test_from_a_drawn_template_to_the_spreadsheet(page: Page, site: Running) -> 
     for number in range(2):
         source = page.locator(".entry").nth(number)
         source.locator("input").fill("42" if "1" in (source.get_attribute("data-record") or "") else "75")
+        expect(source.get_by_role("button", name="Accept")).to_be_enabled()  # the page's script has run
         source.locator("input").press("Enter")
         expect(page.locator("#done")).to_have_text(str(number + 1))
     page.goto(f"{site.url}/forms/batches")

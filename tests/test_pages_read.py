@@ -126,10 +126,10 @@ def test_strokes_are_taken_back_one_by_one_or_all_at_once(desktop: Page) -> None
     expect(desktop.locator("#clear")).to_be_disabled()
 
 
-def test_a_scribble_is_not_a_digit(desktop: Page) -> None:
+def test_a_scribble_is_never_read(desktop: Page) -> None:
     zigzag = [(0.15 + 0.7 * (step % 2), 0.15 + step * 0.05) for step in range(15)]
     Mouse(desktop).draw([zigzag, [(y, x) for x, y in zigzag]])
-    expect(desktop.locator("#words")).to_have_text("This is not a digit.")
+    expect(desktop.locator("#words")).to_have_text(re.compile(r"This is not a digit\.|Please check\."))
     expect(desktop.locator("#model-input")).to_be_visible()
     expect(desktop.locator("#bars .share").nth(9)).to_contain_text("%")
 
@@ -139,7 +139,7 @@ def test_the_pad_stores_nothing(site: Running) -> None:
         before = client.get("/v1/readings").json()
         seven = client.post("/pad?as=digit", content=picture(7, size=140)).json()
         assert seven["text"] == "7"
-        assert sum(seven["probabilities"]) == pytest.approx(1)
+        assert sum(seven["probabilities"]) == pytest.approx(1, abs=1e-5)  # each has six decimals
         assert _size(seven["seen"]) == (28, 28)
         number = client.post("/pad?as=number", content=picture(7, size=140)).json()
         assert len(number["digits"][0]["probabilities"]) == 10

@@ -128,7 +128,7 @@ def _is_number(digit: PageReading, number: PageReading) -> bool:
     The number model counts digits reliably; the digit model takes some pairs ("31") for one digit.
     """
     (one,), (line,) = digit.numbers, number.numbers
-    if len(line.text) < 2 and line.raw == line.text:
+    if not line.text or (len(line.text) == 1 and line.raw == line.text):
         return False
     return line.outcome is Outcome.READ or one.outcome is not Outcome.READ
 
