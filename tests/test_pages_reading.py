@@ -16,7 +16,7 @@ from handigit.images.cancellation import Cancellation
 from handigit.images.flat_sheet import flatten_sheet
 from handigit.images.sheet import find_sheet
 from handigit.read import read_batch, read_document
-from handigit.read.pages import PageRegions, prefers_digit, read_upright, reconcile
+from handigit.read.pages import PageRegions, is_page, prefers_digit, read_upright, reconcile
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SCORES = ["87", "92", "45", "100", "73", "68", "9"]
@@ -129,6 +129,27 @@ def reading(text: str, outcome: Outcome, confidence: float) -> Number:
 )
 def test_digit_or_number(digit, number, expected) -> None:
     assert prefers_digit(reading(*digit), reading(*number)) is expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "alone", "expected"),
+    [
+        (["8", "5", "9", "", "", "", ""], "1", True),  # a sheet of marks, of which the digit model sees a rule
+        (["8", "8", "", "", ""], "86", False),  # rims of thick strokes
+        (["2", "7", "", "", "", ""], "2017", False),  # a number above a dotted rule
+        (["12", "34"], "1234", True),
+        (["12", "", ""], "", False),
+    ],
+)
+def test_page_or_one_number(texts, alone, expected) -> None:
+    page = np.full((1000, 800), 255, np.uint8)
+    for row in range(len(texts)):
+        cv2.putText(page, "48", (300, 120 + 120 * row), cv2.FONT_HERSHEY_SIMPLEX, 2, 0, 5)
+    regions = PageRegions.of(page, rotation=0)
+    numbers = [reading(text, Outcome.READ if text else Outcome.NOT_A_NUMBER, 0.99) for text in texts]
+    nothing = reading("", Outcome.NOT_A_NUMBER, 0.9)
+    number = reading(alone, Outcome.READ, 0.99) if alone else nothing
+    assert is_page(regions, numbers, digit=nothing, number=number) is expected
 
 
 @pytest.mark.parametrize(("left", "expected"), [(10, True), (240, False)])

@@ -144,9 +144,10 @@ def _legibility(numbers: Sequence[Number]) -> float:
 
 def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, number: Number) -> bool:
     """Whether a picture is a page, given its readings by regions, as one digit and as one number."""
-    read = sum(n.outcome is Outcome.READ for n in numbers)
-    # Of thick strokes the segmentation sees the rims, and most of these cannot be read.
-    is_sure = (read > 1 and 2 * read > len(numbers)) or Outcome.READ not in (digit.outcome, number.outcome)
+    read = [len(n.text) for n in numbers if n.outcome is Outcome.READ]
+    alone = max((len(n.text) for n in (digit, number) if n.outcome is Outcome.READ), default=0)
+    # Of thick strokes the segmentation sees the rims: few of them are read, and with no more digits.
+    is_sure = not alone or (len(read) > 1 and (2 * len(read) > len(numbers) or sum(read) > 2 * alone))
     is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
     return is_sure and is_complete and regions.contain_several(numbers)
 
