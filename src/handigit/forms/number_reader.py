@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from handigit import Number, Outcome, Reader
+from handigit.forms.joint import UNLISTED
 from handigit.forms.page_ink import Grey
 from handigit.images import Limits
 
 _ALTERNATIVES: Final = 48
 """Texts per crop that joint decoding works with: the true one must be among them."""
-_UNLISTED: Final = 0.13
-"""Fraction of the probability left by a wrong best text that no alternative has: of 59 numbers of validation writers
-whose best text was wrong, the list lacked 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +28,13 @@ class Reading:
     def shares(self) -> dict[str, float]:
         """The probability of each text: the alternatives, in proportion, share what the likeliest leaves.
 
-        `_UNLISTED` of that is for other texts. Confidences of alternatives are lower: none may exceed the first.
+        `UNLISTED` of that is for other texts. Confidences of alternatives are lower: none may exceed the first.
         """
         if not self.texts:
             return {}
         (text, confidence), *others = self.texts
         total = sum(share for _, share in others)
-        scale = (1 - _UNLISTED) * (1 - confidence) / total if total else 0.0
+        scale = (1 - UNLISTED) * (1 - confidence) / total if total else 0.0
         return {text: confidence} | {text: share * scale for text, share in others}
 
 
