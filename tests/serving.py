@@ -108,6 +108,10 @@ class Running:
         """Resident memory of the server and its child processes."""
         return sum(_status(process, "VmRSS") for process in (self.process.pid, *self.children())) / 1024
 
+    def own_memory_mb(self) -> float:
+        """Resident memory of the server without its children."""
+        return _status(self.process.pid, "VmRSS") / 1024
+
     def peak_mb(self) -> float:
         """Peak resident memory of the server without its children."""
         return _status(self.process.pid, "VmHWM") / 1024

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -277,12 +278,68 @@ def test_another_model_gets_other_workers() -> None:
     workers.close()
 
 
-def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hung", [False, True], ids=["usual", "hung"])
+def test_workers_end_with_a_server_that_is_killed(tmp_path: Path, hung: bool) -> None:
     with running(tmp_path) as server:
         (child,) = server.children()
+        if hung and sys.platform == "linux":
+            wait_until_serving(child)
+            os.kill(child, signal.SIGSTOP)
         server.process.kill()
         server.process.wait()
         assert all_end([child])
+
+
+def wait_until_serving(worker: int) -> None:
+    """Wait until a worker has loaded its models: it then has threads for its channels."""
+    while len(list(Path(f"/proc/{worker}/task").iterdir())) == 1:
+        time.sleep(0.01)  # it reports nothing to others than its server
+
+
+_HOLD_EVERYTHING = """
+import ctypes, os
+from handigit.workers.worker import end_with_parent
+
+end_with_parent(os.getppid())
+print("ready", flush=True)
+ctypes.PyDLL(None).sleep(3600)  # native code that never releases the interpreter
+"""
+_START = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+
+
+@linux
+def test_a_process_in_native_code_ends_with_its_parent() -> None:
+    command = [sys.executable, "-c", _START, _HOLD_EVERYTHING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        parent.wait()
+        assert all_end([child])
+
+
+@linux
+def test_a_process_whose_parent_has_ended_already_ends() -> None:
+    program = "import os; from handigit.workers.worker import end_with_parent; end_with_parent(os.getppid() + 1)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "the server has ended")
+
+
+def test_a_worker_outlives_the_thread_that_asked_for_it(model: Model) -> None:
+    slots: list[WorkerSlot] = []
+    thread = threading.Thread(target=lambda: slots.append(WorkerSlot(model)))
+    thread.start()
+    thread.join()
+    (slot,) = slots
+    assert slot.is_ready("digit", within_s=120)
+    assert slot.restarts == 0
+    slot.close()
 
 
 def test_a_server_can_work_without_workers(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
     python -m bench.serve.hostile python --files 1000
     python -m bench.serve.hostile cli --files 1000
 
-`--start` skips files and adds to the figures of an earlier run, so that a thousand can be read in parts. Results go to
+`--start` skips files and adds to the figures of an earlier run, so that a thousand can be read in parts. `grown_mb` is
+the resident memory of the process that answers or reads, without its children. Results go to
 bench/results/resilience.json. Needs /proc, so Linux.
 """
 
@@ -68,7 +69,8 @@ def through_http(files: Files, folder: Path) -> dict[str, Any]:
             client.post("/v1/read", content=_page()).raise_for_status()
             for path in ("/v1/digit", "/v1/number"):
                 client.post(path, content=picture(size=200)).raise_for_status()
-        before, target = server.memory_mb(), Target(server.port, "", server.process.pid)
+        target = Target(server.port, "", server.process.pid)
+        before, before_all = server.own_memory_mb(), server.memory_mb()
         for name, content in files:
             began, spent = time.perf_counter(), target.cpu_s()
             answer = client.post("/v1/read?within=30", content=content)
@@ -85,7 +87,8 @@ def through_http(files: Files, folder: Path) -> dict[str, Any]:
             "cpu_max_s": busiest,
             "loop_late_max_s": round(lags[-1]["late_s"], 3),
             "loop_busy_max_s": round(lags[-1]["busy_s"], 3),
-            "grown_mb": round(server.memory_mb() - before, 1),
+            "grown_mb": round(server.own_memory_mb() - before, 1),
+            "grown_with_workers_mb": round(server.memory_mb() - before_all, 1),
             "peak_mb": round(server.peak_mb(), 1),
         }
 
@@ -155,7 +158,7 @@ def add(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
     for name in ("files", "crashes", "without_row", "seconds"):
         if name in later:
             both[name] = round(earlier.get(name, 0) + later[name], 1)
-    for name in ("loop_late_max_s", "loop_busy_max_s", "grown_mb", "peak_mb", "cpu_max_s"):
+    for name in ("loop_late_max_s", "loop_busy_max_s", "grown_mb", "grown_with_workers_mb", "peak_mb", "cpu_max_s"):
         if name in later:
             both[name] = max(earlier.get(name, later[name]), later[name], key=_first)
     return both

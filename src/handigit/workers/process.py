@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from handigit.errors import HandigitError
@@ -34,6 +36,8 @@ PROGRAM: Final = (sys.executable, "-m", "handigit.workers.worker")
 _END_S: Final = 5.0
 _LAST_MOMENTS_S: Final = 0.2
 """A crashing process closes its channels some milliseconds before its status is known."""
+_STARTER: Final = ThreadPoolExecutor(1, "worker starter")
+"""Starts every worker: the kernel ends a worker with the thread that started it, so that must last."""
 _CRASHES: Final = frozenset(
     -number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, getattr(signal, "SIGBUS", 0))
 )
@@ -114,9 +118,9 @@ class WorkerProcess:
         quiet = subprocess.DEVNULL
         try:
             command, environment = skip_launcher(program)
-            self._process = subprocess.Popen(
-                command, env=environment, pass_fds=inherited, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
-            )
+            start = partial(subprocess.Popen[bytes], command, env=environment, pass_fds=inherited,
+                            stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)  # fmt: skip
+            self._process = _STARTER.submit(start).result()
             self._send_order(model.reader, [export_channel(end, self._process.pid) for end in theirs])
         except OSError:
             self._shut_channels()
@@ -212,6 +216,7 @@ class WorkerProcess:
 
     def _send_order(self, reader: Reader, channels: list[int | str]) -> None:
         order = {
+            "server": os.getpid(),
             "path": str(reader.model_path),
             "threads": reader.threads,
             "limits": asdict(reader.limits),

@@ -1,19 +1,22 @@
 """A process that reads for a server: batches of pictures in, results out, until the server closes the channels.
 
-    python -m handigit.workers.worker <<< '{"path": "…", "threads": 1, "limits": {…}, "channels": [3, 4]}'
+    python -m handigit.workers.worker <<< '{"server": 1, "path": "…", "threads": 1, "limits": {…}, "channels": [3, 4]}'
 
 It serves each channel on its own thread, and sends a heartbeat while it is busy. It ignores the signals that a terminal
-or a service manager sends to a whole process group, so that accepted pictures are still read.
+or a service manager sends to a whole process group, so that accepted pictures are still read. On Linux the kernel kills
+it with the server, whatever it is doing; elsewhere it ends once it notices that its channels are closed.
 """
 
+import ctypes
 import json
+import os
 import signal
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from handigit.images import Limits
 from handigit.images.cancellation import Cancellation
@@ -33,6 +36,8 @@ from handigit.workers.protocol import (
     send,
 )
 
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
 
 def main() -> None:
     """Load the models that the first line on standard input names, then serve its channels."""
@@ -40,12 +45,24 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     share_arena()
     order: dict[str, Any] = json.loads(sys.stdin.readline())
+    end_with_parent(order["server"])
     channels = [import_channel(identity) for identity in order["channels"]]
     reader = Reader(Path(order["path"]), threads=order["threads"], limits=Limits(**order["limits"]))
     digests = [engine.digest for engine in reader.engines]
     freeze_gc()
     for channel in channels:
         threading.Thread(target=serve, args=(reader, digests, channel)).start()
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process once the thread that started it ends; end now if `parent` already has.
+
+    Does nothing where the system cannot do it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the call
+            sys.exit("the server has ended")
 
 
 def serve(reader: Reader, digests: list[str], channel: socket.socket) -> None:
