@@ -138,7 +138,7 @@ def test_xlsx_has_three_sheets_typed_cells_and_no_formula(records, tmp_path):
     assert [name in parts["xl/workbook.xml"] for name in ("Records", "Fields", "Problems")] == [True] * 3
     assert "<v>46111</v>" in sheets[0]  # 30 March 2026 as a date
     assert "<v>12.5</v>" in sheets[0]
-    assert "0012345678" in parts["xl/sharedStrings.xml"]
+    assert "<t>0012345678</t>" in sheets[0]
     assert "FFE699" in parts["xl/styles.xml"]
 
 

@@ -230,6 +230,9 @@ def test_records_are_exported(client: httpx.Client, kind: str) -> None:
     if kind == "xlsx":
         book = load_workbook(io.BytesIO(answer.content))
         assert book.sheetnames == ["Records", "Fields", "Problems"]
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            pictures = [name for name in archive.namelist() if name.startswith("xl/media/")]
+        assert len(pictures) == 3 * (book["Records"].max_row - 1)
     elif kind != "parquet":
         assert "30" in answer.text
 

@@ -1,11 +1,13 @@
 """Rows of values for spreadsheets: Excel files, and CSV cells that no spreadsheet runs as a formula."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 Cell = str | int | float | Decimal | date | bytes | None
@@ -20,16 +22,16 @@ _FORMULA = re.compile(r"(^|[;,\t\r\n\"])([\s\0]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff
 def write_xlsx(
     target: Path | IO[bytes], columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, sheet: str = "Numbers"
 ) -> None:
-    """Write one sheet with a frozen header row; rows are consumed one by one.
+    """Write one sheet with a frozen header row; rows are consumed one by one, and kept in temporary files.
 
     A `str` becomes a text cell, so that leading zeros survive and nothing is run as a formula. Numbers become number
     cells, dates date cells, and `bytes` (a PNG) a picture.
-    """
-    import xlsxwriter
 
+    Raises:
+        OSError: no space for them.
+    """
     widths = [len(column) for column in columns]
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(target) if isinstance(target, Path) else target, options) as book:
+    with open_workbook(str(target) if isinstance(target, Path) else target) as (book, _):
         page = book.add_worksheet(sheet)
         formats = {name: book.add_format({"num_format": name}) for name in ("@", "yyyy-mm-dd")}
         page.write_row(0, 0, columns, book.add_format({"bold": True}))
@@ -51,6 +53,34 @@ def write_xlsx(
         page.freeze_panes(1, 0)
         for column, width in enumerate(widths):
             page.set_column(column, column, min(max(width + 1, _MIN_WIDTH), _MAX_WIDTH))
+
+
+@contextmanager
+def open_workbook(target: str | IO[bytes]) -> Iterator[tuple[Any, Path]]:
+    """A workbook of xlsxwriter, written to `target` once the block ends without an error, and a folder for pictures.
+
+    Rows, which must be written in order, are kept in that temporary folder, too. Strings that look like formulas,
+    numbers or addresses stay strings.
+
+    Raises:
+        OSError: no space for them.
+    """
+    from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import FileCreateError
+
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+               "strings_to_numbers": False}  # fmt: skip
+    with TemporaryDirectory() as folder:
+        book = Workbook(target, options | {"tmpdir": folder})
+        try:
+            yield book, Path(folder)
+        except BaseException:
+            book.fileclosed = True  # or it would be written when it is collected
+            raise
+        try:
+            book.close()
+        except FileCreateError as problem:
+            raise problem.args[0] from None
 
 
 def _insert_picture(page: Any, line: int, column: int, png: bytes) -> None:

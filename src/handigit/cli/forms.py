@@ -269,13 +269,18 @@ def _store(store: "Store", form: "ReadForm", batch: str) -> None:
 
 def _write(records: list["Record"], format: str, output: Path | None, *, crops: bool) -> None:  # noqa: A002
     """Write records to a file, or as CSV or a table to the screen; JSON lines were printed before."""
-    from handigit.forms.export_files import as_csv, export
+    from io import BytesIO
+
+    from handigit.forms.export_files import export, write_records
+    from handigit.forms.record_cells import columns_of
 
     if output is not None:
         export(records, output, format="jsonl" if format == "table" else format, crops=crops)
         say(f"wrote {output}")
     elif format == "csv":
-        out.out(as_csv(records).decode(), end="", highlight=False)
+        content = BytesIO()
+        write_records(records, content, "csv", columns=columns_of(records), bom=False)
+        out.out(content.getvalue().decode(), end="", highlight=False)
     elif format == "table":
         _print_table(records)
 

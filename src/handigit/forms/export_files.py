@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from handigit.atomic import write_file
 from handigit.forms.errors import ExportError
@@ -13,6 +14,8 @@ from handigit.forms.record_cells import cell_of, columns_of, facts_of, text_of
 
 FORMATS: Final = ("xlsx", "csv", "jsonl", "parquet")
 _FACTS: Final = ("outcome", "form", "version", "copy", "source", "pages", "problems")
+_ROW_GROUP: Final = 1000
+"""Rows of a Parquet file that are written at a time."""
 
 
 def export(
@@ -34,60 +37,80 @@ def export(
     """
     target = Path(path)
     rows = list(records)
-    data = encode(rows, format or target.suffix.lstrip(".").lower(), bom=bom, crops=crops)
+    format = format or target.suffix.lstrip(".").lower()  # noqa: A001
     with write_file(target, error=ExportError) as stream:
-        stream.write(data)
+        write_records(rows, stream, format, columns=columns_of(rows), bom=bom, crops=crops)
     return len(rows)
 
 
-def encode(records: Sequence[Record], format: str, *, bom: bool = True, crops: bool = False) -> bytes:  # noqa: A002
-    """The bytes of the file that `export` writes.
+def write_records(
+    records: Iterable[Record],
+    stream: IO[bytes],
+    format: str,  # noqa: A002
+    *,
+    columns: Sequence[str],
+    bom: bool = True,
+    crops: bool = False,
+) -> None:
+    """Write records to an open binary file one by one, so that any number fits into memory.
+
+    `columns`: the names by `columns_of`; the rest as in `export`.
 
     Raises:
         ExportError: as `export`.
     """
     if format == "xlsx":
-        from handigit.forms.export_xlsx import workbook
+        from handigit.forms.export_xlsx import write_workbook
 
-        return workbook(records, crops=crops)
+        write_workbook(records, stream, columns, crops=crops)
+        return
     if format not in _WRITERS:
         raise ExportError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
-    data = _WRITERS[format](records)
-    return b"\xef\xbb\xbf" + data if format == "csv" and bom else data
+    if format == "csv" and bom:
+        stream.write(b"\xef\xbb\xbf")
+    _WRITERS[format](records, stream, columns)
 
 
-def as_csv(records: Sequence[Record]) -> bytes:
-    """A row per record, UTF-8 without a mark."""
-    names = columns_of(records)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow([*_FACTS, *names])
+def _write_csv(records: Iterable[Record], stream: IO[bytes], columns: Sequence[str]) -> None:
+    """A row per record, UTF-8."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow([*_FACTS, *columns])
     for record in records:
-        writer.writerow([*map(text_of, facts_of(record)), *(text_of(cell_of(record, name)) for name in names)])
-    return buffer.getvalue().encode()
+        writer.writerow([*map(text_of, facts_of(record)), *(text_of(cell_of(record, name)) for name in columns)])
+    text.detach()
 
 
-def _jsonl(records: Sequence[Record]) -> bytes:
-    return "".join(record.json_line() + "\n" for record in records).encode()
+def _write_jsonl(records: Iterable[Record], stream: IO[bytes], columns: Sequence[str]) -> None:  # noqa: ARG001
+    stream.writelines(record.json_line().encode() + b"\n" for record in records)
 
 
-def _parquet(records: Sequence[Record]) -> bytes:
+def _write_parquet(records: Iterable[Record], stream: IO[bytes], columns: Sequence[str]) -> None:
     """A column per field; every field as text beside its outcome, so that columns have one type."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError:
         raise ExportError("Parquet needs pyarrow: pip install pyarrow; or choose csv, jsonl or xlsx") from None
-    names = columns_of(records)
-    table = {fact: [facts_of(record)[index] for record in records] for index, fact in enumerate(_FACTS)}
-    for name in names:
-        table[name] = [text_of(cell_of(record, name)) for record in records]
-        table[f"{name}.outcome"] = [
-            field.outcome.value if (field := record.fields.get(name)) else "" for record in records
-        ]
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(table), sink)
-    return sink.getvalue()
+    names = [*_FACTS, *(name + suffix for name in columns for suffix in ("", ".outcome"))]
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
+    rows = (_texts_of(record, columns) for record in records)
+    with pyarrow.parquet.ParquetWriter(stream, schema) as writer:
+        while group := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(pyarrow.table(list(zip(*group, strict=True)), schema=schema))
 
 
-_WRITERS: Final[dict[str, Callable[[Sequence[Record]], bytes]]] = {"csv": as_csv, "jsonl": _jsonl, "parquet": _parquet}
+def _texts_of(record: Record, columns: Sequence[str]) -> list[str]:
+    """A record's facts, then the text and the outcome of each column."""
+    row = facts_of(record)
+    for name in columns:
+        field = record.fields.get(name)
+        row += [text_of(cell_of(record, name)), field.outcome.value if field else ""]
+    return row
+
+
+_WRITERS: Final[dict[str, Callable[[Iterable[Record], IO[bytes], Sequence[str]], None]]] = {
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}

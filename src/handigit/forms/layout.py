@@ -62,23 +62,34 @@ def page_shapes(
     template: Template, page: int, *, copy: str = "1", values: Mapping[str, str] | None = None
 ) -> list[Shape]:
     """The shapes of one page, counted from 1; `values` fills the placeholders of its texts."""
+    return [*fixed_shapes(template, page), *varying_shapes(template, page, copy=copy, values=values)]
+
+
+def fixed_shapes(template: Template, page: int) -> list[Shape]:
+    """The shapes that a page has in every copy."""
     spec = template.pages[page - 1]
     shapes: list[Shape] = []
     if spec.markers:
         shapes += [Marker(identity, area) for identity, area in enumerate(marker_areas(spec.size))]
     if spec.code is not None:
-        shapes.append(Code(spec.code, page_code(template, page, copy)))
         shapes += [Label((spec.code.right + 6, spec.code.top + 8), template.title, 14, bold=True)]
         if len(template.pages) > 1:
             shapes.append(Label((spec.code.right + 6, spec.code.top + 14), f"page {page} of {len(template.pages)}"))
-    placeholders = _Missing(values or {})
-    shapes += [Label(text.at, text.says.format_map(placeholders).strip(), text.size) for text in spec.text]
     for grid in template.grids:
         if grid.page == page:
             shapes += _grid(grid)
     for field in template.fields_on(page):
         shapes += _field(field)
     return [shape for shape in shapes if not (isinstance(shape, Label) and not shape.says)]
+
+
+def varying_shapes(template: Template, page: int, *, copy: str, values: Mapping[str, str] | None = None) -> list[Shape]:
+    """The shapes of a page that a copy has to itself: its code, and the texts of the form with their values."""
+    spec = template.pages[page - 1]
+    placeholders = _Missing(values or {})
+    texts = [Label(text.at, text.says.format_map(placeholders).strip(), text.size) for text in spec.text]
+    codes = [Code(spec.code, page_code(template, page, copy))] if spec.code is not None else []
+    return [*codes, *(label for label in texts if label.says)]
 
 
 def marker_areas(size: tuple[float, float]) -> tuple[Area, Area, Area, Area]:

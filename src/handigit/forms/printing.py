@@ -11,7 +11,7 @@ import numpy as np
 
 from handigit.atomic import write_file
 from handigit.forms.errors import FormError, RosterError
-from handigit.forms.layout import Code, Label, Marker, Shape, Stroke, page_shapes
+from handigit.forms.layout import Code, Label, Marker, Shape, Stroke, fixed_shapes, varying_shapes
 from handigit.forms.template import Template
 
 if TYPE_CHECKING:
@@ -38,31 +38,48 @@ def print_form(
         RosterError: a roster without ids, or with one twice.
         TemplateError: a template with faults.
     """
-    from reportlab.pdfgen.canvas import Canvas
-
     form = template if isinstance(template, Template) else Template.load(template)
-    if any(page.units != "mm" for page in form.pages):
-        raise FormError(
-            f"the template {form.name!r} is in pixels, which have no size on paper; print its blank instead"
-        )
-    entries: Sequence[Mapping[str, str]]
-    entries = read_roster(roster) if roster is not None else [{_ROSTER_KEY: str(copy + 1)} for copy in range(copies)]
-    buffer = BytesIO()
-    canvas = Canvas(buffer, pageCompression=1, invariant=1)
-    canvas.setTitle(form.title)
-    for entry in entries:
-        values = entry if roster is not None else {}
-        for page, spec in enumerate(form.pages, start=1):
-            canvas.setPageSize((spec.size[0] * _MM_IN_POINTS, spec.size[1] * _MM_IN_POINTS))
-            shapes = page_shapes(form, page, copy=entry[_ROSTER_KEY], values=values)
-            _draw(canvas, shapes, height=spec.size[1])
-            canvas.showPage()
-    canvas.save()
-    data = buffer.getvalue()
+    if roster is not None:
+        entries = [(entry[_ROSTER_KEY], entry) for entry in read_roster(roster)]
+    else:
+        entries = [(str(copy + 1), {}) for copy in range(copies)]
+    data = print_copies(form, entries)
     if path is not None:
         with write_file(Path(path), error=FormError) as stream:
             stream.write(data)
     return data
+
+
+def print_copies(form: Template, copies: Iterable[tuple[str, Mapping[str, str]]]) -> bytes:
+    """Make a PDF of a form from the name of each copy and the values of its texts.
+
+    What all copies have in common is in the file once.
+
+    Raises:
+        FormError: as `print_form`.
+    """
+    from reportlab.pdfgen.canvas import Canvas
+
+    if any(page.units != "mm" for page in form.pages):
+        raise FormError(
+            f"the template {form.name!r} is in pixels, which have no size on paper; print its blank instead"
+        )
+    buffer = BytesIO()
+    canvas = Canvas(buffer, pageCompression=1, invariant=1)
+    canvas.setTitle(form.title)
+    for page, spec in enumerate(form.pages, start=1):
+        width, height = spec.size[0] * _MM_IN_POINTS, spec.size[1] * _MM_IN_POINTS
+        canvas.beginForm(f"page-{page}", upperx=width, uppery=height)
+        _draw(canvas, fixed_shapes(form, page), height=spec.size[1])
+        canvas.endForm()
+    for copy, values in copies:
+        for page, spec in enumerate(form.pages, start=1):
+            canvas.setPageSize((spec.size[0] * _MM_IN_POINTS, spec.size[1] * _MM_IN_POINTS))
+            canvas.doForm(f"page-{page}")
+            _draw(canvas, varying_shapes(form, page, copy=copy, values=values), height=spec.size[1])
+            canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
 
 
 def read_roster(roster: str | Path | Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

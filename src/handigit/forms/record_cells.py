@@ -1,6 +1,6 @@
 """Records as rows: the columns of a pile of records, and the content of each cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ _ROUND_TRIP_DIGITS: Final = 9
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def columns_of(records: Sequence[Record]) -> list[str]:
+def columns_of(records: Iterable[Record]) -> list[str]:
     """The names of all fields and copied columns, in order of appearance."""
     names: dict[str, None] = {}
     for record in records:

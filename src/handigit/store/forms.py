@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from handigit.store.types import Deleted
 
 READER: Final = "reader"
 """Who signs the first revision."""
+_PART: Final = 100
 _COLUMNS: Final = ("template", "version", "copy", "outcome", "source")
 
 
@@ -179,10 +181,13 @@ class Forms:
             found = _load(connection, connection.scalars(query).all())
         return found[::-1] if oldest_first else found
 
-    def all(self, *, template: str | None = None, batch: str | None = None) -> Iterator[FormRecord]:
-        """All records of a template or batch, or every one, newest first, with a thousand in memory at a time."""
+    def all(
+        self, *, template: str | None = None, batch: str | None = None, oldest_first: bool = False
+    ) -> Iterator[FormRecord]:
+        """All records of a template or batch, or every one, newest first, with a hundred in memory at a time."""
         after = None
-        while part := self.list(template=template, batch=batch, after=after, limit=MAX_PAGE):
+        select_part = partial(self.list, template=template, batch=batch, limit=_PART, oldest_first=oldest_first)
+        while part := select_part(after=after):
             yield from part
             after = part[-1].id
 

@@ -1,7 +1,7 @@
 """Readings as an XLSX workbook: identifiers as text, numbers as numbers, dates as dates, and crops if wanted."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -31,18 +31,23 @@ def export_xlsx(
     filter: Filter = EVERYTHING,  # noqa: A002
     *,
     crops: bool = False,
+    guard: Callable[[Iterator[Reading]], Iterator[Reading]] = iter,
 ) -> None:
     """Write the selected readings in the order in which they were read, one row per number.
 
     The column `Value` is the current number: a person's before the reader's. `crops` adds a picture of each number.
+    The readings pass through `guard`, which may end the export by an error.
+
+    Raises:
+        OSError: no space for temporary files.
     """
     headings = (*HEADINGS, "Picture") if crops else HEADINGS
-    write_xlsx(target, headings, _rows(store, filter, crops=crops), sheet="Readings")
+    write_xlsx(target, headings, _rows(store, guard(store.in_order(filter)), crops=crops), sheet="Readings")
 
 
-def _rows(store: Store, filter: Filter, *, crops: bool) -> Iterator[tuple[Cell, ...]]:  # noqa: A002
+def _rows(store: Store, readings: Iterator[Reading], *, crops: bool) -> Iterator[tuple[Cell, ...]]:
     cropper = _Cropper(store)
-    for reading in store.in_order(filter):
+    for reading in readings:
         row = (
             reading.provenance.source,
             reading.number.page + 1,

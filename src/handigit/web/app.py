@@ -27,6 +27,7 @@ from handigit.web import pages
 from handigit.web.api import accounts, docs, forms, health, models, open_inference, read, readings, records, review
 from handigit.web.api.read import CLIENT_CLOSED_REQUEST, ClientDisconnected, ReadFastPath
 from handigit.web.auth import Access, allowed_hosts
+from handigit.web.exports import Exports
 from handigit.web.form_service import FormService
 from handigit.web.form_templates import FormTemplates
 from handigit.web.metrics import Metrics
@@ -74,9 +75,8 @@ def create_app(settings: Settings, *, store: Store | None = None, make_reader: M
     )
     writes = WritePool()
     form_service = FormService(service, FormTemplates(settings.form_folder), writes)
-    app.state.handigit = AppState(
-        settings, access, service, metrics, Readiness(service, settings.state), writes, form_service
-    )
+    readiness = Readiness(service, settings.state)
+    app.state.handigit = AppState(settings, access, service, metrics, readiness, writes, form_service, Exports())
     _add_middleware(app, settings, access, metrics)
     for module in (read, readings, review, forms, records, models, accounts, health, open_inference, docs, pages):
         app.include_router(module.router)

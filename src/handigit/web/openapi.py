@@ -136,6 +136,8 @@ COMMON_PROBLEMS: Final = (
     | problem_response(503, "Not ready, or draining")
 )
 """Possible at every route."""
+TOO_LONG: Final = problem_response(504, "It takes too long to make: select less")
+"""Of downloads that are made of many rows."""
 
 
 _CONTENTS: Final = {

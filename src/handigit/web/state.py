@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from handigit.settings import Settings
 from handigit.web.auth import Access
+from handigit.web.exports import Exports
 from handigit.web.form_service import FormService
 from handigit.web.metrics import Metrics
 from handigit.web.readiness import Readiness
@@ -25,6 +26,7 @@ class AppState:
     readiness: Readiness
     writes: WritePool
     forms: FormService
+    exports: Exports
 
 
 def state_of(connection: HTTPConnection | Starlette) -> AppState:

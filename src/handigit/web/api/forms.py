@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any
 
@@ -13,7 +13,14 @@ from handigit.forms.template import Template
 from handigit.web.api.read import cancel_on_disconnect
 from handigit.web.form_service import FormRequest
 from handigit.web.form_templates import TEMPLATE_FILE, form_problems
-from handigit.web.openapi import FORM_BODY, JSON_LINES, PICTURE_BODY, problem_response, records_responses
+from handigit.web.openapi import (
+    FORM_BODY,
+    JSON_LINES,
+    PICTURE_BODY,
+    TOO_LONG,
+    problem_response,
+    records_responses,
+)
 from handigit.web.problems import Problem
 from handigit.web.routes import AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.state import state_of
@@ -62,15 +69,17 @@ async def save_form(
     return _summary(template, is_saved=True)
 
 
-@router.get("/{name}/form.pdf", responses=_MISSING, response_class=Response)
+@router.get("/{name}/form.pdf", responses=_MISSING | TOO_LONG, response_class=Response)
 def print_form(
     request: Request, _user: AsReader, name: Name, copies: Annotated[int, Query(ge=1, le=200)] = 1
 ) -> Response:
     """The form as a PDF with markers and a code, to be filled in and scanned."""
-    from handigit.forms import print_form as print_as_pdf
+    from handigit.forms.printing import print_copies
 
-    with form_problems():
-        content = print_as_pdf(state_of(request).forms.templates.get(name), copies=copies)
+    state = state_of(request)
+    with state.exports.admit() as guard, form_problems():
+        numbered: Iterator[tuple[str, dict[str, str]]] = guard((str(copy), {}) for copy in range(1, copies + 1))
+        content = print_copies(state.forms.templates.get(name), numbered)
     headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"'}
     return Response(content, media_type="application/pdf", headers=headers)
 

@@ -1,6 +1,6 @@
 """`/v1/readings`: stored readings, listed, filtered, corrected, exported and deleted."""
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from tempfile import TemporaryFile
@@ -9,9 +9,10 @@ from typing import IO, Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from handigit.store import Correction, Order
+from handigit.store import Correction, Filter, Order, Store
 from handigit.store.spreadsheet import export_xlsx
-from handigit.web.openapi import problem_response
+from handigit.web.exports import MAX_PICTURES, Exports, at_most, file_response
+from handigit.web.openapi import TOO_LONG, problem_response
 from handigit.web.params import (
     CorrectionBody,
     Cursor,
@@ -25,6 +26,7 @@ from handigit.web.params import (
     key_or_new,
 )
 from handigit.web.routes import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
+from handigit.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["readings"], route_class=AuthenticatedRoute)
 _MISSING = problem_response(404, "No such reading") | problem_response(409, "Conflict with an earlier correction")
@@ -33,7 +35,8 @@ _MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_CHUNK_BYTES = 64 * 1024
+_MAX_ROWS = 2**20 - 1
+"""Rows of a sheet, without its headings."""
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -51,8 +54,9 @@ def list_readings(
     return {"readings": [reading.as_dict() for reading in page.readings], "after": page.after}
 
 
-@router.get("/readings/export", response_class=Response)
+@router.get("/readings/export", responses=TOO_LONG, response_class=Response)
 def export(
+    request: Request,
     _user: AsReader,
     store: TheStore,
     query: FilterQuery,
@@ -61,23 +65,25 @@ def export(
     crops: Annotated[bool, Query(description="Add a picture of each number to XLSX")] = False,
 ) -> Response:
     """Export every selected reading as CSV (`full`: with every column), JSON lines or XLSX, safe in spreadsheets."""
-    selection = query.as_filter()
+    selection, extension = query.as_filter(), "csv" if format == "full" else format
     if format == "xlsx":
-        file = TemporaryFile()  # noqa: SIM115 - `_chunks` closes it
-        export_xlsx(store, file, selection, crops=crops)
-        content: Iterator[str] | Iterator[bytes] = _chunks(file)
-    else:
-        content = store.export(selection, format=format, bom=bom)
-    extension = "csv" if format == "full" else format
+        file = _workbook(state_of(request).exports, store, selection, crops=crops)
+        return file_response(file, media_type=_MEDIA_TYPES["xlsx"], name="readings.xlsx")
     headers = {"Content-Disposition": f'attachment; filename="readings.{extension}"'}
-    return StreamingResponse(content, media_type=_MEDIA_TYPES[extension], headers=headers)
+    lines = store.export(selection, format=format, bom=bom)
+    return StreamingResponse(lines, media_type=_MEDIA_TYPES[extension], headers=headers)
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        file.seek(0)
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+def _workbook(exports: Exports, store: Store, selection: Filter, *, crops: bool) -> IO[bytes]:
+    """A temporary file with the workbook."""
+    most, what = (
+        (MAX_PICTURES, "pictures; select fewer readings") if crops else (_MAX_ROWS, "rows, as a sheet can hold")
+    )
+    with exports.admit() as guard, ExitStack() as on_error:
+        file = on_error.enter_context(TemporaryFile())
+        export_xlsx(store, file, selection, crops=crops, guard=lambda rows: at_most(most, guard(rows), what=what))
+        on_error.pop_all()
+    return file
 
 
 @router.get("/readings/{number}", responses=_MISSING)

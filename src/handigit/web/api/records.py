@@ -1,23 +1,22 @@
 """`/v1/records`: stored records of forms, listed, corrected, checked again, placed by hand, exported and deleted."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from handigit.forms import Record, RecordOutcome
-from handigit.images import open_pages
-from handigit.store import FormRecord, Store
+from handigit.forms import RecordOutcome
+from handigit.web.exports import file_response
 from handigit.web.form_service import stored_dict
 from handigit.web.form_templates import form_problems
-from handigit.web.openapi import problem_response
+from handigit.web.openapi import TOO_LONG, problem_response
 from handigit.web.params import Cursor, IdempotencyKey, RowId, TheStore, Writes, key_or_new
-from handigit.web.problems import INVALID, Problem
+from handigit.web.record_export import add_crops, write_stored
 from handigit.web.routes import AsAdmin, AsReader, AsReviewer, AuthenticatedRoute
 from handigit.web.state import state_of
 
@@ -29,7 +28,6 @@ _MEDIA_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "parquet": "application/vnd.apache.parquet",
 }
-_MAX_EXPORTED = 20_000
 Limit = Annotated[int, Query(ge=1, le=1000)]
 BatchName = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f]*$", description="Only this batch")]
 TemplateName = Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00-\x1f]*$", description="Only this form")]
@@ -70,29 +68,24 @@ def list_batches(_user: AsReader, store: TheStore) -> dict[str, Any]:
     return {"batches": [asdict(one) | {"at": one.at.isoformat(), "records": one.records} for one in found]}
 
 
-@router.get("/export", response_class=Response)
+@router.get("/export", responses=TOO_LONG, response_class=Response)
 def export(
-    _user: AsReader, store: TheStore, template: TemplateName = None, batch: BatchName = None,
+    request: Request, _user: AsReader, store: TheStore, template: TemplateName = None, batch: BatchName = None,
     format: Literal["xlsx", "csv", "jsonl", "parquet"] = "xlsx",  # noqa: A002
     bom: Annotated[bool, Query(description="Begin CSV with a byte order mark, for Excel")] = True,
     crops: Annotated[bool, Query(description="Add a picture of each field to XLSX")] = False,
 ) -> Response:  # fmt: skip
     """Export records, oldest first: XLSX with Records, Fields and Problems, or a row per record; safe in spreadsheets.
 
-    At most 20,000 records; select a batch or a template where there are more.
+    At most 20,000 records, or 20,000 pictures of fields; select a batch or a template where there are more.
     """
-    from handigit.forms.export_files import encode
-
-    records: list[Record] = []
-    for stored in store.forms.all(template=template, batch=batch):
-        if len(records) == _MAX_EXPORTED:
-            raise Problem(INVALID, f"more than {_MAX_EXPORTED:,} records; select a batch or a template")
-        record = Record.from_json(stored.content)
-        records.append(_with_crops(store, stored, record) if crops and format == "xlsx" else record)
-    with form_problems():
-        content = encode(records[::-1], format, bom=bom, crops=crops)
-    headers = {"Content-Disposition": f'attachment; filename="records.{format}"'}
-    return Response(content, media_type=_MEDIA_TYPES[format], headers=headers)
+    found = store.forms.all(template=template, batch=batch, oldest_first=True)
+    with state_of(request).exports.admit() as guard, form_problems(), ExitStack() as on_error:
+        file = on_error.enter_context(TemporaryFile())
+        with_crops = partial(add_crops, store) if crops and format == "xlsx" else None
+        write_stored(guard(found), file, format, bom=bom, guard=guard, with_crops=with_crops)
+        on_error.pop_all()
+    return file_response(file, media_type=_MEDIA_TYPES[format], name=f"records.{format}")
 
 
 @router.post("/check", responses=_MISSING)
@@ -143,22 +136,3 @@ async def delete(_user: AsAdmin, store: TheStore, writes: Writes, number: Record
     """Delete records permanently, with their history and unused pictures."""
     deleted = await writes.run(partial(store.forms.delete, number))
     return {"records": deleted.readings, "pictures": deleted.pictures}
-
-
-def _with_crops(store: Store, stored: FormRecord, record: Record) -> Record:
-    """The record with the picture of each field, cut out of its stored pages."""
-    pages = dict(_pages(store, stored))
-    fields = {}
-    for name, field in record.fields.items():
-        page, box = pages.get(field.page), field.box
-        if page is not None and box is not None:
-            crop = page[max(box.top, 0) : box.bottom, max(box.left, 0) : box.right]
-            field = replace(field, crop=np.ascontiguousarray(crop) if crop.size else None)
-        fields[name] = field
-    return replace(record, fields=fields)
-
-
-def _pages(store: Store, stored: FormRecord) -> Iterator[tuple[int, np.ndarray]]:
-    """The stored pages by their place in the source."""
-    for (_, digest), page in zip(sorted(stored.pictures.items()), stored.content["pages"], strict=False):
-        yield page["page"], next(open_pages(store.picture(digest)))
