@@ -112,9 +112,9 @@ def test_a_write_reports_a_busy_store(url: str) -> None:
     other.close()
 
 
-@pytest.mark.parametrize("part", ["kill_backups", "kill_restores", "kill_upgrades"])
-def test_upkeep_killed_half_way_leaves_the_old_or_the_new(part: str, tmp_path: Path) -> None:
-    counts = getattr(upkeep, part)(tmp_path, kills=3)
+@pytest.mark.parametrize(("part", "kills"), [("kill_backups", 3), ("kill_restores", 3), ("kill_upgrades", 7)])
+def test_upkeep_killed_half_way_leaves_the_old_or_the_new(part: str, kills: int, tmp_path: Path) -> None:
+    counts = getattr(upkeep, part)(tmp_path, kills=kills)
     assert sum(counts.get(bad, 0) for bad in ("broken", "mixed", "unsound", "lost", "wrong")) == 0, counts
 
 

@@ -11,15 +11,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from bench.store.older import copy_as
 from handigit.data import load
+from handigit.forms.page_state import PageState
+from handigit.forms.record import Field, FieldOutcome, Page, Record, RecordOutcome
+from handigit.forms.specs import Kind as FieldKind
 from handigit.records import Box, Outcome
 from handigit.store import Filter, Policy, Provenance, Store, StoreError, Truth
 from handigit.store.database import Database
 from handigit.store.integrity import check
-from handigit.store.schema import current_revision, latest_revision, upgrade
+from handigit.store.schema import current_revision, latest_revision, revisions, upgrade
 from handigit.store.tables import metadata
 from handigit.store.training_export import crop_number, export_corrections
-from store_cases import NO_SAMPLES, PROVENANCE, doubt, fill, number, spoil
+from store_cases import NO_SAMPLES, PROVENANCE, doubt, everything, fill, number, page, spoil
 
 pytest_plugins = ("store_server",)
 
@@ -56,6 +60,40 @@ def test_an_older_database_is_upgraded_with_its_rows(url: str, tmp_path: Path) -
         assert lease.reading.id == 1
         assert store.lease("bob") is None
         assert check(store) == ()
+
+
+def fill_all(store: Store) -> None:
+    """Readings with all that belongs to them, accounts, and a form that lacks a page, with a change."""
+    fill(store)
+    where = Page("pile.pdf", 0, PageState.PLACED, form_page=1, method="markers", agreement=0.9)
+    amount = Field("amount", FieldKind.NUMBER, FieldOutcome.READ, raw="12", text="12", confidence=0.9)
+    form = Record(RecordOutcome.DOUBT, "votes", 3, "c1", {"amount": amount}, pages=(where,), missing=(2,))
+    record = store.forms.add(form.to_json(), key="k", pages={1: page(5)}, request_id="monday", batch="monday")
+    store.forms.change(record, "amount", "13", by="ann", key="c")
+
+
+@pytest.mark.parametrize("revision", revisions()[:-1])
+def test_a_database_of_every_revision_is_upgraded_with_all_it_holds(
+    new_url: Urls, tmp_path: Path, revision: str
+) -> None:
+    files, old_url = tmp_path / "pictures", new_url()
+    with Store.open(new_url(), files=files, policy=NO_SAMPLES) as newest:
+        fill_all(newest)
+        old = Database(old_url)
+        copy_as(newest.database, old, revision)
+        old.close()
+        readings, forms, batches = everything(newest), newest.forms.list(), newest.forms.batches()
+        users, last = newest.accounts.users(), max(reading.id for reading in newest.all())
+    with Store.open(old_url, files=files, policy=NO_SAMPLES) as store:
+        assert everything(store) == readings
+        if revision >= "0003":
+            assert store.accounts.users() == users
+            assert store.accounts.sign_in("ann", "correct horse")
+        if revision >= "0005":
+            assert store.forms.list() == forms
+            assert store.forms.batches() == batches
+        assert [finding.what for finding in check(store) if not finding.harmless] == []
+        assert store.add([number("1")], PROVENANCE)[0] > last
 
 
 def test_a_newer_database_is_refused(url: str, tmp_path: Path) -> None:

@@ -23,15 +23,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import text
 
 from bench.results_io import RESULTS, save_results
+from bench.store.older import copy_as
 from handigit.records import Number, Outcome, parse_value
 from handigit.store import Provenance, Store, Truth
 from handigit.store.backup import backup, restore
 from handigit.store.database import Database
 from handigit.store.integrity import check
-from handigit.store.schema import upgrade
+from handigit.store.schema import revisions
 
 PROVENANCE = Provenance("upkeep", "bench", "0" * 64)
 
@@ -92,34 +92,33 @@ def kill_restores(folder: Path, *, kills: int, seed: int = 0) -> dict[str, int]:
 
 
 def kill_upgrades(folder: Path, *, kills: int, seed: int = 0) -> dict[str, int]:
-    """Upgrades from the third revision that are killed; after each every row must be there with its value."""
+    """Upgrades of every earlier revision in turn that are killed; each row must be there with its value afterwards."""
     chance, counts = random.Random(seed), Counter(kills=kills, lost=0, wrong=0, unsound=0)  # noqa: S311
-    database = Database(f"sqlite:///{folder / 'old.db'}")
-    upgrade(database, to="0003")
-    row = (
-        "INSERT INTO readings (kind, source, page, outcome, text, raw, confidence, digits, alternatives, model, "
-        "model_digest, request_id, at) VALUES ('number', 's', 0, 'read', :text, :raw, 0.6, '[]', '[]', 'm', 'd', '', 5)"
-    )
-    raws = [f"{i}.{i % 100:02d}" for i in range(2000)]
-    with database.writing() as connection:
-        connection.execute(text(row), [{"raw": raw, "text": raw.replace(".", "")} for raw in raws])
-    database.checkpoint()
-    database.close()
-    (folder / "first").mkdir()
-    shutil.copy(folder / "old.db", folder / "first" / "handigit.db")
+    raws, earlier = [f"{i}.{i % 100:02d}" for i in range(2000)], revisions()[:-1]
+    with open_store(folder / "newest") as store:
+        numbers = [Number(Outcome.READ, raw.replace(".", ""), 0.9, raw=raw, value=parse_value(raw)) for raw in raws]
+        store.add(numbers, PROVENANCE)
+        for revision in earlier:
+            (folder / revision).mkdir()
+            old = Database(f"sqlite:///{folder / revision / 'handigit.db'}")
+            copy_as(store.database, old, revision)
+            old.close()
+    shutil.copytree(folder / earlier[0], folder / "first")
     usual_s = duration_of(partial(_upgrade, folder / "first"))
     for number in range(kills):
         home = folder / f"home-{number}"
-        home.mkdir()
-        shutil.copy(folder / "old.db", home / "handigit.db")
+        shutil.copytree(folder / earlier[number % len(earlier)], home)
         kill_during(partial(_upgrade, home), chance.uniform(0, 1.2 * usual_s))
         with open_store(home) as store:
             readings = list(store.in_order())
             counts["lost"] += len(raws) - len(readings)
-            counts["wrong"] += sum(reading.value != parse_value(reading.number.raw) for reading in readings)
+            counts["wrong"] += sum(
+                (reading.raw, reading.value) != (raw, parse_value(raw))
+                for reading, raw in zip(readings, raws, strict=False)
+            )
             counts["unsound"] += int(bool(check(store)))
         shutil.rmtree(home)
-    return dict(counts)
+    return counts | {"revisions": len(earlier)}
 
 
 def open_store(home: Path) -> Store:

@@ -17,6 +17,11 @@ def latest_revision() -> str:
     return head
 
 
+def revisions() -> list[str]:
+    """Every revision, the oldest first."""
+    return [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision of a database; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -40,8 +45,7 @@ def upgrade(database: Database, *, to: str = "head") -> None:
 
 
 def _refuse_newer(revision: str | None) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in revisions():
         raise StoreError(
             f"the database is at step {revision}, but this Handigit ends at {latest_revision()}; "
             "install the newer version that wrote it"
