@@ -17,6 +17,7 @@ from handigit.models import describe
 from handigit.models.fast import Fast, oriented_filters
 from handigit.recipe import Recipe, load_recipe
 from handigit.train.digit_task import DigitTask, Samples, predict_logits
+from handigit.train.hard_examples import difficulty, sample
 from handigit.train.optimizer import keep_freed_memory
 from handigit.train.trainer import Callbacks, fit_in_memory, start_model
 from test_train import SMALL, quadrants, train_small
@@ -56,11 +57,56 @@ def test_training_changes_all_but_the_first_layer() -> None:
     before, after = start_model(FEW), fit_in_memory(DigitTask(FEW, Samples.of(quadrants(64), CPU)))
     pairs = zip(before.named_parameters(), after.parameters(), strict=True)
     still = [name for (name, old), new in pairs if torch.equal(old, new)]
-    assert still == ["layers.0.weight"]
+    assert still == ["maps.0.weight"]
 
 
 def test_cost_includes_the_fixed_filters() -> None:
-    assert describe("fast").macs == 144 * 49 * 16 + 36 * 9 * 16 * 32 + 1152 * 128 + 128 * 10
+    assert describe("fast").macs == 144 * 49 * 12 + 36 * 9 * 12 * 32 + 1152 * 128 + 128 * 10
+
+
+# --- hard examples
+
+
+def test_the_hardest_digits_are_those_unlike_their_class() -> None:
+    samples = Samples.of(quadrants(200), CPU)
+    labels = samples.labels.clone()
+    labels[:10] = (labels[:10] + 1) % 4
+    ranks = difficulty(samples.glyphs, labels)
+    assert set(ranks.argsort(descending=True)[:10].tolist()) == set(range(10))
+    assert ranks.min() == 0
+    assert ranks.max() == 1
+
+
+def test_difficulty_does_not_need_shuffled_digits() -> None:
+    samples = Samples.of(quadrants(200), CPU)
+    order = samples.labels.argsort(stable=True)
+    sorted_ranks = difficulty(samples.glyphs[order], samples.labels[order])
+    assert torch.allclose(sorted_ranks.sort().values, difficulty(samples.glyphs, samples.labels).sort().values)
+    assert sorted_ranks.unique().numel() == 200
+
+
+def test_sampling_follows_the_weights_without_repeats() -> None:
+    weights = torch.cat([torch.full((500,), 9.0), torch.full((500,), 1.0)])
+    generator = torch.Generator().manual_seed(0)
+    chosen = sample(weights, 300, generator)
+    assert chosen.unique().numel() == 300
+    assert (chosen < 500).float().mean() > 0.75
+    assert 0.6 < (chosen[:150] < 500).float().mean() / (chosen[150:] < 500).float().mean() < 1.6  # shuffled
+
+
+def test_never_more_often_than_once_and_never_the_easiest() -> None:
+    assert 3 not in sample(torch.tensor([1.0, 1.0, 1.0, 0.0]), 3, torch.Generator().manual_seed(0))
+
+
+def test_short_trainings_prefer_hard_digits() -> None:
+    samples = Samples.of(quadrants(400), CPU)
+    noisy = samples.glyphs.clone()
+    noisy[:100] = torch.randint(0, 256, (100, 28, 28), dtype=torch.uint8)
+    recipe = SMALL.replace(epoch_share=0.25, batch_size=50, shift_px=0.0, hard_examples=3.0)
+    task = DigitTask(recipe, Samples(noisy, samples.labels))
+    seen = torch.cat([batch.inputs for batch in task.batches(0)])
+    hard = {(glyph.float() / 255).numpy().tobytes() for glyph in noisy[:100]}
+    assert sum(glyph[0].numpy().tobytes() in hard for glyph in seen) > 50  # 25 of 100 if drawn equally often
 
 
 # --- the loop

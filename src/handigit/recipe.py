@@ -19,7 +19,7 @@ RECIPES = Path(__file__).with_name("recipes")
 class Recipe:
     """Everything that changes a trained model: architecture, data, training.
 
-    Two runs of one recipe on one machine end with bit-equal weights.
+    Two runs of one recipe on one machine with the same number of threads end with bit-equal weights.
     """
 
     model: str = "cnn"
@@ -68,6 +68,9 @@ class Recipe:
     """Passes over the training data."""
     epoch_share: float = 1.0
     """Fraction of the training data used per pass, sampled again each time."""
+    hard_examples: float = 0.0
+    """Exponent by which digits that a linear classifier finds hard are sampled more often where epoch_share is below 1;
+    0: all equally often."""
     batch_size: int = 128
     """Samples per step."""
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -205,6 +208,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation": (0, 10**9),
     "epochs": (1, 100_000),
     "epoch_share": (1e-6, 1.0),
+    "hard_examples": (0.0, 10.0),
     "batch_size": (1, 65_536),
     "learning_rate": (1e-9, 100.0),
     "weight_decay": (0.0, 10.0),

@@ -1,4 +1,4 @@
-"""A network for fast training: a fixed first layer, then three trained ones; 154,458 weights, 784 of them fixed."""
+"""A network for fast training: a fixed first layer, then three trained ones; 153,110 weights, 588 of them fixed."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from handigit.models.blocks import conv_bn
 
 _BORDER_PX = 2  # MNIST's ink is 20 px long and centred by mass: the border costs time and holds little
-_DIRECTIONS = 8
+_DIRECTIONS = 6
 _SIGMA_PX = 1.3
 
 
@@ -27,16 +27,20 @@ class Fast(nn.Module):
         filters = oriented_filters(_DIRECTIONS, side=7, sigma=_SIGMA_PX)
         stem = nn.Conv2d(1, len(filters), 7, stride=2, padding=3, bias=False).requires_grad_(False)
         stem.weight.copy_(filters)
-        self.layers = nn.Sequential(
-            stem, nn.ReLU(inplace=True),
-            conv_bn(len(filters), 32, stride=2), nn.ReLU(),
-            nn.Flatten(), nn.Linear(32 * 6 * 6, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 10),
+        self.maps = nn.Sequential(
+            stem, nn.ReLU(inplace=True), conv_bn(len(filters), 32, stride=2), nn.ReLU(),
+        )  # fmt: skip
+        self.dense = nn.Sequential(
+            nn.Linear(6 * 6 * 32, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 10),
         )  # fmt: skip
 
     def forward(self, glyphs: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 10"]:
         """Logits of the ten digits."""
         inner = glyphs[:, :, _BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX]
-        logits: Tensor = self.layers(inner.contiguous(memory_format=torch.channels_last))
+        maps: Tensor = self.maps(inner.contiguous(memory_format=torch.channels_last))
+        # Flattened in the layout of memory: otherwise the gradient comes back in another one, and the backward pass of
+        # ReLU alone takes a sixth of a step.
+        logits: Tensor = self.dense(maps.permute(0, 2, 3, 1).flatten(1))
         return logits
 
 

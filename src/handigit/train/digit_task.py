@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from handigit.recipe import Recipe
 from handigit.train.digit_data import DigitData
 from handigit.train.distill import FOLDER as SOFT_TARGETS_FOLDER
 from handigit.train.distill import SoftTargets, find_teachers, load_soft_targets
+from handigit.train.hard_examples import difficulty, sample
 from handigit.train.trainer import BatchLoss, epoch_seed
 
 NON_DIGIT = -1
@@ -127,8 +129,8 @@ class DigitTask:
         """One epoch's augmented batches in random order; with teachers, digits come from the soft targets."""
         generator = Generator().manual_seed(epoch_seed(self.recipe, epoch))
         samples, recipe = self.samples, self.recipe
-        order = torch.randperm(len(samples), generator=generator)
-        size = min(recipe.batch_size, len(order))
+        size = min(recipe.batch_size, len(samples))
+        order = self._order(self.steps(epoch) * size, generator)
         outlier_count = round(size * recipe.outlier_share) if samples.outliers else 0
         for start in range(0, self.steps(epoch) * size, size):
             digits = order[start : start + size]
@@ -142,6 +144,17 @@ class DigitTask:
             else:
                 glyphs = reshape(samples.take(indices), recipe, generator)
             yield DigitBatch(degrade(glyphs, recipe, generator), samples.labels[indices], teacher_logits)
+
+    def _order(self, count: int, generator: Generator) -> Int64[Tensor, " count"]:
+        """Indices of the digits of an epoch, in random order."""
+        if self.recipe.hard_examples and count < len(self.samples):
+            return sample(self._difficulty**self.recipe.hard_examples, count, generator)
+        return torch.randperm(len(self.samples), generator=generator)
+
+    @cached_property
+    def _difficulty(self) -> Float[Tensor, " n"]:
+        count = len(self.samples)
+        return difficulty(self.samples.glyphs[:count], self.samples.labels[:count])
 
     def loss(self, logits: Float[Tensor, "n 10"], batch: DigitBatch) -> BatchLoss:
         """The loss of one batch, and how many of its digits were right."""
