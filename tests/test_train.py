@@ -45,11 +45,12 @@ def train_small(
     callbacks: Callbacks | None = None,
     resume: bool = False,
     outliers: Dataset | None = None,
+    threads: int | None = None,
 ) -> Run:
     parts = split(quadrants(), validation=recipe.validation, seed=recipe.seed)
     run = Run.resume(path, recipe) if resume else Run.create(path, recipe, {"data": {}})
     data = DigitData(parts.train, parts.validation, {}, outliers)
-    fit(run, DigitTask.of(recipe, data, device=CPU), start_model(recipe), callbacks=callbacks)
+    fit(run, DigitTask.of(recipe, data, device=CPU), start_model(recipe), callbacks=callbacks, threads=threads)
     return run
 
 
@@ -72,6 +73,17 @@ def test_training_learns_and_records_its_metrics(finished: Run) -> None:
     assert {path.name for path in finished.path.iterdir()} == {
         "recipe.toml", "run.json", "metrics.jsonl", "report.json", "weights.safetensors",
     }  # fmt: skip
+
+
+def test_blended_weights_lie_between_start_and_end(tmp_path) -> None:
+    recipe = SMALL.replace(model="fast", blend=0.25, epochs=1, ema=0.0)
+    start, run = start_model(recipe).state_dict(), train_small(tmp_path / "blended", recipe)
+    whole = train_small(tmp_path / "whole", recipe.replace(blend=1.0))
+    for name, weights in run.weights().items():
+        if weights.is_floating_point():
+            assert torch.allclose(weights, torch.lerp(start[name], whole.weights()[name], 0.25), atol=1e-6)
+        else:
+            assert torch.equal(weights, whole.weights()[name])  # batch norm's count of batches
 
 
 def test_same_recipe_gives_bit_equal_weights(finished: Run, tmp_path) -> None:

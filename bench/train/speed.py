@@ -2,13 +2,15 @@
 
     python -m bench.train.speed                                    # ten seeds each, Keras's five: most of an hour
     python -m bench.train.speed --only fast train_mnist_fast --seeds 3
+    python -m bench.train.speed --only fast train_mnist_fast --seeds 3 --busy    # another process keeps one core busy
 
 Time is counted from uint8 glyphs and labels in memory to trained weights. All train on MNIST's 60,000 training images
 (or the first --samples of them), with the same number of threads and the same memory settings, after one short warm-up
 each. Every seed counts. Our recipes run in the trainer of `handigit train`, without checkpoints and validation.
 
-Each round is added to bench/results/train_speed.json, and a second call continues there. `ratio` is the median time
-over train_mnist_fast's; `cpu_ratio` is the same of processor time, which a busy machine distorts less.
+Each round is added to bench/results/train_speed.json or train_speed_busy.json, and a second call continues there.
+`ratio` is the median time over train_mnist_fast's; `cpu_ratio` is the same of processor time, which a busy machine
+distorts less. train_mnist_fast runs on --threads, ours on as many of them as its trainer chooses.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from torch import nn
 
 from bench.results_io import RESULTS, load_results, save_results
 from bench.train.peers import train_keras_example, train_mnist_fast
+from bench.train.threads import machine
 from handigit.data import Dataset, load
 from handigit.recipe import load_recipe
 from handigit.settings import Settings
@@ -179,16 +182,19 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=60_000, help="number of training images, from the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--output", type=Path, default=RESULTS / "train_speed.json")
+    parser.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy")
+    parser.add_argument("--output", type=Path)
     given, data = parser.parse_args(), Settings().data
+    file = given.output or RESULTS / ("train_speed_busy.json" if given.busy else "train_speed.json")
     torch.set_num_threads(given.threads)
     keep_freed_memory()
     everyone = contestants(seeds=given.seeds, keras_seeds=given.keras_seeds, keras_epochs=given.keras_epochs)
     train = load("mnist", folder=data, part="train").take(np.arange(given.samples))
     conditions = Conditions(given.threads, len(train), str(pick_device(given.device)), torch.__version__)
     test = load("mnist", folder=data, part="test")
-    hold({name: everyone[name] for name in given.only}, conditions, train=train, test=test, file=given.output)
-    for name, result in load_results(given.output).items():
+    with machine("busy" if given.busy else "idle"):
+        hold({name: everyone[name] for name in given.only}, conditions, train=train, test=test, file=file)
+    for name, result in load_results(file).items():
         ratios = f"  {result['ratio']:.3f} of {RULER}'s" if "ratio" in result else ""
         accuracy = result["accuracy"]["mean"]
         print(f"{name:18} {result['seeds']:2} seeds  {accuracy:.3f} %  {result['seconds']:.2f} s{ratios}")

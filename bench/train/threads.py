@@ -1,10 +1,11 @@
-"""Threads: time per step of small recipes with one and two threads, idle and beside a busy process.
+"""Threads: time per step of small recipes with one thread, with two and as chosen, idle and beside a busy process.
 
     python -m bench.train.threads
-    python -m bench.train.threads --recipes dense lenet5 --steps 8 --rounds 3
+    python -m bench.train.threads --recipes dense lenet5 --steps 100 --rounds 2
 
-Each measurement is its own process, because OpenMP reads its wait policy once. `passive` is what `handigit train` sets
-(waiting threads sleep), `active` is OpenMP's default (they spin). The busy process keeps one core occupied.
+Each measurement is its own process, because OpenMP reads its wait policy once. `chosen` is what `handigit train` does:
+it times its first steps and takes the best number of threads, and waiting threads sleep (`passive`); `active` is
+OpenMP's default (they spin). The busy process keeps one core occupied.
 Measurements take turns; the median of the rounds counts. Writes bench/results/threads.json.
 """
 
@@ -21,26 +22,31 @@ from typing import Any
 
 from bench.results_io import RESULTS, save_results
 
-CONFIGURATIONS = {"1 thread": (1, "passive"), "2 threads, passive": (2, "passive"), "2 threads, active": (2, "active")}
-PICKED = "2 threads, passive"
+CONFIGURATIONS = {
+    "1 thread": (1, "passive"),
+    "2 threads, passive": (2, "passive"),
+    "2 threads, active": (2, "active"),
+    "chosen": (0, "passive"),
+}
+PICKED = "chosen"
 _BUSY = "while True: pass"
 
 
 def measure(recipe_name: str, threads: int, steps: int) -> float:
-    """Seconds per step in this process, after a warm-up epoch of the same length."""
+    """Seconds per step in this process, after a warm-up epoch of the same length; 0 threads: as the trainer chooses."""
     import torch
 
     from handigit.recipe import load_recipe
     from handigit.train.digit_task import DigitTask, Samples
     from handigit.train.trainer import Callbacks, Trainer, start_model
 
-    torch.set_num_threads(threads)
-    recipe = load_recipe(recipe_name).replace(teachers=(), outliers=(), ema=0.0, epoch_share=1.0)
+    torch.set_num_threads(threads or 2)
+    recipe = load_recipe(recipe_name).replace(teachers=(), outliers=(), ema=0.0, epoch_share=1.0, blend=1.0)
     generator = torch.Generator().manual_seed(0)
     count = recipe.batch_size * steps
     glyphs = torch.randint(0, 256, (count, 28, 28), dtype=torch.uint8, generator=generator)
     samples = Samples(glyphs, torch.randint(0, 10, (count,), generator=generator))
-    trainer = Trainer(DigitTask(recipe, samples), start_model(recipe))
+    trainer = Trainer(DigitTask(recipe, samples), start_model(recipe), threads=threads or None)
     trainer.train_epoch(0, Callbacks())
     started = time.perf_counter()
     trainer.train_epoch(0, Callbacks())
@@ -83,9 +89,9 @@ def compare(recipe: str, kind: str, steps: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", nargs="+", default=["dense", "lenet5", "fast", "digit-nano"])
+    parser.add_argument("--recipes", nargs="+", default=["dense", "lenet5", "fast", "digit-nano", "digit"])
     parser.add_argument("--machines", nargs="+", choices=["idle", "busy"], default=["idle", "busy"])
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--measure", nargs=3, metavar=("RECIPE", "THREADS", "STEPS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

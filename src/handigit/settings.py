@@ -56,7 +56,7 @@ class Settings(BaseModel):
     max_pages: int = Field(default=1000, ge=1, description="Maximum number of pages per document")
     page_dpi: float = Field(default=200, ge=36, le=1200, description="Dots per inch at which PDF pages are rendered")
     page_seconds: float = Field(default=8, gt=0, description="Seconds that decoding one page may take")
-    threads: int | None = Field(default=None, ge=1, description="Processor threads [default: all]")
+    threads: int | None = Field(default=None, ge=1, description="Threads [default: all; training measures]")
 
     # The server.
     host: str = Field(

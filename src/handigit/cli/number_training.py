@@ -57,7 +57,7 @@ def tune_second(first: "Run", source: "Run", processor: "torch.device") -> "tupl
     run = Run.resume(path, recipe) if path.exists() else Run.create(path, recipe, {"from": str(source.path)})
     say(f"{run.path}: {task}")
     with watch_training(recipe.epochs) as callbacks:
-        fit(run, task, start, callbacks=callbacks)
+        fit(run, task, start, callbacks=callbacks, threads=Settings().threads)
     return run, task
 
 

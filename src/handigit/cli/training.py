@@ -73,11 +73,11 @@ def train(
         group.share(None)  # the folder exists
         current = current or Run.open(path)
         if not group.is_main:
-            fit(current, task, start, group=group)
+            fit(current, task, start, group=group, threads=Settings().threads)
             return
         say(f"{current.path}: {task}" + (f"; {group.size} processes" if group.size > 1 else ""))
         with watch_training(fields.epochs) as callbacks:
-            fit(current, task, start, callbacks=callbacks, group=group)
+            fit(current, task, start, callbacks=callbacks, group=group, threads=Settings().threads)
     _write_curves(current)
     if second is not None:
         from handigit.read.reader import SECOND_MODEL

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -33,9 +34,12 @@ from handigit.train.optimizer import (
     optimizer_tensors,
 )
 from handigit.train.run import Row, Run
+from handigit.train.thread_choice import ThreadChoice
 
 log = logging.getLogger(__name__)
 
+_MIN_TIMED_STEPS = 100
+"""Shorter trainings on a processor run on one thread: to time threads would cost more than they save."""
 _BATCH_NORM_SAMPLES = 5000
 """Samples from which the averaged network's batch-norm statistics are estimated."""
 
@@ -104,8 +108,13 @@ class Callbacks:
 class Trainer(Generic[B]):
     """A network in training: weights, their average, the optimiser's state, and the best weights so far."""
 
-    def __init__(self, task: Task[B], model: nn.Module, *, group: ProcessGroup = ProcessGroup()) -> None:
-        """`model` is moved to the task's device and trained in place, together with the other processes of `group`."""
+    def __init__(
+        self, task: Task[B], model: nn.Module, *, group: ProcessGroup = ProcessGroup(), threads: int | None = None
+    ) -> None:
+        """`model` is moved to the task's device and trained in place, together with the other processes of `group`.
+
+        On a processor, steps run on `threads` threads; None: as many of PyTorch's as make them fastest.
+        """
         self.task, self.recipe, self.group = task, task.recipe, group
         self.model = to_device(model, task.device)
         self.network = group.wrap(self.model, task.device)
@@ -113,6 +122,8 @@ class Trainer(Generic[B]):
         self.average = make_average(self.model, self.recipe.ema) if self.recipe.ema else None
         self.best: dict[str, Tensor] = {}
         self.start = _copy(self.model) if self.recipe.blend < 1 else {}
+        self.threads = threads
+        self.thread_choice = ThreadChoice() if threads is None and task.device.type == "cpu" else None
 
     def train_epoch(self, epoch: int, callbacks: Callbacks) -> Row:
         """One pass over the data; its learning rate, mean loss and accuracy, where the task counts correct answers."""
@@ -125,7 +136,12 @@ class Trainer(Generic[B]):
         batches = islice(self.task.batches(epoch), self.group.rank, steps * self.group.size, self.group.size)
         for step, batch in enumerate(batches, start=done + 1):
             learning_rate = float(schedule.get_last_lr()[0])
+            if self.threads is None:
+                self.threads = self._choose_threads(batch, total)
+            began = time.perf_counter()
             loss = self._step(batch)
+            if self.thread_choice:
+                self.thread_choice.watch(time.perf_counter() - began)
             schedule.step()
             if self.average:
                 self.average.update_parameters(self.model)
@@ -134,6 +150,19 @@ class Trainer(Generic[B]):
         loss_sum, all_correct, all_count = self.group.add([loss_sum, correct, count], self.task.device)
         row: Row = {"learning_rate": learning_rate, "train_loss": loss_sum / max(1, steps * self.group.size)}
         return row | ({"train_accuracy": all_correct / all_count} if all_count else {})
+
+    def _choose_threads(self, batch: B, total: int) -> int:
+        """Time steps of a copy; short trainings run on one thread."""
+        most = torch.get_num_threads()
+        if self.thread_choice is None or most == 1 or self.group.size > 1:
+            return most
+        if total < _MIN_TIMED_STEPS:
+            torch.set_num_threads(1)
+            return 1
+        with torch.random.fork_rng():  # dropout in the timed steps
+            spare = Trainer(self.task, copy.deepcopy(self.model), threads=most)
+            spare.model.train()
+            return self.thread_choice.choose(partial(spare._step, batch), most=most)
 
     def _step(self, batch: B) -> BatchLoss:
         inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
@@ -165,7 +194,8 @@ class Trainer(Generic[B]):
         if not self.start:
             return model
         weights = {
-            name: torch.lerp(self.start[name], tensor, self.recipe.blend) for name, tensor in _copy(model).items()
+            name: torch.lerp(self.start[name], tensor, self.recipe.blend) if tensor.is_floating_point() else tensor
+            for name, tensor in _copy(model).items()
         }
         blended = copy.deepcopy(model)
         blended.load_state_dict(weights)
@@ -205,6 +235,9 @@ class Trainer(Generic[B]):
             self.load_state(tensors)
         except (RuntimeError, KeyError, ValueError) as problem:
             raise _wrong_weights(run, problem) from None
+        if "threads" in rows[-1] and self.thread_choice:
+            self.threads = int(rows[-1]["threads"])  # other numbers round differently
+            torch.set_num_threads(self.threads)
         log.info("resumed %s after epoch %d", run.path, len(rows))
         return rows
 
@@ -216,10 +249,12 @@ def fit(
     *,
     callbacks: Callbacks | None = None,
     group: ProcessGroup = ProcessGroup(),
+    threads: int | None = None,
 ) -> None:
     """Train `model` by the run's recipe, from the run's last checkpoint if it has one, and save the weights.
 
-    In a group of processes each trains on its own share of the batches; the main process scores and saves.
+    In a group of processes each trains on its own share of the batches; the main process scores and saves. On a
+    processor, steps run on `threads` threads; None: as many as make them fastest. Equal numbers give bit-equal weights.
 
     Raises:
         DataError: the task's data cannot be used.
@@ -228,14 +263,14 @@ def fit(
     if run.finished:
         return
     keep_freed_memory()
-    callbacks = callbacks or Callbacks()
+    callbacks, all_threads = callbacks or Callbacks(), torch.get_num_threads()
     if group.is_main:
         task.open(run.path)
     group.share(None)  # the others find the files that the main process has prepared
     try:
         if not group.is_main:
             task.open(run.path)
-        trainer = Trainer(task, model, group=group)
+        trainer = Trainer(task, model, group=group, threads=threads)
         rows = trainer.resume(run)
         for epoch in range(len(rows), run.recipe.epochs):
             if _out_of_patience(rows, run.recipe):
@@ -244,7 +279,8 @@ def fit(
             row: Row = {"epoch": epoch + 1} | trainer.train_epoch(epoch, callbacks)
             if group.is_main and (scores := task.score(trainer.current_model(epoch))):
                 row["validation_loss"], row["validation_accuracy"] = scores
-            rows.append(group.share(row | {"seconds": round(time.perf_counter() - started, 2)}))
+            row |= {"seconds": round(time.perf_counter() - started, 2), "threads": torch.get_num_threads()}
+            rows.append(group.share(row))
             trainer.keep_best(rows)
             if group.is_main:
                 run.save_checkpoint(trainer.state(), rows)
@@ -252,16 +288,21 @@ def fit(
         if group.is_main:
             _finish(run, trainer, rows)
     finally:
+        torch.set_num_threads(all_threads)
         task.close()
 
 
 def fit_in_memory(task: Task[B], *, callbacks: Callbacks | None = None) -> nn.Module:
     """Train a new network without a run folder: the steps of `fit`, no files, no validation, no early stopping."""
     keep_freed_memory()
-    trainer = Trainer(task, start_model(task.recipe))
-    for epoch in range(task.recipe.epochs):
-        trainer.train_epoch(epoch, callbacks or Callbacks())
-    return trainer.current_model(task.recipe.epochs - 1)
+    all_threads = torch.get_num_threads()
+    try:
+        trainer = Trainer(task, start_model(task.recipe))
+        for epoch in range(task.recipe.epochs):
+            trainer.train_epoch(epoch, callbacks or Callbacks())
+        return trainer.current_model(task.recipe.epochs - 1)
+    finally:
+        torch.set_num_threads(all_threads)
 
 
 def _finish(run: Run, trainer: Trainer[B], rows: list[Row]) -> None:
