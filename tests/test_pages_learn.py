@@ -214,6 +214,7 @@ def test_evidence_is_result_in_odds() -> None:
 def test_an_answer_is_a_sentence() -> None:
     assert answer_sentence(Outcome.READ, "7", 0.9999, expected="digit") == "7 (>99.9% sure)"
     assert answer_sentence(Outcome.DOUBT, "07", 0.5, expected="number") == "Probably 07 (50.0%). Please check."
+    assert answer_sentence(Outcome.DOUBT, "5", 0.149, expected="digit") == "Perhaps 5 (14.9%). Please check."
     assert answer_sentence(Outcome.DOUBT, "", 0.5, expected="number") == "Too unsure to say."
     assert answer_sentence(Outcome.NOT_A_NUMBER, "", 0.9, expected="digit") == "This is not a digit."
 

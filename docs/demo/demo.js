@@ -31,7 +31,7 @@ function show({ kind, outcome, raw, text, confidence, alternatives = [] }, milli
   const percent = (fraction) => (fraction >= 0.9995 ? ">99.9%" : `${(100 * fraction).toFixed(1)}%`);
   const sentences = {
     read: `${raw || text} (${percent(confidence)} sure)`,
-    doubt: `Probably ${raw || text} (${percent(confidence)})`,
+    doubt: `${confidence >= 0.5 ? "Probably" : "Perhaps"} ${raw || text} (${percent(confidence)})`,
     blank: "Nothing is written here.",
     not_a_number: `This is not a ${kind}.`,
   };

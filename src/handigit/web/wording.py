@@ -12,7 +12,7 @@ def answer_sentence(outcome: Outcome, text: str, confidence: float, *, expected:
         case Outcome.READ:
             return f"{text} ({percent(confidence)} sure)"
         case Outcome.DOUBT if text:
-            return f"Probably {text} ({percent(confidence)}). Please check."
+            return f"{'Probably' if confidence >= 0.5 else 'Perhaps'} {text} ({percent(confidence)}). Please check."
         case Outcome.DOUBT:
             return "Too unsure to say."
         case Outcome.BLANK:

@@ -17,7 +17,8 @@ export async function read(picture, mode) {
 function sentence(answer) {
   const { kind, outcome, confidence } = answer;
   if (outcome === "read") return `${written(answer)} (${percent(confidence)} sure).`;
-  if (outcome === "doubt") return `Probably ${written(answer)} (${percent(confidence)}). Please check.`;
+  const likely = confidence >= 0.5 ? "Probably" : "Perhaps";
+  if (outcome === "doubt") return `${likely} ${written(answer)} (${percent(confidence)}). Please check.`;
   return outcome === "blank" ? "Nothing is written here." : `This is not a ${kind}.`;
 }
 
