@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from handigit.errors import ImageError, ImageTooLarge, UnreadableImage
 from handigit.images import FoundDigit, Limits, Views, find_digit, open_pages, views_of
 from handigit.images.flat_sheet import flatten_sheet
 from handigit.records import Box
+from handigit.synth import Scene, picture
 
 FORMATS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"]
 SEVEN = [(0.1, 0.05), (0.9, 0.05), (0.45, 0.98)]
@@ -48,6 +50,11 @@ def glyph_of(source):
     found = find_digit(page_of(source))
     assert found is not None
     return found.glyph
+
+
+def box_of_ink(page):
+    left, top, width, height = cv2.boundingRect((page < 128).view(np.uint8))
+    return Box(left, top, left + width, top + height)
 
 
 def alike(one, other):
@@ -606,6 +613,31 @@ def sign(*, dot):
     page = np.full((200, 160), 250, np.uint8)
     cv2.circle(page, (80, 160), dot, 20, -1)
     return page
+
+
+@pytest.mark.parametrize("square", [1.0, 0.7])
+@pytest.mark.parametrize("place", [(376, 340), (22, 340), (376, 40), (200, 200)])
+@pytest.mark.parametrize("loops", [((0, 0, 18, 14), (0, 33, 19, 19)), ((0, 20, 22, 33),)], ids=["8", "0"])
+def test_loops_of_a_thin_pen_are_no_frame(square, place, loops):
+    page = np.full((400, 400), 238, np.uint8)
+    turn = np.linspace(0, 2 * np.pi, 60)
+    around = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    around = np.sign(around) * np.abs(around) ** square
+    for x, y, *radii in loops:
+        points = np.array(place) + (x, y) + around * radii
+        cv2.polylines(page, [points.round().astype(np.int32)], False, 40, 2)
+    box = find_digit(page).box
+    assert (box.width, box.height) == (box_of_ink(page).width, box_of_ink(page).height)
+
+
+@pytest.mark.parametrize(
+    ("seed", "ruling"), [(8, "comb"), (46, "squared"), (72, "comb"), (138, "squared"), (184, "comb")]
+)
+def test_pieces_of_pale_rules_are_no_digit(seed, ruling):
+    rng = np.random.default_rng(16_000_000 + seed)
+    scene = Scene.draw(rng)
+    scene = replace(scene, paper=replace(scene.paper, ruling=ruling, frame=False))
+    assert find_digit(page_of(picture("", seed=16_000_000 + seed, scene=scene).pixels)) is None
 
 
 def test_parts_above_each_other_are_one_character():

@@ -17,7 +17,7 @@ _NOISE_MARGIN: Final = 6.0
 """Minimum darkness of ink in standard deviations of the paper."""
 _PEN_FRACTION: Final = 0.3
 """Fraction of the pen's darkness at which a stroke ends; 0.5 would be its true edge, less keeps thin strokes whole."""
-_MIN_EVIDENCE: Final = 6.0
+_MIN_EVIDENCE: Final = 12.0
 """Minimum of the digit's mean darkness in deviations of the paper nearby."""
 _MIN_DIGIT_PX: Final = 4
 """Longer side of the smallest digit."""
@@ -74,8 +74,8 @@ def _evidence(
 ) -> float:
     """Contrast of the ink with the paper around it, in that paper's deviations; 0 where it is not on paper.
 
-    Above 15 for every pen, pencil and paper tried; below 6 for grains of noise and slopes of light. A part with much
-    of its own brightness beside it is the rim of a table or a shadow.
+    Above 15 for every pen, pencil and paper tried; below 11 for grains of noise, slopes of light and pieces of blurred
+    rules. A part with much of its own brightness beside it is the rim of a table or a shadow.
     """
     margin = max(4, (box.width + box.height) // 8)
     around = np.s_[max(box.top - margin, 0) : box.bottom + margin, max(box.left - margin, 0) : box.right + margin]

@@ -3,12 +3,13 @@
 A rule is thin and straight and either spans the picture or is a side of a frame.
 """
 
+import math
 from functools import cache
 from typing import Final, cast
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from handigit.images.straight_lines import SMALL_PX, Mask, Segment, Segments, find_segments
 from handigit.records import Box
@@ -31,8 +32,16 @@ _WRITTEN: Final = 2.0
 """Ink on a rule is handwriting if this many times as dark as the rule."""
 _PRINTED: Final = 1.3
 """A perfectly straight thin piece at most this many times as dark as the removed rules is print too."""
+_IN_BAND: Final = 0.75
+"""Minimum fraction of such a piece that lies in a band as thick as a rule."""
+_CRUMB: Final = 0.05
+"""Maximum size of loose remains beside a rule, as a fraction of the picture's longer side."""
 _FRAME_THICKNESS: Final = 2
 """Maximum thickness of a frame's sides relative to rules."""
+_BENT: Final = 0.015
+"""Maximum deviation (root mean square) of a frame's side from a straight line, in its lengths."""
+_SHORT_PX: Final = 40
+"""Length of a side below which the deviation is mostly that of pixels."""
 _SIDE: Final = 0.7
 """Minimum fraction of a frame's side that its segment covers."""
 
@@ -47,9 +56,11 @@ def remove_rules(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, f
         return mask
     printed = float(np.quantile(darkness[rules > 0], 0.75))  # the core of the rule: its rims are pale
     written = (darkness > _WRITTEN * printed).view(np.uint8)
+    dark = darkness[cv2.bitwise_and(rules, mask) > 0]  # as dark as the mask, so that its remains compare with them
+    darkest = _PRINTED * max(printed, float(np.quantile(dark, 0.75)) if dark.size else 0.0)
     rules = rules & (1 - written | level & upright)  # where two rules cross, they are as dark as writing
     rest = _without_crumbs(remove_keeping_strokes(mask, rules), level=bool(level.any()), upright=bool(upright.any()))
-    return _without_print(rest, darkness, darkest=_PRINTED * printed)
+    return _without_print(rest, darkness, rules, darkest=darkest)
 
 
 def _may_contain_rules(mask: Mask) -> bool:
@@ -150,13 +161,13 @@ def _add_sides(frame: Box, across: Segments, down: Segments, rows: set[int], col
     band_x, band_y = 0.2 * frame.width, 0.2 * frame.height
     sides: dict[str, set[int]] = {"top": set(), "bottom": set(), "left": set(), "right": set()}
     for number, box in enumerate(across.boxes):
-        if box.width >= _SIDE * frame.width and _overlaps(box, frame):
+        if box.width >= _SIDE * frame.width and _overlaps(box, frame) and _is_straight(across, number):
             if box.bottom <= frame.top + band_y:
                 sides["top"].add(number)
             elif box.top >= frame.bottom - band_y:
                 sides["bottom"].add(number)
     for number, box in enumerate(down.boxes):
-        if box.height >= _SIDE * frame.height and _overlaps(box, frame):
+        if box.height >= _SIDE * frame.height and _overlaps(box, frame) and _is_straight(down, number):
             if box.right <= frame.left + band_x:
                 sides["left"].add(number)
             elif box.left >= frame.right - band_x:
@@ -164,6 +175,17 @@ def _add_sides(frame: Box, across: Segments, down: Segments, rows: set[int], col
     if sum(bool(side) for side in sides.values()) >= 3:
         rows |= sides["top"] | sides["bottom"]
         columns |= sides["left"] | sides["right"]
+
+
+def _is_straight(segments: Segments, number: int) -> bool:
+    """Whether a run lies along one straight segment, as a side of a frame does and the loops of an 8 do not."""
+    along, across = segments.coordinates(number)
+    segment = Segment.fit(along, across, level=segments.level)
+    if segment is None:
+        return False
+    variance = float(np.mean(np.square(across - segment.across(along))))
+    bent = math.sqrt(max(0.0, variance - segment.thickness_px**2 / 12))  # beyond that of a straight line so thick
+    return bent <= _BENT * max(segment.length, _SHORT_PX)
 
 
 def _overlaps(a: Box, b: Box) -> bool:
@@ -190,17 +212,31 @@ def _without_crumbs(mask: Mask, *, level: bool, upright: bool) -> Mask:
     return np.asarray(kept.astype(np.uint8)[labels])
 
 
-def _without_print(mask: Mask, darkness: Float32[np.ndarray, "height width"], *, darkest: float) -> Mask:
-    """The mask without ticks of combs and pieces of rules: level or upright, straight, thin, as pale as the rules."""
+def _without_print(mask: Mask, darkness: Float32[np.ndarray, "height width"], rules: Mask, *, darkest: float) -> Mask:
+    """The mask without print as pale as the rules: ticks of combs, pieces of rules, and crumbs beside them."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     kept = np.ones(len(stats), np.uint8)
-    thinner, longer = stats[:, 2:4].min(axis=1), stats[:, 2:4].max(axis=1)
-    for number in np.flatnonzero((thinner <= max_rule_px(mask) + 1) & (longer > 3 * thinner)).tolist():
+    thickest = max_rule_px(mask) + 1
+    beside = np.bincount(labels[cv2.dilate(rules, np.ones((5, 5), np.uint8)) > 0], minlength=len(stats)) > 0
+    longer, area = stats[:, 2:4].max(axis=1), stats[:, 4]
+    crumbs = beside & (longer <= _CRUMB * max(mask.shape))
+    for number in np.flatnonzero(crumbs | (area <= longer * thickest / _IN_BAND)).tolist():
         x, y, width, height, _ = stats[number].tolist()
-        part = np.s_[y : y + height, x : x + width]
-        kept[number] = float(np.quantile(darkness[part][labels[part] == number], 0.75)) > darkest
+        inside = labels[y : y + height, x : x + width] == number
+        if crumbs[number] or _is_thin_line(inside, thickest):
+            part = darkness[y : y + height, x : x + width]
+            kept[number] = float(np.quantile(part[inside], 0.75)) > darkest
     kept[0] = 0
     return np.asarray(kept[labels])
+
+
+def _is_thin_line(part: Bool[np.ndarray, "height width"], thickest_px: int) -> bool:
+    """Whether a part is one level or upright line, but for a bit of the rule that a tick stands on."""
+    height, width = part.shape
+    across = part.sum(axis=0 if height > width else 1)
+    inside = int(np.convolve(across, np.ones(thickest_px, np.int64)).max())
+    shorter, longer = sorted((height, width))
+    return longer > 3 * min(shorter, thickest_px) and longer > 2 * shorter and inside >= _IN_BAND * int(across.sum())
 
 
 @cache

@@ -8,7 +8,7 @@ import { removeRules } from "./rules.js";
 const MIN_DARKNESS = 0.08;
 const NOISE_MARGIN = 6;
 const PEN_FRACTION = 0.3;
-const MIN_EVIDENCE = 6;
+const MIN_EVIDENCE = 12;
 const MIN_DIGIT_PX = 4;
 const SPECK = 0.012;
 const MAX_SIMILAR = 12;

@@ -1,8 +1,8 @@
 // Printed rules removed from a mask of ink; strokes that cross them stay. A port of `handigit.images.rules`.
 
 import { drawLine } from "./drawing.js";
-import { closedAt } from "./morphology.js";
-import { Plane, above, and, countNonZero, not, or, quantile, roundHalfEven, select } from "./plane.js";
+import { closedAt, dilate } from "./morphology.js";
+import { Plane, above, and, countNonZero, mean, not, or, quantile, roundHalfEven, select } from "./plane.js";
 import { connectedParts } from "./regions.js";
 import { SMALL_PX, Segment, findSegments } from "./straight_lines.js";
 
@@ -15,7 +15,11 @@ const ALIGNED = 0.05;
 const EXTEND_FROM = 0.3;
 const WRITTEN = 2;
 const PRINTED = 1.3;
+const IN_BAND = 0.75;
+const CRUMB = 0.05;
 const FRAME_THICKNESS = 2;
+const BENT = 0.015;
+const SHORT_PX = 40;
 const SIDE = 0.7;
 
 /** The mask (0 or 1) without rules and frames, which are searched where it is darker than `faint`. */
@@ -26,9 +30,11 @@ export function removeRules(mask, darkness, faint) {
   if (!countNonZero(rules)) return mask;
   const printed = quantile(select(darkness, rules), 0.75);
   const written = above(darkness, WRITTEN * printed);
+  const dark = select(darkness, and(rules, mask));
+  const darkest = PRINTED * Math.max(printed, dark.length ? quantile(dark, 0.75) : 0);
   const removed = and(rules, or(not(written), and(level, upright)));
   const rest = withoutCrumbs(removeKeepingStrokes(mask, removed), countNonZero(level) > 0, countNonZero(upright) > 0);
-  return withoutPrint(rest, darkness, PRINTED * printed);
+  return withoutPrint(rest, darkness, removed, darkest);
 }
 
 /** A cheap first test: in a small picture, ink at two opposite edges. */
@@ -120,18 +126,28 @@ function addSides(frame, across, down, rows, columns) {
   const [bandX, bandY] = [0.2 * width, 0.2 * height];
   const sides = { top: [], bottom: [], left: [], right: [] };
   across.boxes.forEach((box, number) => {
-    if (box.right - box.left < SIDE * width || !overlaps(box, frame)) return;
+    if (box.right - box.left < SIDE * width || !overlaps(box, frame) || !isStraight(across, number)) return;
     if (box.bottom <= frame.top + bandY) sides.top.push(number);
     else if (box.top >= frame.bottom - bandY) sides.bottom.push(number);
   });
   down.boxes.forEach((box, number) => {
-    if (box.bottom - box.top < SIDE * height || !overlaps(box, frame)) return;
+    if (box.bottom - box.top < SIDE * height || !overlaps(box, frame) || !isStraight(down, number)) return;
     if (box.right <= frame.left + bandX) sides.left.push(number);
     else if (box.left >= frame.right - bandX) sides.right.push(number);
   });
   if (Object.values(sides).filter((side) => side.length).length < 3) return;
   for (const number of [...sides.top, ...sides.bottom]) rows.add(number);
   for (const number of [...sides.left, ...sides.right]) columns.add(number);
+}
+
+/** Whether a run lies along one straight segment, as a side of a frame does and the loops of an 8 do not. */
+function isStraight(segments, number) {
+  const [along, across] = segments.coordinates(number);
+  const segment = Segment.fit(along, across, segments.level);
+  if (!segment) return false;
+  const squares = along.map((value, i) => (across[i] - segment.offset - segment.slope * value) ** 2);
+  const bent = Math.sqrt(Math.max(0, mean(squares) - segment.thicknessPx ** 2 / 12));
+  return bent <= BENT * Math.max(segment.length, SHORT_PX);
 }
 
 const overlaps = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
@@ -156,22 +172,39 @@ function withoutCrumbs(mask, level, upright) {
   return mask.map((_, i) => (labels[i] && kept[labels[i] - 1] ? 1 : 0));
 }
 
-/** The mask without ticks of combs and pieces of rules: level or upright, straight, thin, as pale as the rules. */
-function withoutPrint(mask, darkness, darkest) {
+/** The mask without print as pale as the rules: ticks of combs, pieces of rules, and crumbs beside them. */
+function withoutPrint(mask, darkness, rules, darkest) {
   const { labels, parts } = connectedParts(mask);
-  const kept = parts.map(({ left, top, width, height }, number) => {
-    const [thinner, longer] = [Math.min(width, height), Math.max(width, height)];
-    if (thinner > maxRulePx(mask) + 1 || longer <= 3 * thinner) return true;
-    const values = [];
-    for (let y = top; y < top + height; y++) {
-      for (let x = left; x < left + width; x++) {
-        const i = y * mask.width + x;
-        if (labels[i] === number + 1) values.push(darkness.data[i]);
-      }
-    }
-    return quantile(values, 0.75) > darkest;
+  const thickest = maxRulePx(mask) + 1;
+  const near = dilate(rules, 5, 5);
+  const beside = new Set(labels.filter((_, i) => near.data[i]));
+  const kept = parts.map((part, index) => {
+    const longer = Math.max(part.width, part.height);
+    const isCrumb = beside.has(index + 1) && longer <= CRUMB * mask.longest;
+    if (!isCrumb && part.area > (longer * thickest) / IN_BAND) return true;
+    const pixels = pixelsOf(labels, index + 1, part, mask.width);
+    if (!isCrumb && !isThinLine(part, pixels, thickest)) return true;
+    return quantile(pixels.map(({ x, y }) => darkness.data[y * mask.width + x]), 0.75) > darkest;
   });
   return mask.map((_, i) => (labels[i] && kept[labels[i] - 1] ? 1 : 0));
+}
+
+function pixelsOf(labels, label, { left, top, width, height }, stride) {
+  const pixels = [];
+  for (let y = top; y < top + height; y++) {
+    for (let x = left; x < left + width; x++) if (labels[y * stride + x] === label) pixels.push({ x, y });
+  }
+  return pixels;
+}
+
+/** Whether a part is one level or upright line, but for a bit of the rule that a tick stands on. */
+function isThinLine({ left, top, width, height }, pixels, thickestPx) {
+  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  const counts = new Array(shorter).fill(0);
+  for (const { x, y } of pixels) counts[height > width ? x - left : y - top]++;
+  const bands = counts.map((_, start) => counts.slice(start, start + thickestPx).reduce((sum, count) => sum + count, 0));
+  const isLong = longer > 3 * Math.min(shorter, thickestPx) && longer > 2 * shorter;
+  return isLong && Math.max(...bands) >= IN_BAND * pixels.length;
 }
 
 /** The offsets of straight segments of an odd length through the middle of a square, in eight directions. */
