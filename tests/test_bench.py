@@ -275,6 +275,18 @@ def test_every_condition_draws_a_picture_of_the_writing(kind: str) -> None:
         assert np.ptp(made) >= 20, name
 
 
+def test_sizes_agree_where_every_answer_is_the_same() -> None:
+    small, large = conditions.Tally(), conditions.Tally()
+    for index, (at_small, at_large) in enumerate([("1", "1"), ("2", "3"), ("4", "5")]):
+        read = Number(outcome=Outcome.READ, text=at_small, confidence=0.99)
+        outcome = Outcome.READ if at_large == "5" else Outcome.DOUBT
+        small.add(index, at_small, [read])
+        large.add(index, at_small, [Number(outcome=outcome, text=at_large, confidence=0.9)])
+    assert conditions.agreement([small, large]) == {"n": 3, "same": 1 / 3, "contradicting": 1 / 3}
+    rows = conditions.conditions("digits")
+    assert all(set(parts) <= set(rows) for parts in conditions.SAME_WRITING.values())
+
+
 @pytest.mark.parametrize(
     "camera", [Camera(), Camera(-15), Camera(90, longer_px=1000), Camera(8, 45, 0.3, perspective=0.03)]
 )

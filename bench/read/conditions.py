@@ -6,7 +6,9 @@
     python -m bench.read.conditions --only digits --part train --count 200 --rows tight shadow --show out/misread
 
 The same digits in every row, redrawn large and changed as the row says. Per row, as fractions: right (the text is the
-label, whatever the outcome), read, blank, and wrong among read; on pages also numbers found, and other places read.
+label, whatever the outcome), read, blank, and wrong among read; on pages also numbers found, and other places read. Of
+rows that differ in size alone also the fraction of digits with the same answer at every size, and of those with two
+different digits `read`, in bench/results/sizes.json.
 With `--minutes` a run ends after the row in progress, and `--resume` measures only rows that these models have not been
 measured on with this count. Test digits are only measured; with `--part train` nothing is stored. Adds to
 bench/results/conditions.json.
@@ -34,8 +36,15 @@ from handigit.records import Number
 from handigit.settings import Settings
 
 FILE = RESULTS / "conditions.json"
+SIZES_FILE = RESULTS / "sizes.json"
 COUNTS = {"digits": 1000, "numbers": 300, "pages": 25}
 SIZES = (40, 64, 72, 140, 280)
+TIGHT_SIZES = (28, 40, 56, 64, 72, 100, 140, 200, 300)
+SAME_WRITING = {
+    f"{name}, {sizes[0]} to {sizes[-1]} px": tuple(f"{name}, {px} px" for px in sizes)
+    for name, sizes in {"plain": SIZES, "tight": TIGHT_SIZES}.items()
+}
+"""Rows with the same pictures, drawn at different sizes."""
 BATCH = 100
 
 
@@ -47,7 +56,7 @@ def sized(height_px: int, change: Change) -> Change:
 def conditions(kind: str) -> dict[str, Change]:
     """Name of each row of digits or numbers, and the function that makes its picture."""
     rows: dict[str, Change] = {f"plain, {px} px": sized(px, lambda c, _: on_paper(c)) for px in SIZES}
-    for px in (28, 40, 56, 64, 72, 100, 140, 200, 300):
+    for px in TIGHT_SIZES:
         rows[f"tight, {px} px"] = lambda c, _, px=px: on_paper(draw.tight(c, px))  # type: ignore[misc] # a default binds the loop variable
     rows["tight, light ink"] = lambda c, _: 255 - on_paper(draw.tight(c, 100))
     rows["tight, thick pen"] = lambda c, _: on_paper(draw.tight(draw.thick_pen(c), 100))
@@ -91,7 +100,7 @@ def _askew_on_table(coverage: Coverage, rng: Generator) -> Picture:
 
 @dataclass
 class Tally:
-    """Counts of one row; `missed`: what was not right, as (index, text, answer)."""
+    """Counts of one row; `missed`: what was not right (index, text, answer); `answers`: each text, and if `read`."""
 
     n: int = 0
     found: int = 0
@@ -101,6 +110,7 @@ class Tally:
     wrong: int = 0
     elsewhere: int = 0
     missed: list[tuple[int, str, str]] = field(default_factory=list)
+    answers: list[tuple[str, bool]] = field(default_factory=list)
 
     def add(self, index: int, text: str, numbers: Sequence[Number]) -> None:
         """Count the answers in one place."""
@@ -112,6 +122,7 @@ class Tally:
         self.read += bool(read)
         self.blank += any(number.outcome is Outcome.BLANK for number in numbers)
         self.wrong += any(number.text != text for number in read)
+        self.answers += [(number.text, number.outcome is Outcome.READ) for number in numbers[:1]]
         if not right:
             self.missed.append((index, text, "+".join(f"{n.text}({n.outcome.value})" for n in numbers)))
 
@@ -119,6 +130,14 @@ class Tally:
         """The row of the table."""
         shares = {name: getattr(self, name) / self.n for name in ("found", "right", "read", "blank")}
         return {"n": self.n, **shares, "wrong_among_read": self.wrong / max(self.read, 1), "elsewhere": self.elsewhere}
+
+
+def agreement(tallies: Sequence[Tally]) -> dict[str, float]:
+    """Of the same writing in several rows: the fraction with one text in all, and with two different texts `read`."""
+    writings = list(zip(*(tally.answers for tally in tallies), strict=True))
+    same = [len({text for text, _ in answers}) == 1 for answers in writings]
+    contradicting = [len({text for text, read in answers if read}) > 1 for answers in writings]
+    return {"n": len(writings), "same": sum(same) / len(same), "contradicting": sum(contradicting) / len(same)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +223,7 @@ def main() -> None:
     bench = Bench(data.glyphs[order], np.asarray(data.labels)[order], Reader(threads=1), count)
     models = [bench.reader.model_name("digit" if kind == "digits" else "number")]
     rows: dict[str, Callable[..., Any]] = dict(page_conditions() if kind == "pages" else conditions(kind))
+    tallies: dict[str, Tally] = {}
     for seed, (name, make) in enumerate(rows.items()):
         measured = load_results(FILE).get(kind, {}).get(name, {})
         done = wanted.resume and measured.get("count") == count and measured.get("models") == models
@@ -211,12 +231,19 @@ def main() -> None:
         if done or skipped or time.monotonic() - began > 60 * wanted.minutes:
             continue
         started = time.process_time()
-        tally = bench.measure(kind, make, seed, partial(save_picture, wanted.show, name))
+        tallies[name] = tally = bench.measure(kind, make, seed, partial(save_picture, wanted.show, name))
         row = tally.fractions() | {"cpu_seconds": time.process_time() - started, "count": count, "models": models}
         print_row(name, row, tally)
         if wanted.part == "test":
             results = load_results(FILE)
             save_results(FILE, results | {kind: results.get(kind, {}) | {name: row}})
+    for name, parts in SAME_WRITING.items():
+        if set(parts) <= set(tallies):
+            found = agreement([tallies[part] for part in parts]) | {"count": count, "models": models}
+            print(f"{name:28} same {found['same']:6.1%}  contradicting {found['contradicting']:5.2%}")
+            if wanted.part == "test":
+                results = load_results(SIZES_FILE)
+                save_results(SIZES_FILE, results | {kind: results.get(kind, {}) | {name: found}})
 
 
 def print_row(name: str, row: dict[str, Any], tally: Tally) -> None:
