@@ -1,6 +1,8 @@
 """`handigit store` and `handigit models promote` from the command line."""
 
 import io
+from datetime import datetime, timedelta, tzinfo
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from handigit.data import Dataset, save_npz
 from handigit.errors import ModelError
 from handigit.evaluate.promotion import PromotionRefused
 from handigit.read.engine import EMBEDDED
-from handigit.store import BrokenBackup, LastAdmin, Store, StoreError, Truth
+from handigit.store import BrokenBackup, LastAdmin, RetentionRefused, Store, StoreError, Truth
 from handigit.synth import digits
 from store_cases import PROVENANCE, doubt, number, page
 
@@ -121,6 +123,20 @@ def test_retention_needs_a_number_of_days(
     assert len(list(opened.all())) == 1
     monkeypatch.setenv("HANDIGIT_RETENTION_DAYS", "1e-9")
     assert handigit("store", "retain") == DONE
+    assert not list(opened.all())
+
+
+def test_retention_by_a_wrong_clock_needs_a_yes(opened: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class YearAhead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "YearAhead":
+            return super().now(tz) + timedelta(days=365)
+
+    monkeypatch.setattr(import_module("handigit.cli.store"), "datetime", YearAhead)
+    with pytest.raises(RetentionRefused, match="check the clock"):
+        handigit("store", "retain", "--days", "90")
+    assert len(list(opened.all())) == 1
+    assert handigit("store", "retain", "--days", "90", "--yes") == DONE
     assert not list(opened.all())
 
 

@@ -4,16 +4,26 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
-from handigit.store import RetentionRefused, Store, StoreDamaged, StoreError, StoreFull
+from handigit.store import (
+    LeaseLost,
+    RetentionRefused,
+    Role,
+    Store,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    TooManyAttempts,
+    Truth,
+)
 from handigit.store.deletion import Reserve
 from handigit.store.integrity import check
-from store_cases import NO_SAMPLES, PROVENANCE, number, page
+from store_cases import NO_SAMPLES, PROVENANCE, doubt, number, page
 
 
 @pytest.fixture
@@ -113,6 +123,60 @@ def test_the_usual_retention_goes_on(home: Path) -> None:
         add(store, 11)
         assert store.forget(before=middle).readings == 9
         assert store.forget(before=middle).readings == 0
+
+
+def shifted(**how: float) -> type[datetime]:
+    """A clock that is wrong, by the arguments of `timedelta`."""
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Wrong":
+            return super().now(tz) + timedelta(**how)
+
+    return Wrong
+
+
+@pytest.mark.parametrize("days", [365, -365])
+def test_a_clock_that_was_wrong_by_a_year_leaves_nothing_behind(
+    home: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    right = "correct horse"
+    with opened(home) as store:
+        (reading,) = store.add([doubt("15")], PROVENANCE, page=page())
+        store.accounts.add_user("ann", right, Role.ADMIN)
+        with monkeypatch.context() as wrong:
+            for module in ("accounts", "store"):
+                wrong.setattr(f"handigit.store.{module}.datetime", shifted(days=days))
+            lease, secret = store.lease("ann"), store.accounts.sign_in("ann", right) or ""
+            assert lease
+            assert store.accounts.session(secret)
+            for _ in range(5):
+                assert store.accounts.sign_in("ann", "a guess") is None
+            with pytest.raises(TooManyAttempts):
+                store.accounts.sign_in("ann", right)
+        assert store.accounts.session(secret) is None
+        assert store.accounts.sign_in("ann", right)
+        held = store.lease("bob")
+        assert held
+        assert held.reading.id == reading
+        with pytest.raises(LeaseLost):
+            store.decide(reading, Truth("16"), by="ann", key="a", lease=lease.id)
+        store.decide(reading, Truth("16"), by="bob", key="b", lease=held.id)
+        assert store.forget(before=datetime.now(UTC) - timedelta(days=90)).readings == 0
+        assert check(store) == ()
+
+
+def test_clocks_of_two_servers_may_differ_by_minutes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(home) as store:
+        store.add([doubt("15")], PROVENANCE)
+        store.accounts.add_user("ann", "correct horse", Role.ADMIN)
+        with monkeypatch.context() as ahead:
+            ahead.setattr("handigit.store.accounts.datetime", shifted(minutes=2))
+            ahead.setattr("handigit.store.store.datetime", shifted(minutes=2))
+            secret = store.accounts.sign_in("ann", "correct horse") or ""
+            assert store.lease("ann")
+        assert store.accounts.session(secret)
+        assert store.lease("bob") is None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
+from handigit.store.column_types import CLOCK_SKEW
 from handigit.store.database import Database
 from handigit.store.errors import LastAdmin, NameTaken, NotInStore, StoreError, TooManyAttempts
 from handigit.store.roles import Role, Token, User
@@ -139,7 +140,7 @@ class Accounts:
         query = (
             select(users.c.name, users.c.role)
             .join(sessions, sessions.c.user == users.c.id)
-            .where(sessions.c.secret == _digest(secret), sessions.c.until > _now(), users.c.removed_at.is_(None))
+            .where(sessions.c.secret == _digest(secret), ~_has_ended(_now()), users.c.removed_at.is_(None))
         )
         return self._get_user(query)
 
@@ -215,8 +216,13 @@ class Accounts:
 def drop_expired(connection: Connection) -> None:
     """Delete ended sessions and old failed sign-ins."""
     now = _now()
-    connection.execute(delete(sessions).where(sessions.c.until <= now))
+    connection.execute(delete(sessions).where(_has_ended(now)))
     connection.execute(delete(failed_sign_ins).where(failed_sign_ins.c.at <= now - _FORGET_FAILURES))
+
+
+def _has_ended(now: datetime) -> ColumnElement[bool]:
+    """A session is over, or was begun by a clock that was wrong."""
+    return or_(sessions.c.until <= now, sessions.c.at > now + CLOCK_SKEW)
 
 
 def _count_attempt(connection: Connection, name: str, now: datetime) -> None:

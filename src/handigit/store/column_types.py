@@ -11,6 +11,10 @@ MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1) // MICROSECOND
 """One day in the unit of `UtcMicros`."""
 
+CLOCK_SKEW = timedelta(hours=1)
+"""How far the clocks of several servers may differ. What began later than that from now was written by a wrong clock,
+since corrected: a lease or session of it would otherwise last for a year."""
+
 
 class UtcMicros(TypeDecorator[datetime]):
     """An aware datetime as microseconds since 1970 in UTC: the same order and arithmetic in every database."""

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, insert, select
 
 from handigit.records import Outcome
-from handigit.store.column_types import UtcMicros
+from handigit.store.column_types import CLOCK_SKEW, UtcMicros
 from handigit.store.errors import KeyReused, LeaseLost, NotInStore
 from handigit.store.readings import get_corrections, get_reading, is_active, is_disputed, is_opinion, require_reading
 from handigit.store.review_need import Opinions, hash01, margin_of, review_need
@@ -52,7 +52,7 @@ def take(connection: Connection, reviewer: str, *, policy: Policy, now: datetime
     rest = (Purpose.SECOND, Purpose.DOUBT)
     order = (Purpose.CONTROL, *rest) if control_first else (*rest, Purpose.CONTROL)
     for purpose in (Purpose.THIRD, *order):
-        row = connection.execute(_select_free(purpose), {"reviewer": reviewer, "now": now}).one_or_none()
+        row = connection.execute(_select_free(purpose), _at(now) | {"reviewer": reviewer}).one_or_none()
         if row is not None:
             return _lease_item(connection, row, reviewer, policy=policy, now=now)
     return None
@@ -95,7 +95,18 @@ def _is_leased(reading: ColumnElement[int]) -> ColumnElement[bool]:
     """The last lease of a reading is in force at `:now`; only the last one counts."""
     lease, later = leases.alias("lease"), leases.alias("later_lease")
     overruled = exists().where(later.c.reading == lease.c.reading, later.c.id > lease.c.id)
-    return exists().where(lease.c.reading == reading, lease.c.until > bindparam("now", type_=UtcMicros), ~overruled)
+    in_force = lease.c.until > bindparam("now", type_=UtcMicros), lease.c.at <= bindparam("soon", type_=UtcMicros)
+    return exists().where(lease.c.reading == reading, *in_force, ~overruled)
+
+
+def _at(now: datetime) -> dict[str, Any]:
+    """The parameters of `_is_leased`."""
+    return {"now": now, "soon": now + CLOCK_SKEW}
+
+
+def _is_in_force(lease: Any, now: datetime) -> bool:
+    """As `_is_leased`, of the last lease of a reading."""
+    return bool(lease.until > now and lease.at <= now + CLOCK_SKEW)
 
 
 def _add_lease(
@@ -113,7 +124,7 @@ def release(connection: Connection, lease: int, *, by: str, now: datetime) -> No
     """
     row = _get_lease(connection, lease, by)
     last = connection.execute(_select_last_lease(row.reading)).one()
-    if last.id == lease and last.until > now:
+    if last.id == lease and _is_in_force(last, now):
         _add_lease(connection, row.reading, by, purpose=Purpose(row.purpose), at=now, until=now)
 
 
@@ -170,7 +181,7 @@ def _check_lease(connection: Connection, lease: int, reading: int, *, by: str, n
     if row.reading != reading:
         raise LeaseLost(f"lease {lease} is for reading {row.reading}, not for {reading}; decide the leased one")
     last = connection.execute(_select_last_lease(reading)).one()
-    if last.reviewer != by and last.until > now:
+    if last.reviewer != by and _is_in_force(last, now):
         raise LeaseLost(
             f"the lease of reading {reading} has ended and another reviewer has the item; take the next one"
         )
@@ -199,5 +210,5 @@ def count_waiting(connection: Connection, now: datetime) -> Waiting:
         controls=counts.get(Purpose.CONTROL, 0),
         seconds=counts.get(Purpose.SECOND, 0),
         thirds=counts.get(Purpose.THIRD, 0),
-        held=connection.scalar(leased, {"now": now}) or 0,
+        held=connection.scalar(leased, _at(now)) or 0,
     )
