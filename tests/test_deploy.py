@@ -8,10 +8,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
+from bench.serve.proxy import NGINX, behind_nginx, documented_site
+from bench.serve.targets import free_port
 from handigit.settings import SECRETS, Settings
+from handigit.web.openapi import JSON_LINES
+from serving import picture, running
 
 PROJECT = Path(__file__).parents[1]
 FILES = ("deploy/Dockerfile", "deploy/compose.yaml", "deploy/handigit.service", "docs/deploy.md", "docs/api.md")
@@ -96,6 +101,32 @@ def test_other_images_copy_what_exists_and_install_existing_extras(name: str) ->
     extras = ",".join(re.findall(r"'\.\[([a-z,]+)\]'", text)).split(",")
     assert set(extras) <= set(declared["optional-dependencies"])
     assert compose()["services"][name]["build"]["dockerfile"] == f"deploy/{name}.Dockerfile"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+def test_the_documented_configuration_of_nginx_works(tmp_path: Path) -> None:
+    hosts = {"HANDIGIT_HOSTS": "numbers.example.org", "HANDIGIT_PROXIES": "127.0.0.1", "HANDIGIT_TOKEN": "t" * 16}
+    headers = {"Host": "numbers.example.org", "Authorization": f"Bearer {'t' * 16}", "X-Request-ID": "a-client"}
+    with running(tmp_path / "home", **hosts) as server:
+        port = free_port()
+        site = documented_site(port, server.port)
+        with (
+            behind_nginx(tmp_path, site, port),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
+        ):
+            large = picture(size=1500, format="BMP")  # beyond the megabyte that nginx allows by itself
+            assert len(large) > 2_000_000
+            answer = client.post("/v1/digit", content=large)
+            assert answer.json()["readings"][0]["text"] == "7"
+            assert answer.headers["x-request-id"] != "a-client"
+            lines = client.post("/v1/page", content=picture(format="PDF", size=200), headers={"Accept": JSON_LINES})
+            assert lines.headers["content-type"].startswith(JSON_LINES)
+            assert client.get("/v1/readings", headers={"Host": "elsewhere.example"}).status_code == 403
+            assert (
+                client.post("/v1/session", json={}, headers={"Origin": "http://elsewhere.example"}).status_code == 403
+            )
+            assert client.get("/readyz").status_code == 200
 
 
 def compose() -> dict[str, Any]:

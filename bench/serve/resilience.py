@@ -152,7 +152,7 @@ def _read_digits(server: Running, counts: Counter[str], stop: threading.Event) -
 
 def connections(folder: Path, rounds: int = 3) -> dict[str, Any]:
     """Answers per second with 1,500 connections, relative to 64, in turns."""
-    _allow_many_files()
+    allow_many_files()
     rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
     with ours(folder) as target:
         load(target, clients=8, seconds=1)
@@ -167,13 +167,13 @@ def connections(folder: Path, rounds: int = 3) -> dict[str, Any]:
 
 def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
     """The median answer of eight clients while `count` others send their heads byte by byte, relative to without."""
-    _allow_many_files()
+    allow_many_files()
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
     with ours(folder) as target:
         load(target, clients=8, seconds=1)
         for _ in range(rounds):
             alone = load(target, clients=8, seconds=5)
-            with _slow_clients(target.port, count) as open_connections:
+            with slow_clients(target.port, count) as open_connections:
                 pairs.append((alone, load(target, clients=8, seconds=5)))
                 print(pairs[-1], "open:", open_connections(), flush=True)
     ratios = [beside["p50_ms"] / alone["p50_ms"] for alone, beside in pairs]
@@ -186,7 +186,7 @@ def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
 
 
 @contextmanager
-def _slow_clients(port: int, count: int) -> Iterator[Callable[[], int]]:
+def slow_clients(port: int, count: int) -> Iterator[Callable[[], int]]:
     """Connections that each send a byte of their head about every second; a client that is hung up on returns."""
     stop = threading.Event()
     clients = [_slow_client(port) for _ in range(count)]
@@ -218,7 +218,7 @@ def _slow_client(port: int) -> socket.socket:
     return client
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 

@@ -1,0 +1,146 @@
+"""The server behind nginx, configured as docs/deploy.md says: many connections, and slow ones.
+
+    python -m bench.serve.proxy connections      1,500 beside 64, from one address and as if each had its own
+    python -m bench.serve.proxy slow             1,000 clients with endless heads, beside eight others
+
+Everything is on the loopback interface and shares its cores, nginx and the load generator too. Results go to
+bench/results/resilience.json. Needs nginx and /proc, so Linux.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from bench.results_io import PROJECT, RESULTS, load_results, save_results
+from bench.serve.resilience import allow_many_files, slow_clients
+from bench.serve.targets import Target, free_port, load, ours
+
+NGINX: Final = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+_MAIN: Final = """
+daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile 8192;
+pid {folder}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/bodies;
+  proxy_temp_path {folder}/answers;
+  fastcgi_temp_path {folder}/unused;
+  uwsgi_temp_path {folder}/unused;
+  scgi_temp_path {folder}/unused;
+  keepalive_requests 1000000;
+{site}
+}}
+"""
+
+
+def documented_site(port: int, server: int) -> str:
+    """The site's configuration in docs/deploy.md, without TLS on a port of the loopback interface."""
+    text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    block = text[text.index("    upstream handigit {") :]
+    site = block[: re.search(r"\n(?=\S)", block).start()]  # type: ignore[union-attr] # text follows
+    site = re.sub(r"\n *ssl_.*", "", site).replace("listen 443 ssl;", f"listen 127.0.0.1:{port} backlog=2048;")
+    return site.replace("127.0.0.1:8000", f"127.0.0.1:{server}")
+
+
+@contextmanager
+def behind_nginx(folder: Path, site: str, port: int) -> Iterator[int]:
+    """A running nginx with this site; yields its process id."""
+    assert NGINX, "apt-get install nginx-light"
+    file = folder / "nginx.conf"
+    file.write_text(_MAIN.format(folder=folder, site=site), encoding="utf-8")
+    process = subprocess.Popen([NGINX, "-c", str(file), "-p", str(folder)])
+    try:
+        _wait(port, process)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError("nginx does not start; see its message above")
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("nginx does not listen")
+
+
+def connections(folder: Path, *, many_addresses: bool, rounds: int = 3) -> dict[str, Any]:
+    """Answers per second with 1,500 connections through nginx, relative to 64, in turns.
+
+    `many_addresses`: the limit on connections from one address does not apply.
+    """
+    rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
+    with _proxied(folder, "$connection" if many_addresses else "$binary_remote_addr") as target:
+        load(target, clients=8, seconds=1)
+        for _ in range(rounds):
+            for clients, found in rows.items():
+                found.append(load(target, clients=clients, seconds=5))
+                print(clients, found[-1], flush=True)
+    ratios = [many["per_second"] / few["per_second"] for few, many in zip(*rows.values(), strict=True)]
+    middle = {str(n): sorted(found, key=lambda row: row["per_second"])[len(found) // 2] for n, found in rows.items()}
+    return {"rounds": rounds, "goodput": [round(ratio, 2) for ratio in ratios], "clients": middle}
+
+
+@contextmanager
+def _proxied(folder: Path, address: str = "$binary_remote_addr") -> Iterator[Target]:
+    """Our server behind nginx; the load goes to nginx, the processor time is the server's."""
+    with ours(folder / "home") as server:
+        port = free_port()
+        site = documented_site(port, server.port).replace("$binary_remote_addr", address)
+        with behind_nginx(folder, site, port):
+            yield replace(server, port=port)
+
+
+def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
+    """The median answer of eight clients while `count` others send their heads byte by byte, relative to without."""
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    with _proxied(folder) as target:
+        load(target, clients=8, seconds=1)
+        for _ in range(rounds):
+            alone = load(target, clients=8, seconds=5)
+            with slow_clients(target.port, count) as open_connections:
+                pairs.append((alone, load(target, clients=8, seconds=5)))
+                print(pairs[-1], "open:", open_connections(), flush=True)
+    ratios = [beside["p50_ms"] / alone["p50_ms"] for alone, beside in pairs]
+    return {"slow_clients": count, "median_relative": [round(ratio, 2) for ratio in ratios]}
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("connections", "slow"))
+    part = parser.parse_args().part
+    allow_many_files()
+    found: dict[str, Any] = {}
+    for name in ("one address", "many addresses") if part == "connections" else ("slow",):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            found[name] = slow(folder) if part == "slow" else connections(folder, many_addresses=name[0] == "m")
+    print(json.dumps(found))
+    results = load_results(RESULTS / "resilience.json")
+    save_results(RESULTS / "resilience.json", results | {"nginx": results.get("nginx", {}) | found})
+
+
+if __name__ == "__main__":
+    main()
