@@ -215,6 +215,19 @@ def test_row_of_a_data_frame():
         assert np.array_equal(page_of(row), page_of(GREY.reshape(-1)))
 
 
+@pytest.mark.parametrize("levels", [1, 16, 255])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_eight_by_eight_pixels_as_in_scikit_learn(levels, inverted):
+    ones, zeros = np.ones(6), np.zeros(6)
+    ring = np.pad(np.stack([ones, *[np.r_[1, zeros[:4], 1]] * 6, ones]), ((0, 0), (1, 1)))
+    pixels = levels * (1 - ring if inverted else ring)
+    found = views_of(page_of(pixels)).found
+    assert (found.box.width - 7) ** 2 <= 1
+    assert found.box.height == 8
+    assert alike(found.glyph, glyph_of(np.pad(cv2.resize(ring * 255, (20, 20)), 40).astype(np.uint8))) > 0.9
+    assert views_of(page_of(np.zeros((8, 8)))).found is None
+
+
 def test_booleans_are_black_and_white():
     assert np.array_equal(page_of(drawn() > 128), np.where(drawn() > 128, 255, 0))
 
@@ -226,7 +239,8 @@ def test_pillow_images_are_not_altered(tmp_path, form):
     picture = Image.open(path)
     picture.load()
     before = np.array(picture)
-    assert np.array_equal(page_of(picture), page_of(picture))
+    assert np.array_equal(page_of(picture), page_of(path))
+    assert np.array_equal(page_of(picture), page_of(path)), "the second time"
     assert picture.mode == "RGB"
     assert np.array_equal(before, np.array(picture))
 

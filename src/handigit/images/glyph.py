@@ -32,6 +32,8 @@ _MIN_SLANT: Final = 0.3
 """Minimum slant (offset per height) of a digit that is also classified upright."""
 _CLEAR_PX: Final = 48
 """Longer side of a digit on the reduced page below which it is searched again at full size."""
+_TINY_PX: Final = 12
+"""Longer side up to which a picture is enlarged first: its strokes are a pixel wide, and digits fill it."""
 _MAX_FRAMED_PX: Final = INK_PX + 2
 """Longer side of a digit in a 28x28 frame: 20 px as in MNIST, and a blur."""
 
@@ -90,6 +92,8 @@ class Views:
 
 def views_of(page: UInt8[np.ndarray, "height width"], *, clean: UInt8[np.ndarray, "h w"] | None = None) -> Views:
     """The ways to see a page of one digit, ink dark on light; `clean`: the page reduced, without a table, if known."""
+    if max(page.shape) <= _TINY_PX:
+        return _views_of_tiny(page)
     clean = without_table(reduce_large(page)) if clean is None else clean
     found = _find_on_paper(clean)
     if page.shape == (FIELD_PX, FIELD_PX):
@@ -100,6 +104,21 @@ def views_of(page: UInt8[np.ndarray, "height width"], *, clean: UInt8[np.ndarray
     if found and clean.shape != page.shape:
         found = replace(found, box=_scale_box(found.box, page.shape[1] / clean.shape[1], page.shape))
     return Views(found, None, inverted)
+
+
+def _views_of_tiny(page: UInt8[np.ndarray, "height width"]) -> Views:
+    """The views of a picture of a few pixels, such as the 8x8 ones of scikit-learn: a digit that fills a frame."""
+    scale = INK_PX / max(page.shape)
+    height, width = (max(1, round(scale * side)) for side in page.shape)
+    top, left = (FIELD_PX - height) // 2, (FIELD_PX - width) // 2
+    frame = np.full((FIELD_PX, FIELD_PX), page.max(), np.uint8)
+    frame[top : top + height, left : left + width] = cv2.resize(page, (width, height), interpolation=cv2.INTER_LINEAR)
+    views = views_of(frame)
+    if views.found is None:
+        return views
+    box = views.found.box
+    inside = Box(max(box.left - left, 0), max(box.top - top, 0), box.right - left, box.bottom - top)
+    return replace(views, found=replace(views.found, box=_scale_box(inside, 1 / scale, page.shape)))
 
 
 def find_digit(page: UInt8[np.ndarray, "height width"]) -> FoundDigit | None:

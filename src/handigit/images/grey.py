@@ -14,6 +14,8 @@ DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS: Final = "give numbers of shape (H, W), (H, W, 3) RGB or (H, W, 4) RGBA"
 _MIN_ROW: Final = 64
 """Number of values from which a row is a square picture."""
+_FEW_LEVELS: Final = 16
+"""Highest value of pictures with 16 or 17 levels."""
 STRIP_PX: Final = 2**21
 """Pixels that are converted at a time where a copy would take several times their memory."""
 
@@ -61,8 +63,8 @@ def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
     """An array as grey: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, any number type.
 
     Axes of length 1 are dropped, channels may come first, and a square picture may be one row of H * W values. Booleans
-    and values in 0..1 are scaled to 0..255; arrays with values below 0, such as standardised
-    tensors, are stretched from their minimum to their maximum.
+    and values in 0..1 or 0..16 (as in scikit-learn's digits) are scaled to 0..255; arrays with values below 0, such as
+    standardised tensors, are stretched from their minimum to their maximum.
 
     Raises:
         ImageError: another shape, not numbers, or no pixels.
@@ -90,6 +92,8 @@ def grey_of_array(pixels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
         values = _finite(pixels.reshape(len(pixels), -1))
         if values.min() < 0:
             values = (values - values.min()) / max(float(np.ptp(values)), 1e-9)
+        elif 1 < values.max() <= _FEW_LEVELS:
+            values /= _FEW_LEVELS
         pixels = eight_bits(values).reshape(pixels.shape)
     if pixels.ndim == 2:
         return np.ascontiguousarray(pixels)

@@ -16,6 +16,7 @@ const PEN_PX = 1.8;
 const EDGE = 0.3;
 const MIN_SLANT = 0.3;
 const CLEAR_PX = 48;
+const TINY_PX = 12;
 const MAX_FRAMED_PX = INK_PX + 2;
 const BLACK = 64;
 const MIN_TONE = 0.15;
@@ -52,11 +53,30 @@ class Views {
 
 /** The ways to see a page of one digit, ink dark on light and without a table. */
 export function viewsOf(page) {
+  if (page.longest <= TINY_PX) return viewsOfTiny(page);
   const found = findOnPaper(page);
   if (page.width === FIELD_PX && page.height === FIELD_PX) return new Views(found, page);
   // Without dark ink, light ink counts only in two tones: a lit part beside a shadow is not a digit.
   const inverted = found && polarityIsDoubtful(page) ? findOnPaper(negative(page)) : null;
   return new Views(found ?? findInTwoTones(page), null, inverted);
+}
+
+/** The views of a picture of a few pixels: a digit that fills a frame. */
+function viewsOfTiny(page) {
+  const scale = INK_PX / page.longest;
+  const [width, height] = [page.width, page.height].map((side) => Math.max(1, roundHalfEven(scale * side)));
+  const [left, top] = [(FIELD_PX - width) >> 1, (FIELD_PX - height) >> 1];
+  const frame = Plane.bytes(FIELD_PX, FIELD_PX);
+  frame.data.fill(maximum(page.data));
+  const large = resizeLinear(page, width, height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) frame.data[(top + y) * FIELD_PX + left + x] = roundHalfEven(large.data[y * width + x]);
+  }
+  const { found, frame: seen } = viewsOf(frame);
+  if (!found) return new Views(null, seen);
+  const inside = moved(found.box, -left, -top);
+  const box = { ...inside, left: Math.max(inside.left, 0), top: Math.max(inside.top, 0) };
+  return new Views({ glyph: found.glyph, box: scaleBox(box, 1 / scale, page) }, seen);
 }
 
 const negative = (page) => page.map((value) => 255 - value);
