@@ -152,6 +152,44 @@ def test_page_or_one_number(texts, alone, expected) -> None:
     assert is_page(regions, numbers, digit=nothing, number=number) is expected
 
 
+def test_numbers_among_the_marks_of_a_column_are_doubts() -> None:
+    page = np.full((1000, 700), 240, np.uint8)
+    for row in range(7):
+        cv2.line(page, (100, 60 + 100 * row), (400, 60 + 100 * row), 70, 4)
+    for column in range(3):
+        cv2.line(page, (100 + 150 * column, 60), (100 + 150 * column, 660), 70, 4)
+    for row, column in np.ndindex(6, 2):
+        cv2.putText(page, "7", (150 + 150 * column, 140 + 100 * row), cv2.FONT_HERSHEY_SIMPLEX, 2, 40, 5)
+    regions = PageRegions.of(page, rotation=0)
+    assert len(regions.regions) == 12
+    numbers = [
+        reading("", Outcome.NOT_A_NUMBER, 0.9) if place in (1, 5) else reading(str(place % 2), Outcome.READ, 0.99)
+        for place in range(12)
+    ]
+    answers = regions.on_page([replace(number, box=Box(0, 0, 9, 9)) for number in numbers])
+    assert {number.outcome for number in answers if number.text == "0"} == {Outcome.READ}
+    assert {number.outcome for number in answers if number.text == "1"} == {Outcome.DOUBT}
+
+
+def test_a_page_turned_by_mistake_is_turned_back() -> None:
+    page = np.full((1400, 1400), 255, np.uint8)
+    for row in (300, 900):
+        cv2.putText(page, "427", (400, row), cv2.FONT_HERSHEY_SIMPLEX, 3, 0, 8)
+
+    def read(regions: PageRegions) -> list[Number]:
+        is_level = regions.oriented.rotation == 0
+        are_upright = [is_level or region.pixels.shape[0] > region.pixels.shape[1] for region in regions.regions]
+        return [
+            Number(Outcome.READ if upright else Outcome.NOT_A_NUMBER, "427" if upright else "", 0.99, box=region.box)
+            for region, upright in zip(regions.regions, are_upright, strict=True)
+        ]
+
+    turned = PageRegions.of(page, rotation=90)
+    turned = replace(turned, oriented=replace(turned.oriented, sure=True))
+    nothing = [Number(Outcome.NOT_A_NUMBER, "", 0.9, box=region.box) for region in turned.regions]
+    assert [number.text for number in read_upright(page, turned, nothing, read)] == ["427", "427"]
+
+
 @pytest.mark.parametrize(("left", "expected"), [(10, True), (240, False)])
 def test_one_digit_of_several_is_not_the_number(left, expected) -> None:
     digit = replace(reading("5", Outcome.READ, 0.99), box=Box(left, 0, 320, 100))

@@ -324,6 +324,40 @@ def test_strokes_in_a_small_frame_are_no_rules(degrees):
     assert all((region.pixels < 110).mean() > 0.07 for region in regions)
 
 
+def table_of_marks() -> np.ndarray:
+    """Eight rows of cells 1.5 times as wide as high: a 7, one to three level strokes, a tick."""
+    page = np.full((1000, 700), 240, np.uint8)
+    for row in range(9):
+        cv2.line(page, (100, 60 + 100 * row), (100 + 3 * 150, 60 + 100 * row), 70, 4)
+    for column in range(4):
+        cv2.line(page, (100 + 150 * column, 60), (100 + 150 * column, 860), 70, 4)
+    for row in range(8):
+        y = 60 + 100 * row
+        cv2.polylines(page, [np.array([(155, y + 25), (190, y + 25), (175, y + 78)])], False, 40, 5)
+        for stroke in range(1 + row % 3):
+            cv2.line(page, (295, y + 35 + 15 * stroke), (355, y + 33 + 15 * stroke), 40, 4)
+        cv2.polylines(page, [np.array([(455, y + 60), (470, y + 75), (505, y + 25)])], False, 40, 5)
+    return page
+
+
+def test_cells_of_a_table_are_fields_of_their_own_also_those_with_dashes():
+    regions = find_regions(table_of_marks())
+    assert len(regions) == 24
+    assert {region.cells for region in regions} == {1}
+    assert max(region.box.width for region in regions) < 75
+
+
+def test_a_column_of_strokes_is_no_rule():
+    page = table_of_marks()
+    page[:, 100:250] = 240
+    for row in range(9):
+        cv2.line(page, (100, 60 + 100 * row), (250, 60 + 100 * row), 70, 4)
+    for row in range(8):
+        cv2.line(page, (175, 72 + 100 * row), (175, 148 + 100 * row), 40, 5)
+    ones = [region for region in find_regions(page) if region.box.right < 250]
+    assert len(ones) == 8
+
+
 def test_circle_around_a_number_is_no_region():
     page, boxes = written({(300, 300): "417", (300, 600): "52"})
     page = page.copy()

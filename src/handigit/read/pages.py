@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from handigit.images.flat_sheet import FlatSheet, flatten_sheet
 from handigit.images.orientation import Oriented, straighten
 from handigit.records import Box, Number, Outcome
-from handigit.segment import Region, are_several, find_regions_at_scale, to_working_size
+from handigit.segment import Region, are_among_marks, are_several, find_regions_at_scale, to_working_size
 
 _MIN_HEIGHT: Final = 0.75
 """Minimum height of an unreadable region, relative to the numbers on the page, for it to be handwriting."""
@@ -24,6 +24,10 @@ _MIN_EVIDENCE: Final = 3
 """Legibility that a rotated page must have beyond the page as it is: 186 upside down is read as 981."""
 _SAMPLED: Final = 24
 """Regions by which a rotated page is judged before all of it is read: a page of specks has hundreds in each turn."""
+_GLANCED: Final = 12
+"""Regions that are turned where they are, before the page is segmented in another turn."""
+_MAX_ASPECT: Final = 5
+"""Maximum width of these regions in heights; anything wider is a line of print."""
 _MOST: Final = 0.6
 """Minimum width of a digit relative to what looks like a number of several, for it to be only that digit."""
 _MIN_CONFIDENCE: Final = 0.05
@@ -68,6 +72,12 @@ class PageRegions:
         step = -(-len(self.regions) // _SAMPLED)
         return self if step <= 1 else replace(self, regions=self.regions[::step])
 
+    def compact(self, numbers: Sequence[Number]) -> list[tuple[Region, Number]]:
+        """At most `_GLANCED` regions that may be numbers or digits however the page is rotated, and their results."""
+        pairs = zip(self.regions, numbers, strict=True)
+        some = [(region, number) for region, number in pairs if region.box.width <= _MAX_ASPECT * region.box.height]
+        return some[:: -(-len(some) // _GLANCED) or 1]
+
     @property
     def are_several(self) -> bool:
         """Whether the regions look like those of several numbers."""
@@ -80,15 +90,21 @@ class PageRegions:
         return are_several(read) or are_several([region.box for region, number in pairs if number.text])
 
     def is_doubtful(self, numbers: Sequence[Number]) -> bool:
-        """Whether the page may be rotated, given the result for each region: it does not show how, and few are read."""
+        """Whether the page may be rotated, given the result for each region: few are read, and it does not show how.
+
+        A page that was turned may have columns of single digits, which look like lines.
+        """
         read = sum(number.outcome is Outcome.READ for number in numbers)
-        return not self.oriented.sure and len(self.regions) > 1 and read < _MIN_READ * len(self.regions)
+        is_certain = self.oriented.sure and not self.oriented.rotation
+        return not is_certain and len(self.regions) > 1 and read < _MIN_READ * len(self.regions)
 
     def on_page(self, numbers: Sequence[Number]) -> list[Number]:
         """The numbers read from the regions, in pixels of the page as given.
 
-        Specks and regions without a number are left out, but not unreadable fields and handwriting.
+        Specks and regions without a number are left out, but not unreadable fields and handwriting. Numbers among the
+        marks of a column are doubts.
         """
+        numbers = _doubt_among_marks(self.regions, numbers)
         heights = [region.box.height for region, n in zip(self.regions, numbers, strict=True) if n.text]
         usual = float(np.median(heights)) if heights else 0.0
         return [
@@ -99,6 +115,20 @@ class PageRegions:
 
     def _to_original(self, box: Box) -> Box:
         return self.sheet.to_original(self.oriented.to_original(box, size=self.sheet_size), size=self.size)
+
+
+def _doubt_among_marks(regions: Sequence[Region], numbers: Sequence[Number]) -> list[Number]:
+    """The numbers, as doubts in columns of form fields that hold many marks."""
+    left = np.array([region.origin[0] for region in regions], int)
+    right = left + np.array([region.pixels.shape[1] for region in regions], int)
+    written = np.array([region.cells > 0 for region in regions], bool)
+    written &= np.array([number.outcome is not Outcome.BLANK for number in numbers], bool)
+    no_number = written & np.array([not number.text for number in numbers], bool)
+    among = written & are_among_marks(left, right, written=written, no_number=no_number)
+    return [
+        replace(number, outcome=Outcome.DOUBT) if is_among and number.outcome is Outcome.READ else number
+        for number, is_among in zip(numbers, among, strict=True)
+    ]
 
 
 def _is_answer(region: Region, number: Number, usual_height: float) -> bool:
@@ -122,9 +152,14 @@ def read_upright(
     """
     best, best_numbers = regions, numbers
     if regions.is_doubtful(numbers):
-        for rotation in (90, 180, 270):
+        some = regions.compact(numbers)
+        legibility = _legibility(numbers)
+        for rotation in sorted({0, 90, 180, 270} - {regions.oriented.rotation}):
+            more = rotation - regions.oriented.rotation
+            glance = replace(regions, regions=[_turned(region, more) for region, _ in some])
+            if _legibility(read(glance)) <= _legibility([number for _, number in some]):
+                continue
             turned = PageRegions.of(page, rotation=rotation)
-            legibility = _legibility(numbers)
             wanted = max(_MUCH_BETTER * legibility, legibility + _MIN_EVIDENCE, _legibility(best_numbers))
             sample = turned.sample()
             sampled = read(sample)
@@ -134,6 +169,11 @@ def read_upright(
             if _legibility(turned_numbers) > wanted:
                 best, best_numbers = turned, turned_numbers
     return best.on_page(best_numbers)
+
+
+def _turned(region: Region, degrees: int) -> Region:
+    """The region with its pixels turned clockwise; its boxes mean nothing then."""
+    return replace(region, pixels=np.ascontiguousarray(np.rot90(region.pixels, -degrees // 90)))
 
 
 def _legibility(numbers: Sequence[Number]) -> float:

@@ -4,6 +4,7 @@ In order: `page_rules` (printed lines of the page), `candidates` (strokes groupe
 (candidates of one field joined), `regions` (the result).
 """
 
+from handigit.segment.form_fields import are_among_marks as are_among_marks
 from handigit.segment.regions import Region as Region
 from handigit.segment.regions import are_several as are_several
 from handigit.segment.regions import find_regions as find_regions

@@ -61,8 +61,8 @@ class Candidate:
     cells: int = 0
 
 
-def find_candidates(ink: UInt8[np.ndarray, "height width"], rules: PageRules) -> list[Candidate]:
-    """The candidates on a page; those in the cells of one form field are still separate."""
+def find_candidates(ink: UInt8[np.ndarray, "height width"], rules: PageRules) -> tuple[list[Candidate], list[Box]]:
+    """The candidates on a page, and the dashes apart from them; those in the cells of one form field are separate."""
     boxes = _parts_of(ink)
     boxes = boxes[~_remains_of_rules(boxes, ink, rules)]
     height = boxes[:, 3] - boxes[:, 1]
@@ -70,7 +70,8 @@ def find_candidates(ink: UInt8[np.ndarray, "height width"], rules: PageRules) ->
     main, small = boxes[height >= lowest], boxes[height < lowest]
     groups = connected_groups(len(main), _side_by_side(main, rules))
     candidates = [Candidate(_around(main[group]), len(group)) for group in groups]
-    return _without_frames(_join_fragments(_add_small_parts(candidates, small)))
+    candidates, apart = _add_small_parts(candidates, small)
+    return _without_frames(_join_fragments(candidates)), [dash for dash in apart if dash.width >= lowest]
 
 
 def _parts_of(ink: UInt8[np.ndarray, "height width"]) -> Boxes:
@@ -170,11 +171,9 @@ def _is_across_rules(top: int, bottom: int, left: int, right: int, rules: PageRu
     return bool(through.any() or (len(walls) >= 4 and gaps.max() <= _LOW_CELL * height))
 
 
-def _add_small_parts(candidates: list[Candidate], small: Boxes) -> list[Candidate]:
-    """The candidates with the dots, dashes and bars close to them or in them."""
-    if not small.size:
-        return candidates
-    grown = []
+def _add_small_parts(candidates: list[Candidate], small: Boxes) -> tuple[list[Candidate], list[Box]]:
+    """The candidates with the dots, dashes and bars close to them or in them, and the remaining small parts."""
+    grown, apart = [], np.ones(len(small), bool)
     x, y = (small[:, 0] + small[:, 2]) / 2, (small[:, 1] + small[:, 3]) / 2
     for candidate in candidates:
         box, reach = candidate.box, 0.35 * candidate.box.height
@@ -182,7 +181,8 @@ def _add_small_parts(candidates: list[Candidate], small: Boxes) -> list[Candidat
         close &= (y > box.top - reach) & (y < box.bottom + reach)
         close &= (x > box.left - 2 * reach) & (x < box.right + 2 * reach)
         grown.append(replace(candidate, box=_around(np.vstack([[box.as_list()], small[close]]))))
-    return grown
+        apart &= ~close
+    return grown, [Box(*part) for part in small[apart].tolist()]
 
 
 def _join_fragments(candidates: list[Candidate]) -> list[Candidate]:

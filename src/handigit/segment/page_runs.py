@@ -44,6 +44,14 @@ _UNCROSSED: Final = 0.75
 """Fraction of a rule's length that must be without strokes across it."""
 _DRAWN: Final = 0.9
 """Minimum inked fraction of a long rule's extension beyond its run."""
+_WHOLE: Final = 0.95
+"""Inked fraction of a long run from which it is a rule, whatever it crosses."""
+_MIN_CROSSED: Final = 2
+"""Minimum number of walls that a broken run crosses, for these to show what it is."""
+_BESIDE_PX: Final = 6
+"""How far on either side of a wall a run is drawn, if it crosses the wall."""
+_ROWS: Final = 64
+"""Rows that are looked up at a time."""
 WRITTEN: Final = 1.5
 """Ink on a rule, beside it or between two is handwriting if this many times as dark as the rule."""
 
@@ -55,8 +63,12 @@ def transposed(picture: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runs:
-    """The straight thin level runs in a (perhaps transposed) picture: numbered pixels, boxes, thicknesses, darkness."""
+    """The straight thin level runs in a (perhaps transposed) picture.
 
+    `mask`: its ink; then the runs' numbered pixels, boxes, thicknesses and darkness.
+    """
+
+    mask: Mask
     labels: Labels
     boxes: dict[int, Box]
     thickness: dict[int, float]
@@ -105,9 +117,9 @@ class Runs:
                 renumbered[number] = len(boxes) + 1
                 boxes[len(boxes) + 1] = box
         thicknesses = {int(renumbered[n]): float(thickness[n]) for n in np.flatnonzero(renumbered)}
-        labels = renumbered.astype(np.min_scalar_type(len(boxes)))[labels]  # few bytes: a page has millions
+        labels = _look_up(renumbered.astype(np.min_scalar_type(len(boxes))), labels)  # few bytes: a page has millions
         labels *= straight_pixels
-        return cls(labels, boxes, thicknesses, _darkness_of(labels, darkness, boxes))
+        return cls(mask, labels, boxes, thicknesses, _darkness_of(labels, darkness, boxes))
 
     @property
     def long(self) -> dict[int, Box]:
@@ -120,10 +132,11 @@ class Runs:
         numbers = {number: len(self.darkness) + n for n, number in enumerate(others.long)}
         renumbered = np.zeros(len(others.darkness), np.min_scalar_type(len(self.darkness) + len(numbers)))
         renumbered[list(numbers)] = list(numbers.values())
-        added = renumbered[others.labels]
+        added = _look_up(renumbered, others.labels)
         labels = self.labels.astype(np.promote_types(self.labels.dtype, added.dtype), copy=False)
         np.copyto(labels, added, where=added > 0)
         return Runs(
+            self.mask,
             labels,
             self.boxes | {numbers[n]: others.boxes[n] for n in numbers},
             self.thickness | {numbers[n]: others.thickness[n] for n in numbers},
@@ -135,12 +148,13 @@ class Runs:
         kept = np.zeros(len(self.darkness), np.uint8)
         numbers = list(self.boxes)
         kept[numbers] = np.maximum(self.darkness[numbers], 1)
-        return np.asarray(kept[self.labels])
+        return _look_up(kept, self.labels)
 
     def confirmed_by(self, across: "Runs") -> "Runs":
         """The long runs, and those with both ends at runs across them (given for the transposed picture).
 
-        A run thicker than the longest rules, or much darker than those it connects, is a stroke between two.
+        A long run that ends before or after each run across it is a column of digits. A short one thicker than the
+        longest rules, or much darker than those it connects, is a stroke between two.
         """
         walls, long = transposed(across.printed()), self.long
         reach = max(3, _short_px(walls) // 3)
@@ -150,10 +164,36 @@ class Runs:
         kept = {
             n: box
             for n, box in self.boxes.items()
-            if n in long
-            or (self.thickness[n] <= thickest and WRITTEN * _darkness_at_ends(box, walls, reach) >= self.darkness[n])
+            if (n in long and self._is_through(box, walls))
+            or (
+                n not in long
+                and self.thickness[n] <= thickest
+                and WRITTEN * _darkness_at_ends(box, walls, reach) >= self.darkness[n]
+            )
         }
-        return Runs(self.labels, kept, self.thickness, self.darkness)
+        return Runs(self.mask, self.labels, kept, self.thickness, self.darkness)
+
+    def _is_through(self, box: Box, walls: Darkness) -> bool:
+        """Whether a long run is drawn on both sides of a wall that it crosses, if it crosses several."""
+        part = np.s_[box.top : box.bottom, box.left : box.right]
+        inked = np.asarray(((self.labels[part] > 0) & (self.mask[part] > 0)).any(axis=0))
+        if inked.mean() >= _WHOLE:
+            return True
+        edges = np.flatnonzero(np.diff(walls[part].any(axis=0).astype(np.int8), prepend=0, append=0))
+        sides = [
+            min(inked[start - _BESIDE_PX : start].mean(), inked[end : end + _BESIDE_PX].mean())
+            for start, end in edges.reshape(-1, 2).tolist()
+            if start >= 2 * _BESIDE_PX and end <= len(inked) - 2 * _BESIDE_PX
+        ]
+        return len(sides) < _MIN_CROSSED or float(max(sides)) >= 0.5
+
+
+def _look_up(table: np.ndarray, labels: Labels) -> np.ndarray:
+    """`table[labels]`, a few rows at a time: NumPy takes another eight bytes per label."""
+    found = np.empty(labels.shape, table.dtype)
+    for top in range(0, len(labels), _ROWS):
+        found[top : top + _ROWS] = table[labels[top : top + _ROWS]]
+    return found
 
 
 def _darkness_of(labels: Labels, darkness: Darkness, boxes: Mapping[int, Box]) -> UInt8[np.ndarray, " runs"]:

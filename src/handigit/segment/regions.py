@@ -101,7 +101,7 @@ def find_regions_at_scale(work: UInt8[np.ndarray, "height width"], scale: float)
     del darkness
     ink = _remove_rules(rules, dark)
     clean = _paint_over(work, paper, rules, ink)
-    candidates = join_print(join_fields(find_candidates(ink, rules), rules))
+    candidates = join_print(join_fields(*find_candidates(ink, rules), rules))
     return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
 
 
