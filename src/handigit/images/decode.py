@@ -62,6 +62,10 @@ _HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis",
 """Brands of HEIF files, from byte 4 on: what iPhones save."""
 _MAX_JPEG_PX_PER_BYTE = 1024
 """A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in missing blocks without an error."""
+_MAX_HERE_BYTES = 100_000_000
+"""Memory up to which a picture is decoded in this process."""
+_COLOUR_BYTES, _PROGRESSIVE_BYTES, _WEBP_BYTES = 4, 5, 16
+"""Bytes per pixel that Pillow takes."""
 _PDF_WITHIN = 1024
 """Maximum offset of a PDF's signature: mailers and printers put bytes before it."""
 _EXIF_ORIENTATION = 0x0112
@@ -120,7 +124,7 @@ def _pages_of_file(file: Any, name: str, limits: Limits) -> Iterator[UInt8[np.nd
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.is_animated:
         file.seek(start)
         yield from _decode_apart(file, "tiff", name, limits)
-    elif limits.isolate and not _is_small(picture, _size_from(file, start)):
+    elif _takes_much(picture) or (limits.isolate and not _is_small(picture, _size_from(file, start))):
         limits.check_size(picture.size, mode=_decoded_mode(picture), name=name)
         if (
             picture.format == "JPEG"
@@ -152,6 +156,17 @@ def _is_small(picture: ImageFile, size: int) -> bool:
     """Whether decoding is quick, takes little memory and is silent; libtiff prints to standard error."""
     pixels = picture.width * picture.height
     return size <= SMALL_BYTES and pixels <= SMALL_PX and not isinstance(picture, TiffImagePlugin.TiffImageFile)
+
+
+def _takes_much(picture: ImageFile) -> bool:
+    """Whether decoding would take much more memory here than in the process made for it."""
+    if picture.format == "WEBP":
+        per_pixel = _WEBP_BYTES
+    elif picture.info.get("progressive"):
+        per_pixel = _PROGRESSIVE_BYTES
+    else:
+        per_pixel = 1 if _decoded_mode(picture) in ("1", "L") else _COLOUR_BYTES
+    return picture.width * picture.height * per_pixel > _MAX_HERE_BYTES
 
 
 def _decode_apart(

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -22,31 +23,37 @@ _BESIDE: Final = 1 / 250
 """Distance from a rule up to which ink is compared with it, as a fraction of the page's longer side."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PageRules:
     """Masks (0 or 1) of the level and of the upright rules of a page.
 
-    The walls are the same rules with their gaps closed, because print is pale and broken. `written`: what is on a rule
-    or beside one and much darker than it.
+    The walls are the same rules with their gaps closed, because print is pale and broken; they are made when they are
+    asked for, to save memory until then. `written`: what is on a rule or beside one and much darker than it.
     """
 
     level: Mask
     upright: Mask
-    level_walls: Mask
-    upright_walls: Mask
     written: Mask
 
     @classmethod
     def of(cls, level: Darkness, upright: Darkness, darkness: Darkness) -> "PageRules":
         """The rules of a page, given the darkness of each at its pixels and that of the page."""
-        gap = round(max(darkness.shape) * _GAP)
         masks = (level > 0).view(np.uint8), (upright > 0).view(np.uint8)
-        return cls(
-            *masks,
-            np.asarray(cv2.morphologyEx(masks[0], cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))),
-            np.asarray(cv2.morphologyEx(masks[1], cv2.MORPH_CLOSE, np.ones((gap, 1), np.uint8))),
-            _find_written(level, upright, darkness),
-        )
+        return cls(*masks, _find_written(level, upright, darkness))
+
+    @cached_property
+    def level_walls(self) -> Mask:
+        """The level rules with their gaps closed."""
+        return np.asarray(cv2.morphologyEx(self.level, cv2.MORPH_CLOSE, np.ones((1, self._gap), np.uint8)))
+
+    @cached_property
+    def upright_walls(self) -> Mask:
+        """The upright rules with their gaps closed."""
+        return np.asarray(cv2.morphologyEx(self.upright, cv2.MORPH_CLOSE, np.ones((self._gap, 1), np.uint8)))
+
+    @property
+    def _gap(self) -> int:
+        return round(max(self.level.shape) * _GAP)
 
     @property
     def both(self) -> Mask:

@@ -20,6 +20,8 @@ from handigit.segment.page_rules import PageRules, find_page_rules
 
 _MAX_SIDE_PX: Final = 2400
 """Longer side to which a larger page is reduced: A4 at 200 dpi is unchanged."""
+_MAX_WORK_PX: Final = 4_400_000
+"""Pixels to which a larger page is reduced, as memory goes by them; a photo with sides of 4 to 3 has 4.3 million."""
 _MIN_SIDE_PX: Final = 1400
 """Longer side to which a smaller page is enlarged, so that rules have a width and strokes a shape."""
 _MAX_ENLARGEMENT: Final = 4.0
@@ -83,8 +85,8 @@ def find_regions(page: UInt8[np.ndarray, "height width"]) -> list[Region]:
 
 def to_working_size(page: UInt8[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray, "h w"], float]:
     """The copy of a page on which its regions are searched, and its scale."""
-    longest = max(page.shape)
-    scale = float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, _MAX_ENLARGEMENT))
+    longest, most = max(page.shape), float(np.sqrt(_MAX_WORK_PX / page.size))
+    scale = float(min(max(_MIN_SIDE_PX / longest, 1.0), _MAX_SIDE_PX / longest, most, _MAX_ENLARGEMENT))
     return _resize(page, scale), scale
 
 
@@ -98,9 +100,11 @@ def find_regions_at_scale(work: UInt8[np.ndarray, "height width"], scale: float)
     dark, pale = (darkness > level).view(np.uint8), (darkness > faint).view(np.uint8)
     darkness = cv2.convertScaleAbs(darkness, alpha=255)
     rules = find_page_rules(pale, darkness)
-    del darkness
+    del darkness, pale
     ink = _remove_rules(rules, dark)
+    del dark
     clean = _paint_over(work, paper, rules, ink)
+    del paper
     candidates = join_print(join_fields(*find_candidates(ink, rules), rules))
     return [_to_region(candidate, rules, clean, scale) for candidate in in_reading_order(candidates)]
 
