@@ -599,6 +599,15 @@ def test_digit_cut_off_at_a_side(scale, side):
     assert find_digit(np.ascontiguousarray(page[:, x + width // 10 :])) is not None
 
 
+def test_piece_of_a_digit_that_is_cut_off_stays_with_it():
+    three = [(0.0, 0.0), (1.2, 0.05), (0.5, 0.4), (1.2, 0.7), (1.0, 1.0), (0.5, 1.0)]
+    page = drawn(three, size=(60, 44), box=(14, 8, 30, 44), pen=5)
+    cv2.line(page, (16, 44), (13, 50), 30, 5)
+    box = find_digit(page).box
+    assert (box.left, box.right) == (10, 44)
+    assert box.top < 10
+
+
 @pytest.mark.parametrize("size", [(96, 80), (200, 160), (400, 320)])
 @pytest.mark.parametrize("depth", [0.3, 0.55])
 def test_edge_of_a_shadow_across_the_digit(size, depth):

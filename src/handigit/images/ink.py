@@ -34,6 +34,8 @@ _HUGGING_WEIGHT: Final = 0.1
 _WHOLE_SIDE: Final = 0.95
 _LINE: Final = 0.06
 """Maximum thickness of a cell's line beside a digit, as a fraction of the picture's longer side."""
+_STROKES: Final = 0.6
+"""Maximum fraction of their box that strokes cover; a table or a blot covers more."""
 _TIGHT_PARTS: Final = 2
 """Number of parts of a digit cut to its box that may all run along the picture's edges."""
 _CROP: Final = 0.45
@@ -138,10 +140,10 @@ def _select_parts(parts: Int32[np.ndarray, "n 5"], labels: Int32[np.ndarray, "he
     if not usable.any():
         return usable
     weight = np.where(usable, weight, 0)
-    main = int(np.argmax(weight))
+    main = _cut_off_part(parts, int(np.argmax(weight)), hugging & usable)
     if not hugging[main]:
         inside &= ~hugging | _completes(parts, main)
-    if np.count_nonzero(weight > 0.5 * weight[main]) > _MAX_SIMILAR:
+    if np.count_nonzero(weight > 0.5 * weight.max()) > _MAX_SIMILAR:
         return np.zeros_like(usable)
     usable |= parts[:, 4] >= 0.02 * parts[main, 4]
     usable &= inside
@@ -208,6 +210,15 @@ def _is_cut_to_box(
         return False
     far = (boxes[:, :2] + boxes[:, 2:4]).max(axis=0)
     return not boxes[:, :2].min(axis=0).any() and bool((far == labels.shape[::-1]).all())
+
+
+def _cut_off_part(parts: Int32[np.ndarray, "n 5"], main: int, hugging: Bool[np.ndarray, " n"]) -> int:
+    """The part that `main` completes: much larger strokes that the picture's edge cuts off; `main` if there is none."""
+    fills = parts[:, 4] / (parts[:, 2] * parts[:, 3])
+    for number in np.flatnonzero(hugging & (fills < _STROKES)).tolist():
+        if number != main and _completes(parts, number)[main]:
+            return int(number)
+    return main
 
 
 def _completes(parts: Int32[np.ndarray, "n 5"], main: int) -> Bool[np.ndarray, " n"]:

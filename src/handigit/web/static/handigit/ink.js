@@ -17,6 +17,7 @@ const RULE_FRACTION = 0.5;
 const HUGGING_WEIGHT = 0.1;
 const WHOLE_SIDE = 0.95;
 const LINE = 0.06;
+const STROKES = 0.6;
 const TIGHT_PARTS = 2;
 const CROP = 0.45;
 const FEW_PARTS = 3;
@@ -103,12 +104,13 @@ function selectParts(parts, picture) {
     const y = (part.top + part.height / 2 - height / 2) / height;
     return usable[i] ? part.area * Math.exp(-2 * (x * x + y * y)) * (hugging[i] ? HUGGING_WEIGHT : 1) : 0;
   });
-  const main = weight.indexOf(Math.max(...weight));
+  const heaviest = Math.max(...weight);
+  const main = cutOffPart(parts, weight.indexOf(heaviest), (_, i) => hugging[i] && usable[i]);
   if (!hugging[main]) {
     const completing = completes(parts, main);
     inside = inside.map((value, i) => value && (!hugging[i] || completing[i]));
   }
-  if (weight.filter((value) => value > 0.5 * weight[main]).length > MAX_SIMILAR) return none;
+  if (weight.filter((value) => value > 0.5 * heaviest).length > MAX_SIMILAR) return none;
   const counted = parts.map((part, i) => (usable[i] || part.area >= 0.02 * parts[main].area) && inside[i]);
   const fills = Math.max(parts[main].width, parts[main].height) > CROP * longest;
   const [near, piled] = [neighbours(parts, main, fills ? 1 : 0.5), stacked(parts, main, counted, height)];
@@ -192,6 +194,15 @@ function isCutToBox(parts, { width, height }) {
   if (!parts.length || parts.length > TIGHT_PARTS) return false;
   const { left, top, right, bottom } = boxAround(parts);
   return left === 0 && top === 0 && right === width && bottom === height;
+}
+
+/** The part that `main` completes: much larger strokes that the picture's edge cuts off; `main` if there is none. */
+function cutOffPart(parts, main, isCandidate) {
+  const found = parts.findIndex((part, i) => {
+    const isStroke = part.area < STROKES * part.width * part.height;
+    return i !== main && isCandidate(part, i) && isStroke && completes(parts, i)[main];
+  });
+  return found < 0 ? main : found;
 }
 
 /** Smaller parts right above or below the main one: the bar of a 5 in a tight crop, but no neighbour. */
