@@ -35,6 +35,7 @@ def statuses_of(server: Running, contents: list[bytes], path: str = "/v1/digit")
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert len(answer.json()["detail"]) > 20
         assert client.post("/v1/digit", content=picture()).json()["readings"][0]["text"] == "7"
+    assert [line for line in server.raw if not line.startswith("{")] == []  # what decoders print stays out of the log
     return statuses
 
 
@@ -134,6 +135,24 @@ def test_only_the_first_of_ten_thousand_frames_of_a_gif_is_read(server) -> None:
 def test_a_tiff_with_a_loop_of_directories(server) -> None:
     content = plain_tiff(8, 8, following=8) + bytes(64)
     assert statuses_of(server, [content], "/v1/number") <= {200, 413, 422, 503}
+
+
+def test_a_large_animation_of_few_bytes(server) -> None:
+    canvas = Image.new("RGB", (6000, 6000), "white")
+    animation = BytesIO()
+    canvas.save(animation, "WEBP", save_all=True, append_images=[canvas.rotate(1)], duration=100, method=0)
+    assert len(animation.getvalue()) < 256 * 1024
+    assert statuses_of(server, [animation.getvalue()], "/v1/page") <= {200, 413}
+
+
+def test_tiffs_that_their_decoder_complains_of(server) -> None:
+    """Each of these makes libtiff or Pillow print warnings."""
+    whole = plain_tiff(90, 70) + bytes(6300)
+    contents = []
+    for tag, value in ((277, 65535), (259, 4), (259, 32773)):  # samples per pixel, compressions
+        assert struct.pack("<HHII", tag, 3, 1, 1) in whole
+        contents.append(whole.replace(struct.pack("<HHII", tag, 3, 1, 1), struct.pack("<HHII", tag, 3, 1, value)))
+    assert statuses_of(server, contents) <= {200, 413, 422}
 
 
 def test_noise_and_empty_files(server) -> None:

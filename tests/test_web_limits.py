@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from handigit.web import create_app
 from handigit.web.exchange_limits import RequestGuard, UploadBudget
 from handigit.web.problems import Problem
 from handigit.web.rate_limits import RefusalPace, TokenBucket, network_of
+from handigit.web.state import state_of
 from serving import HOST, NumberReader, open_store, picture, settings
 
 TOKEN = "a secret of more than 16"
@@ -111,6 +113,33 @@ def test_uploads_in_progress_share_a_budget() -> None:
     assert (refused.value.kind.status, refused.value.headers["Retry-After"]) == (429, "5")
     budget.release(80)
     budget.take(200)  # a single one always fits: its own limit is another
+
+
+@pytest.mark.parametrize(("files", "memory"), [(3, 2**20), (60, 1)], ids=["small", "large"])
+def test_a_megabyte_of_a_request_is_held_in_memory_not_of_each_file(client, monkeypatch, files, memory) -> None:
+    limits: list[int] = []
+
+    class Spooled(SpooledTemporaryFile[bytes]):
+        def __init__(self, max_size: int = 0, **rest: Any) -> None:
+            limits.append(max_size)
+            super().__init__(max_size, **rest)
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", Spooled)
+    parts = [("file", (f"{number}.png", bytes(30_000))) for number in range(files)]
+    assert client.post("/v1/digit", files=parts, headers=BEARER).status_code == 422
+    assert limits == [memory] * files
+
+
+def test_pictures_that_are_not_small_are_decoded_apart(tmp_path) -> None:
+    with TestClient(create_app(settings(tmp_path)), base_url=HOST) as client:
+        while client.get("/readyz").status_code != 200:
+            pass
+        assert state_of(client.app).service.models.active.reader.limits.isolate  # type: ignore[arg-type]
+
+
+def test_the_schema_of_a_correction_names_the_outcomes_that_it_takes(client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["CorrectionBody"]["properties"]["outcome"]["enum"] == ["read", "blank", "not_a_number"]
 
 
 def guard(budget: UploadBudget, *chunks: bytes) -> RequestGuard:

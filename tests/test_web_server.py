@@ -60,7 +60,7 @@ def test_a_large_upload_is_refused(server, declared) -> None:
     headers = {"content-length": str(size)} if declared else {}
     with server.client() as client:
         answer = client.post("/v1/digit", content=(chunk for _ in range(size // len(chunk))), headers=headers)
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.reason_phrase) == (413, "Content Too Large")
     assert "are allowed" in answer.json()["detail"]
 
 

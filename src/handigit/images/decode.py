@@ -62,7 +62,7 @@ _HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis",
 """Brands of HEIF files, from byte 4 on: what iPhones save."""
 _MAX_JPEG_PX_PER_BYTE = 1024
 """A JPEG has at least a bit for each block of 64 pixels; libjpeg fills in missing blocks without an error."""
-_MAX_HERE_BYTES = 100_000_000
+_MAX_HERE_BYTES = 60_000_000
 """Memory up to which a picture is decoded in this process."""
 _COLOUR_BYTES, _PROGRESSIVE_BYTES, _WEBP_BYTES = 4, 5, 16
 """Bytes per pixel that Pillow takes."""

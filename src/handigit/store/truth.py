@@ -11,8 +11,9 @@ from handigit.store.errors import BadTruth
 
 MAX_TEXT_LENGTH: Final = 64
 """Maximum length of a corrected number."""
-_NUMBER_AS_WRITTEN: Final = re.compile(r"(?![=@])(?=.*[0-9])[0-9 .,:/'+\-$€£%x=]+")
+NUMBER_AS_WRITTEN: Final = r"^(?![=@ ])(?=.*[0-9])[0-9 .,:/'+\-$€£%x=]*[0-9.,:/'+\-$€£%x=]$"
 """Digits with signs, separators and units; of what begins a spreadsheet formula, only a sign."""
+_AS_WRITTEN: Final = re.compile(NUMBER_AS_WRITTEN)
 
 
 def canonical(text: str, value: Decimal | date | None) -> str:
@@ -48,8 +49,8 @@ class Truth:
             raise BadTruth("a correction cannot be a doubt; type what is written, or skip it")
         if self.outcome is not Outcome.READ and self.text:
             raise BadTruth(f"with the outcome {self.outcome} there is no number, so the text must be empty")
-        fits = len(self.text) <= MAX_TEXT_LENGTH and _NUMBER_AS_WRITTEN.fullmatch(self.text)
-        if self.outcome is Outcome.READ and not (fits and self.text == self.text.strip()):
+        fits = len(self.text) <= MAX_TEXT_LENGTH and _AS_WRITTEN.fullmatch(self.text)
+        if self.outcome is Outcome.READ and not fits:
             shown = self.text[:MAX_TEXT_LENGTH]
             raise BadTruth(
                 f"{shown!r} is not a number of 1 to {MAX_TEXT_LENGTH} characters; type it as it is written, such as "

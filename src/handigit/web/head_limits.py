@@ -8,7 +8,7 @@ import json
 import logging
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from handigit.web.exchange_limits import HEADERS, request_id_of
 from handigit.web.problems import MEDIA_TYPE, Problem, ProblemType
@@ -19,6 +19,8 @@ HEAD_TIMEOUT_S: Final = 20.0
 MAX_LINE_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 64 * 1024
+STATUS_LINE[413] = b"HTTP/1.1 413 Content Too Large\r\n"  # RFC 9110; Python 3.11 has older phrases
+STATUS_LINE[422] = b"HTTP/1.1 422 Unprocessable Content\r\n"
 _URI_TOO_LONG: Final = ProblemType("uri-too-long", 414, "The address is too long")
 _HEAD_TOO_LARGE: Final = ProblemType("head-too-large", 431, "The request's head is too large")
 

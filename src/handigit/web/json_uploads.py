@@ -25,7 +25,7 @@ class JsonPictures(BaseModel):
 
     image: str | None = None
     images: list[str | NamedPicture] = Field(default=[], min_length=1)
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"image": "iVBORw0KGgo..."}]})
+    model_config = ConfigDict(extra="forbid")
 
 
 def decode_json(body: bytes, max_files: int, name: str) -> list[tuple[str, bytes]]:

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from handigit.web.json_uploads import MAX_NAME
+
 JSON_LINES: Final = "application/jsonl"
 
 _BOX: Final = {"type": ["array", "null"], "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}
@@ -49,7 +51,8 @@ NUMBER_SCHEMA: Final[dict[str, Any]] = {
         "digits": {"type": "array", "items": _DIGIT},
         "alternatives": {
             "type": "array",
-            "items": {"type": "array", "prefixItems": [{"type": "string"}, _PROBABILITY], "minItems": 2, "maxItems": 2},
+            "description": "Other texts, each with its probability",
+            "items": {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2},
         },
         "model": {"type": "string"},
     },
@@ -98,12 +101,23 @@ _FORM: Final = {
     "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
     "required": ["file"],
 }
+EXAMPLE_PICTURE: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcAQAAAABaduI5AAAARklEQVR42nXNsRFAQBQFwL03AqEOKEXpQuWcTHDjK8BINt1WXIEP"
+    "bRaGMJnUKczCISxUrT1sogi7eFCjegyiETcRotP+yhdqghP4TsB8/AAAAABJRU5ErkJggg=="
+)
+"""A drawn 7, as base64."""
 _BASE64: Final = {"type": "string", "description": "Base64, or a data URL"}
-_NAMED: Final = {"type": "object", "required": ["data"], "properties": {"data": _BASE64, "name": {"type": "string"}}}
+_NAMED: Final = {"type": "object", "required": ["data"],
+                 "properties": {"data": _BASE64, "name": {"type": "string", "maxLength": MAX_NAME}}}  # fmt: skip
 _JSON: Final = {
     "type": "object",
     "description": "One image or several, a megabyte in all",
-    "properties": {"image": _BASE64, "images": {"type": "array", "items": {"anyOf": [_BASE64, _NAMED]}}},
+    "oneOf": [{"required": ["image"]}, {"required": ["images"]}],
+    "additionalProperties": False,
+    "properties": {
+        "image": _BASE64,
+        "images": {"type": "array", "minItems": 1, "items": {"anyOf": [_BASE64, _NAMED]}},
+    },
 }
 PICTURE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -116,7 +130,7 @@ PICTURE_BODY: Final[dict[str, Any]] = {
             "image/tiff": _BINARY,
             "application/pdf": _BINARY,
             "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": _JSON, "example": {"image": "iVBORw0KGgo..."}},
+            "application/json": {"schema": _JSON, "example": {"image": EXAMPLE_PICTURE}},
         },
     }
 }
@@ -160,6 +174,7 @@ def read_responses(kind: str) -> dict[int | str, dict[str, Any]]:
     return (
         {200: success}
         | problem_response(408, "The body arrived too slowly")
+        | problem_response(409, "The idempotency key was used for another picture")
         | problem_response(413, "More bytes or pixels than are allowed")
         | problem_response(422, "Not a picture that can be read")
         | problem_response(504, "No answer in time: see Retry-After")

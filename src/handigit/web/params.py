@@ -13,14 +13,16 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from handigit.records import Outcome
 from handigit.store import Filter, Store, Truth
+from handigit.store.truth import NUMBER_AS_WRITTEN
 from handigit.web.problems import INVALID, UNAVAILABLE, Problem
 from handigit.web.state import state_of
 from handigit.web.write_pool import WritePool
 
-_MAX_ID: Final = 2**63 - 1
-RowId = Annotated[int, Path(ge=1, le=_MAX_ID, description="The id that the store assigned")]
+MAX_ID: Final = 2**53 - 1
+"""The largest integer that JSON and JavaScript hold exactly; no store has as many rows."""
+RowId = Annotated[int, Path(ge=1, le=MAX_ID, description="The id that the store assigned")]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the picture")]
-Cursor = Annotated[int | None, Query(ge=1, le=_MAX_ID, description="The `after` of the previous answer")]
+Cursor = Annotated[int | None, Query(ge=1, le=MAX_ID, description="The `after` of the previous answer")]
 ReadingIds = Annotated[list[int], Query(min_length=1, max_length=1000, description="Ids of readings")]
 _KEY: Final = r"^[A-Za-z0-9._-]{1,64}$"
 IdempotencyKey = Annotated[
@@ -39,6 +41,18 @@ _TEXT: Final = r"^[^\x00-\x1f]*$"
 _ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
+TEXT_OR_REASON: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"required": ["text"], "properties": {"outcome": {"const": "read"}, "text": {"pattern": NUMBER_AS_WRITTEN}}},
+        {
+            "required": ["outcome"],
+            "properties": {"outcome": {"enum": ["blank", "not_a_number"]}, "text": {"const": ""}},
+        },
+    ]
+}
+"""JSON Schema: a number, or the reason for none."""
+
+
 class CorrectionBody(BaseModel):
     """The value that a person sees in the picture."""
 
@@ -46,7 +60,7 @@ class CorrectionBody(BaseModel):
     outcome: Literal[Outcome.READ, Outcome.BLANK, Outcome.NOT_A_NUMBER] = Field(
         default=Outcome.READ, description="read, or why there is no number"
     )
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "0715", "outcome": "read"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "0715", "outcome": "read"}], **TEXT_OR_REASON})
 
     def as_truth(self) -> Truth:
         """The store's type.
@@ -79,7 +93,7 @@ class ReadingFilter(BaseModel):
     )
     source: str | None = Field(default=None, max_length=200, pattern=_TEXT, description="Text in the file name")
     corrected: bool | None = Field(default=None, description="Whether a person has checked it")
-    number: list[Annotated[int, Field(ge=1, le=_MAX_ID)]] | None = Field(
+    number: list[Annotated[int, Field(ge=1, le=MAX_ID)]] | None = Field(
         default=None, max_length=1000, description="Only these ids"
     )
 

@@ -97,7 +97,7 @@ def check_again(
     return state_of(request).forms.recheck(store, batch, by=user.name)
 
 
-@router.get("/{number}", responses=_MISSING)
+@router.get("/{number:int}", responses=_MISSING)
 def get_record(_user: AsReader, store: TheStore, number: RowId) -> dict[str, Any]:
     """Get one record with its history: every revision, and every change that a person made."""
     stored = store.forms.get(number)

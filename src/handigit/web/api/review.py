@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from handigit.store import Lease
 from handigit.web.api.readings import correction_dict
 from handigit.web.openapi import problem_response
-from handigit.web.params import CorrectionBody, IdempotencyKey, RowId, TheStore, Writes
+from handigit.web.params import MAX_ID, TEXT_OR_REASON, CorrectionBody, IdempotencyKey, RowId, TheStore, Writes
 from handigit.web.routes import AsReader, AsReviewer, AuthenticatedRoute
 
 router = APIRouter(prefix="/v1/review", tags=["review"], route_class=AuthenticatedRoute)
@@ -20,8 +20,10 @@ _LOST = problem_response(404, "No such lease") | problem_response(409, "Leased t
 class Decision(CorrectionBody):
     """The reviewer's decision on the leased reading."""
 
-    reading: Annotated[int, Field(ge=1, le=2**63 - 1, description="The reading's id")]
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reading": 12, "text": "0715", "outcome": "read"}]})
+    reading: Annotated[int, Field(ge=1, le=MAX_ID, description="The reading's id")]
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reading": 12, "text": "0715", "outcome": "read"}], **TEXT_OR_REASON}
+    )
 
 
 @router.get("")
