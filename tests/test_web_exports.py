@@ -10,7 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from openpyxl import load_workbook
 
-from handigit.forms.record import Page, PageState, Record, RecordOutcome
+from handigit.forms.page_state import PageState
+from handigit.forms.record import Page, Record, RecordOutcome
 from handigit.store import FormRecord, Store
 from handigit.web import create_app
 from handigit.web.exports import Exports, at_most
@@ -39,7 +40,7 @@ PATHS = ("/v1/readings/export?format=xlsx", "/v1/records/export?format=csv", "/v
 
 @pytest.mark.parametrize("path", PATHS)
 def test_only_a_few_are_made_at_a_time(client, path) -> None:
-    exports = state_of(client.app).exports  # type: ignore[arg-type]
+    exports = state_of(client.app).exports
     with exports.admit(), exports.admit():
         refused = client.get(path)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")

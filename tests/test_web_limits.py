@@ -134,7 +134,7 @@ def test_pictures_that_are_not_small_are_decoded_apart(tmp_path) -> None:
     with TestClient(create_app(settings(tmp_path)), base_url=HOST) as client:
         while client.get("/readyz").status_code != 200:
             pass
-        assert state_of(client.app).service.models.active.reader.limits.isolate  # type: ignore[arg-type]
+        assert state_of(client.app).service.models.active.reader.limits.isolate
 
 
 def test_the_schema_of_a_correction_names_the_outcomes_that_it_takes(client) -> None:
@@ -244,6 +244,7 @@ def test_head_is_answered_as_get_without_a_body(client) -> None:
         ("DELETE", "/healthz", "GET, HEAD"),
         ("POST", "/static/app.css", "GET, HEAD"),
         ("GET", "/v1/accounts/ada", "DELETE"),
+        ("GET", "/v1/records/check", "POST"),
     ],
 )
 def test_405_names_the_allowed_methods(client, method, path, allowed) -> None:

@@ -53,7 +53,7 @@ class PageRules:
 
     @property
     def _gap(self) -> int:
-        return round(max(self.level.shape) * _GAP)
+        return round(int(max(self.level.shape)) * _GAP)
 
     @property
     def both(self) -> Mask:

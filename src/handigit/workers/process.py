@@ -120,7 +120,7 @@ class WorkerProcess:
             command, environment = skip_launcher(program)
             start = partial(subprocess.Popen[bytes], command, env=environment, pass_fds=inherited,
                             stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)  # fmt: skip
-            self._process = _STARTER.submit(start).result()
+            self._process: subprocess.Popen[bytes] = _STARTER.submit(start).result()
             self._send_order(model.reader, [export_channel(end, self._process.pid) for end in theirs])
         except OSError:
             self._shut_channels()
