@@ -171,6 +171,15 @@ def test_numbers_among_the_marks_of_a_column_are_doubts() -> None:
     assert {number.outcome for number in answers if number.text == "1"} == {Outcome.DOUBT}
 
 
+def test_rows_of_thick_writing_in_a_small_picture_are_a_page(reader) -> None:
+    page = np.full((260, 400), 238, np.uint8)
+    for text, row in (("372", 110), ("6190", 240)):
+        cv2.putText(page, text, (20, row), cv2.FONT_HERSHEY_SIMPLEX, 3.2, 40, 20)
+    kind, numbers = reader.read_on(page)
+    assert kind == "page"
+    assert [len(number.text) for number in numbers] == [3, 4]
+
+
 def test_a_page_turned_by_mistake_is_turned_back() -> None:
     page = np.full((1400, 1400), 255, np.uint8)
     for row in (300, 900):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from handigit.images.orientation import straighten
 from handigit.records import Box
 from handigit.segment.page_rules import find_page_rules
-from handigit.segment.regions import Region, find_regions, may_be_several
+from handigit.segment.regions import Region, are_several, find_regions, may_be_several
 from handigit.synth.camera import Camera, photograph
 from handigit.synth.ink import coverage
 from handigit.synth.photo import write_text
@@ -322,6 +322,13 @@ def test_strokes_in_a_small_frame_are_no_rules(degrees):
     assert len(regions) == 12
     assert min(region.box.width for region in regions) > 90
     assert all((region.pixels < 110).mean() > 0.07 for region in regions)
+
+
+def test_a_tall_frame_among_many_regions_leaves_several_numbers():
+    row = [Box(40 * number, 10, 40 * number + 20, 40) for number in range(12)]
+    below = [box.moved(0, 60) for box in row]
+    assert are_several([*row, *below, Box(600, 0, 700, 400)])
+    assert not are_several([*row[:3], Box(130, 0, 160, 90)])
 
 
 def table_of_marks() -> np.ndarray:

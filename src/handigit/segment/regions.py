@@ -27,6 +27,8 @@ _MIN_SIDE_PX: Final = 1400
 _MAX_ENLARGEMENT: Final = 4.0
 _WIDE: Final = 1 / 60
 """Anything wider than this fraction of the page's longer side in both directions is not a stroke: a table, a shadow."""
+_STROKES: Final = 1.5
+"""The same in usual widths of the strokes, which are thick in a small picture of a few numbers."""
 _DARKEST_PAPER: Final = 40
 """Minimum grey level of paper in shadow; below it ink cannot be distinguished."""
 _MIN_DARKNESS: Final = 0.1
@@ -39,6 +41,8 @@ _FAINT: Final = 0.5
 """Rules are searched at this fraction of the level for ink."""
 _MIN_RELATIVE_HEIGHT: Final = 0.4
 """Minimum height of a region relative to the tallest for it to be a number of its own."""
+_TALL: Final = 0.9
+"""Quantile of the regions' heights that counts as the tallest."""
 _WIDE_GAP: Final = 3.0
 """Gap between two numbers in one row, in heights; the digits of one number are closer, also in cells."""
 _GLANCE_PX: Final = 320
@@ -119,9 +123,24 @@ def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.n
 
 def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
     """The brightness of the paper; anything too wide for a stroke counts as paper."""
-    side = max(15, round(max(page.shape) * _WIDE)) | 1
+    side = max(15, round(max(page.shape) * _WIDE), round(_STROKES * _stroke_width(page))) | 1
     paper = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     return np.asarray(cv2.blur(paper, (side // 2 | 1, side // 2 | 1)))
+
+
+def _stroke_width(page: UInt8[np.ndarray, "height width"]) -> float:
+    """The usual width of the strokes in pixels, by the median of all parts, so that neither bars nor shadows count."""
+    scale = min(1.0, _GLANCE_PX / max(page.shape))
+    small = _resize(page, scale)
+    side = max(small.shape) // 4 | 1
+    darkness = cv2.subtract(cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)), small)
+    _, mask = cv2.threshold(darkness, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    if count < 2:
+        return 0.0
+    radii = np.zeros(count, np.float32)
+    np.maximum.at(radii, labels.astype(np.intp), cv2.distanceTransform(mask, cv2.DIST_L2, 3))
+    return float(2 * np.median(radii[1:]) / scale)
 
 
 def _darkness(
@@ -221,8 +240,12 @@ def _has_a_frame(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: n
 
 
 def are_several(boxes: Sequence[Box]) -> bool:
-    """Whether boxes are of several numbers: in two rows, or in one row far apart; much lower ones do not count."""
-    tallest = max((box.height for box in boxes), default=0)
+    """Whether boxes are of several numbers: in two rows, or in one row far apart; much lower ones do not count.
+
+    Of many boxes, one in ten may be higher than the numbers, such as the frame of a table.
+    """
+    heights = [box.height for box in boxes] or [0]
+    tallest = float(np.quantile(heights, _TALL, method="higher"))
     main = [box for box in boxes if box.height >= _MIN_RELATIVE_HEIGHT * tallest]
     for i, a in enumerate(main):
         for b in main[i + 1 :]:
