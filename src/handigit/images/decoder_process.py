@@ -35,7 +35,7 @@ PAGES_PER_OPENING = 16
 DEEP_BYTES = {"I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2, "I": 4, "F": 4}
 """Bytes per pixel of modes with more than 256 levels."""
 
-STRIP_PX = 2**21
+STRIP_PX = 2**19
 """Pixels that are converted at a time."""
 
 MAX_BYTES = 150_000_000
