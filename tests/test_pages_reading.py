@@ -152,6 +152,18 @@ def test_page_or_one_number(texts, alone, expected) -> None:
     assert is_page(regions, numbers, digit=nothing, number=number) is expected
 
 
+def test_pieces_of_a_doubted_number_are_no_page() -> None:
+    page = np.full((1000, 800), 255, np.uint8)
+    for row in range(4):
+        cv2.putText(page, "4", (300, 120 + 120 * row), cv2.FONT_HERSHEY_SIMPLEX, 2, 0, 5)
+    regions = PageRegions.of(page, rotation=0)
+    nothing, number = reading("", Outcome.NOT_A_NUMBER, 0.9), reading("5596", Outcome.DOUBT, 0.6)
+    for count, expected in ((1, False), (2, True)):
+        outcomes = [Outcome.READ] * count + [Outcome.DOUBT] * (4 - count)
+        numbers = [reading("1", outcome, 0.9) for outcome in outcomes]
+        assert is_page(regions, numbers, digit=nothing, number=number) is expected
+
+
 def test_numbers_among_the_marks_of_a_column_are_doubts() -> None:
     page = np.full((1000, 700), 240, np.uint8)
     for row in range(7):

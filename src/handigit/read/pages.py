@@ -28,6 +28,8 @@ _GLANCED: Final = 12
 """Regions that are turned where they are, before the page is segmented in another turn."""
 _MAX_ASPECT: Final = 5
 """Maximum width of these regions in heights; anything wider is a line of print."""
+_TALL: Final = 0.9
+"""Quantile of the regions' heights that counts as the tallest number: a table may be one of many regions."""
 _MOST: Final = 0.6
 """Minimum width of a digit relative to what looks like a number of several, for it to be only that digit."""
 _MIN_CONFIDENCE: Final = 0.05
@@ -81,7 +83,7 @@ class PageRegions:
     @property
     def are_several(self) -> bool:
         """Whether the regions look like those of several numbers."""
-        return are_several([region.box for region in self.regions])
+        return are_several([region.box for region in self.regions], tall=_TALL)
 
     def contain_several(self, numbers: Sequence[Number]) -> bool:
         """Whether the regions that were read look like several numbers, given the result for each region."""
@@ -188,6 +190,8 @@ def is_page(regions: PageRegions, numbers: Sequence[Number], *, digit: Number, n
     alone = max((len(n.text) for n in (digit, number) if n.outcome is Outcome.READ), default=0)
     # Of thick strokes the segmentation sees the rims: few of them are read, and with no more digits.
     is_sure = not alone or (len(read) > 1 and (2 * len(read) > len(numbers) or sum(read) > 2 * alone))
+    # A doubted number is one rather than a page of doubts, such as pieces of it and of the print behind it.
+    is_sure &= bool(alone) or 2 * sum(read) >= len(number.text)
     is_complete = sum(len(n.text) for n in numbers) >= len(number.text)
     return is_sure and is_complete and regions.contain_several(numbers)
 

@@ -46,7 +46,11 @@ _DARKER: Final = 0.5
 _ON_RULE: Final = 0.75
 """Maximum fraction of such a stroke on the rule itself."""
 _LARGEST: Final = 0.3
-"""Fraction of the page's longer side from which a part is a frame, a drawing or the edge of a table, not a digit."""
+_LARGEST_THICK: Final = 0.5
+"""Fraction of the page's longer side from which a part is a frame, a drawing or the edge of a table, not a digit; and
+from which a thick one is."""
+_THICK: Final = 0.2
+"""Minimum inked fraction of the box of a thick part; frames have less."""
 
 Boxes = Int64[np.ndarray, "n 4"]
 """Left, top, right and bottom of each."""
@@ -83,7 +87,9 @@ def _parts_of(ink: UInt8[np.ndarray, "height width"]) -> Boxes:
     height, width = ink.shape
     cut = (boxes[:, 0] == 0) | (boxes[:, 1] == 0) | (boxes[:, 2] == width) | (boxes[:, 3] == height)
     edge = cut & (side > 4 * np.minimum(stats[1:, 2], stats[1:, 3]))  # of the paper, or of something beside it
-    return np.asarray(boxes[(side >= 3) & (side <= _LARGEST * max(ink.shape)) & (stats[1:, 4] >= 6) & ~edge])
+    filled = stats[1:, 4] >= _THICK * stats[1:, 2] * stats[1:, 3]
+    largest = np.where(filled, _LARGEST_THICK, _LARGEST) * max(ink.shape)
+    return np.asarray(boxes[(side >= 3) & (side <= largest) & (stats[1:, 4] >= 6) & ~edge])
 
 
 def _remains_of_rules(boxes: Boxes, ink: UInt8[np.ndarray, "height width"], rules: PageRules) -> Bool[np.ndarray, " n"]:

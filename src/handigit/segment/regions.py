@@ -29,6 +29,8 @@ _WIDE: Final = 1 / 60
 """Anything wider than this fraction of the page's longer side in both directions is not a stroke: a table, a shadow."""
 _STROKES: Final = 1.5
 """The same in usual widths of the strokes, which are thick in a small picture of a few numbers."""
+_SHADOW: Final = 0.95
+"""Paper darker than this fraction of its surroundings is at the edge of a shadow."""
 _DARKEST_PAPER: Final = 40
 """Minimum grey level of paper in shadow; below it ink cannot be distinguished."""
 _MIN_DARKNESS: Final = 0.1
@@ -41,8 +43,6 @@ _FAINT: Final = 0.5
 """Rules are searched at this fraction of the level for ink."""
 _MIN_RELATIVE_HEIGHT: Final = 0.4
 """Minimum height of a region relative to the tallest for it to be a number of its own."""
-_TALL: Final = 0.9
-"""Quantile of the regions' heights that counts as the tallest."""
 _WIDE_GAP: Final = 3.0
 """Gap between two numbers in one row, in heights; the digits of one number are closer, also in cells."""
 _GLANCE_PX: Final = 320
@@ -122,10 +122,15 @@ def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.n
 
 
 def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """The brightness of the paper; anything too wide for a stroke counts as paper."""
+    """The brightness of the paper; anything too wide for a stroke counts as paper.
+
+    It is smooth, but not brighter than the paper on the dark side of a shadow's edge.
+    """
     side = max(15, round(max(page.shape) * _WIDE), round(_STROKES * _stroke_width(page))) | 1
     paper = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    return np.asarray(cv2.blur(paper, (side // 2 | 1, side // 2 | 1)))
+    smooth = cv2.blur(paper, (side // 2 | 1, side // 2 | 1))
+    edge = cv2.compare(paper, cv2.convertScaleAbs(smooth, alpha=_SHADOW), cv2.CMP_LT)
+    return np.asarray(cv2.copyTo(paper, edge, smooth))
 
 
 def _stroke_width(page: UInt8[np.ndarray, "height width"]) -> float:
@@ -239,13 +244,12 @@ def _has_a_frame(left: np.ndarray, top: np.ndarray, width: np.ndarray, height: n
     return bool((inside & (area >= _MIN_GLANCED_PX)).any())
 
 
-def are_several(boxes: Sequence[Box]) -> bool:
+def are_several(boxes: Sequence[Box], *, tall: float = 1) -> bool:
     """Whether boxes are of several numbers: in two rows, or in one row far apart; much lower ones do not count.
 
-    Of many boxes, one in ten may be higher than the numbers, such as the frame of a table.
+    `tall`: the quantile of their heights that counts as the tallest; others may be the frames of tables.
     """
-    heights = [box.height for box in boxes] or [0]
-    tallest = float(np.quantile(heights, _TALL, method="higher"))
+    tallest = float(np.quantile([box.height for box in boxes] or [0], tall, method="higher"))
     main = [box for box in boxes if box.height >= _MIN_RELATIVE_HEIGHT * tallest]
     for i, a in enumerate(main):
         for b in main[i + 1 :]:
