@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -22,6 +23,7 @@ from handigit.records import Outcome
 from handigit.store import Deleted
 from handigit.web import create_app
 from handigit.web.app import forget_regularly
+from handigit.web.service import PageResult
 from serving import HOST, NumberReader, encoded, open_store, picture, settings
 
 
@@ -115,6 +117,22 @@ def test_a_document_is_streamed_as_json_lines(client) -> None:
     with client.stream("POST", "/v1/page", content=scan, headers={"accept": "application/jsonl"}) as answer:
         lines = [json.loads(line) for line in answer.iter_lines()]
     assert [(line["page"], line["text"]) for line in lines] == [(0, "7")] * 2 + [(1, "1")] * 2 + [(2, "7")] * 2
+
+
+def test_answers_do_not_collect_the_pixels_of_their_pages(client, monkeypatch) -> None:
+    sizes, honest = [], PageResult.as_dicts
+
+    def watched(result: PageResult) -> list[dict[str, Any]]:
+        assert result.read
+        sizes.append(result.read.page.size)
+        return honest(result)
+
+    monkeypatch.setattr(PageResult, "as_dicts", watched)
+    page = Image.open(BytesIO(picture(size=60)))
+    scan = encoded(page, "TIFF", save_all=True, append_images=[page] * 2)
+    assert len(client.post("/v1/page", content=scan).json()["readings"]) == 6
+    assert client.post("/v1/digit", content=picture()).status_code == 200
+    assert sizes == [0] * 4
 
 
 def test_the_application_uses_the_given_reader(client) -> None:

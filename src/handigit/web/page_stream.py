@@ -71,7 +71,9 @@ class PageStreamer:
         document = _Document(open_document())
         try:
             while (page := await self._next_page(document, within_s)) is not None:
-                yield page
+                one = [page]
+                del page  # keeps no reference while the next page is read
+                yield one.pop()
         finally:
             self.open_documents -= 1
             self._droppers.submit(document.drop)

@@ -8,9 +8,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal
+
+import numpy as np
 
 from handigit.errors import HandigitError, ImageError, ModelError
 from handigit.read import PageReading, Reader, read_batch, read_document
@@ -31,6 +33,7 @@ _MAX_BATCH: Final = 64
 _DOCUMENT_THREADS: Final = 2
 """Documents read at a time: each may occupy a core for minutes."""
 _MAX_DOCUMENTS: Final = 16
+_NO_PIXELS: Final = np.empty((0, 0), np.uint8)
 _STORE_RETRY_S: Final = 10.0
 """How long one failure to store counts against readiness."""
 
@@ -39,7 +42,8 @@ _STORE_RETRY_S: Final = 10.0
 class ReadRequest:
     """How to read the files of one request, whether to store the results, and the time limit.
 
-    `key`: the caller and their idempotency key, empty for a request that is stored each time.
+    `key`: the caller and their idempotency key, empty for a request that is stored each time. `with_pages`: whether the
+    results have the pixels of their pages; those of a long document do not fit into memory.
     """
 
     kind: ReadAs
@@ -49,6 +53,7 @@ class ReadRequest:
     expected: Expected = ANYTHING
     target_error: float | None = None
     key: str = ""
+    with_pages: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -184,7 +189,7 @@ class Service:
             await self._store_results([(u, read, request) for u, read in pairs if isinstance(read, PageReading)])
         )
         return [
-            PageResult(upload.name, result, next(ids))
+            _result(upload, result, next(ids), request)
             if isinstance(result, PageReading)
             else PageResult(upload.name, error=result)
             for upload, result in pairs
@@ -201,7 +206,9 @@ class Service:
             async with aclosing(stream) as pages:
                 async for read in pages:
                     (ids,) = await self._store_results([(upload, read, request)])
-                    yield PageResult(upload.name, read, ids)
+                    result = _result(upload, read, ids, request)
+                    del read  # or it would be held while the next page is decoded
+                    yield result
         except (ImageError, ModelError) as problem:
             yield PageResult(upload.name, error=problem)
 
@@ -265,6 +272,11 @@ def _key_of(upload: Upload, request: ReadRequest) -> str | None:
 def _provenance(upload: Upload, read: PageReading, request: ReadRequest) -> Provenance:
     kind: Literal["digit", "number"] = "digit" if read.kind == "digit" else "number"
     return Provenance(upload.name, read.model, read.digest, request.request_id, kind)
+
+
+def _result(upload: Upload, read: PageReading, ids: tuple[int, ...], request: ReadRequest) -> PageResult:
+    """What was read on a page, without its pixels unless they are wanted."""
+    return PageResult(upload.name, read if request.with_pages else replace(read, page=_NO_PIXELS), ids)
 
 
 def _groups(uploads: Sequence[Upload], *, batched: bool) -> Iterator[list[Upload]]:

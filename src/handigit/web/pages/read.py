@@ -134,7 +134,7 @@ def _is_number(digit: PageReading, number: PageReading) -> bool:
 
 
 async def _read_as(service: Service, drawing: Upload, kind: Literal["digit", "number"], request_id: str) -> PageReading:
-    how = ReadRequest(kind, request_id, False, _DEADLINE_S)
+    how = ReadRequest(kind, request_id, False, _DEADLINE_S, with_pages=True)
     async with aclosing(service.read([drawing], how)) as pages:
         result = await anext(pages)
     if result.read is None:
