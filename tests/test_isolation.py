@@ -72,6 +72,19 @@ def test_a_file_is_read_from_its_current_position() -> None:
     assert page.shape == (70, 90)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "side"), [("RGB", 4990), ("RGBA", 4080)])
+def test_the_largest_webp_is_read(mode, side) -> None:
+    """Pillow's and OpenCV's decoders together would take more memory than it may have."""
+    picture = Image.new(mode, (side, side), "white")
+    if mode == "RGBA":
+        picture.putpixel((0, 0), (0, 0, 0, 0))
+    (page,) = open_pages(encoded(picture, "WEBP", method=0), limits=ISOLATED)
+    assert page.shape == (side, side)
+    with pytest.raises(ImageTooLarge, match="more memory than allowed"):
+        list(open_pages(encoded(picture.resize((side + 30, side + 30)), "WEBP", method=0), limits=ISOLATED))
+
+
 def test_what_libtiff_prints_does_not_reach_standard_error(capfd) -> None:
     content = bytearray(encoded(SCENE, "TIFF", compression="raw"))
     (page,) = open_pages(bytes(content), limits=ISOLATED)

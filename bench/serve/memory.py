@@ -136,7 +136,7 @@ CASES: Final[dict[str, Callable[[], bytes]]] = {
     "TIFF 16 bits": lambda: bytes(encoded(deep(COLOUR), "TIFF")),
     "TIFF float": _in_mode("F", "TIFF", DEEP),
     "WebP": _in_mode("RGB", "WEBP", (4990, 4990), quality=60, method=0),
-    "WebP alpha": lambda: bytes(encoded(transparent((4990, 4990)), "WEBP", quality=60, method=0)),
+    "WebP alpha": lambda: bytes(encoded(transparent((4080, 4080)), "WEBP", quality=60, method=0)),
     "WebP lossless": _in_mode("RGB", "WEBP", (4990, 4990), lossless=True, quality=0, method=0),
     "BMP colour": _in_mode("RGB", "BMP", COLOUR),
     "BMP grey": _in_mode("L", "BMP", COLOUR),

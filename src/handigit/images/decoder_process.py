@@ -40,9 +40,9 @@ STRIP_PX = 2**19
 
 MAX_BYTES = 150_000_000
 """Memory that decoding may take, beside the decoder itself."""
-WEBP_BYTES, PROGRESSIVE_BYTES = 6, 4
+WEBP_BYTES, WEBP_ALPHA_BYTES, PROGRESSIVE_BYTES = 6, 9, 4
 """Bytes per pixel that decoding takes where it is more than for its pixels: libjpeg keeps a progressive file's
-coefficients, and OpenCV takes 6 for WebP, where Pillow takes 16."""
+coefficients, and OpenCV takes 6 for WebP, 9 with transparency, where Pillow takes 16."""
 
 UPRIGHT = 1
 """The EXIF orientation that needs no rotation."""
@@ -245,22 +245,32 @@ def picture_frames(file: IO[bytes], request: dict[str, Any]) -> Iterator[Frame]:
     if picture.format == "JPEG" and picture.mode == "RGB":
         picture.draft("L", picture.size)  # before its size is checked: it is decoded as grey
     is_webp = picture.format == "WEBP" and not getattr(picture, "is_animated", False)
-    cost = WEBP_BYTES if is_webp else PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
+    webp_cost = WEBP_ALPHA_BYTES if picture.mode == "RGBA" else WEBP_BYTES
+    cost = webp_cost if is_webp else PROGRESSIVE_BYTES if picture.info.get("progressive") else 0
     if picture.width * picture.height * cost > MAX_BYTES:
         raise Rejected("memory")
-    yield Frame(picture.mode, picture.size, partial(webp_pixels if is_webp else grey_pixels, picture))
+    mode, size = picture.mode, picture.size
+    if is_webp:
+        orientation = orientation_of(picture)
+        del picture  # it has made room for two frames
+        yield Frame(mode, size, partial(webp_pixels, file, size, orientation))
+    else:
+        yield Frame(mode, size, partial(grey_pixels, picture))
 
 
-def webp_pixels(picture: Any) -> Pixels:
+def webp_pixels(file: IO[bytes], size: tuple[int, int], orientation: int) -> Pixels:
     """As `grey_pixels`, for a WebP picture of one frame; decoded by OpenCV, which takes far less memory."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each thread of NumPy would take memory when it is imported
     import cv2
     import numpy as np
     from PIL import Image
 
-    picture.fp.seek(0)
-    decoded = cv2.imdecode(np.frombuffer(picture.fp.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.shape[1::-1] != picture.size:
+    file.seek(0)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as problem:
+        raise Rejected("memory" if problem.code == cv2.Error.StsNoMem else "damaged", str(problem.err)) from None
+    if decoded is None or decoded.shape[1::-1] != size:
         raise Rejected("damaged", "its pixels cannot be decoded")
     mode, channels = ("LA", [2, 1, 0, 3]) if decoded.shape[2] == 4 else ("L", [2, 1, 0])
     (height, width), rows = decoded.shape[:2], max(1, STRIP_PX // decoded.shape[1])
@@ -268,7 +278,7 @@ def webp_pixels(picture: Any) -> Pixels:
         Image.fromarray(decoded[top : top + rows, :, channels]).convert(mode).tobytes()
         for top in range(0, height, rows)
     )
-    return Pixels(mode, orientation_of(picture), width * height * len(mode), chunks)
+    return Pixels(mode, orientation, width * height * len(mode), chunks)
 
 
 def grey_pixels(picture: Any) -> Pixels:
@@ -295,7 +305,7 @@ def strips(picture: Any, mode: str) -> Iterator[bytes]:
 
 
 def orientation_of(picture: Any) -> int:
-    """The EXIF orientation of a loaded picture; a TIFF has been rotated by Pillow."""
+    """The EXIF orientation of a picture; a TIFF has been rotated by Pillow."""
     try:
         return UPRIGHT if picture.format == "TIFF" else int(picture.getexif().get(0x0112, UPRIGHT))
     except Exception:  # damaged EXIF raises nearly anything, and the pixels are usable without it
