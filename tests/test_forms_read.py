@@ -15,6 +15,7 @@ from handigit.forms.cells import cell_of, together
 from handigit.forms.columns import doubt_among_marks
 from handigit.forms.drawn import View, fill, save_samples, see
 from handigit.forms.drawn_values import break_sum, draw_values
+from handigit.forms.held_pages import HeldPages
 from handigit.forms.marks import read_choice, read_mark, read_present
 from handigit.forms.number_reader import Reading
 from handigit.forms.page_state import PageState
@@ -326,3 +327,18 @@ def test_small_writing_is_found_beside_a_watermark_and_rules():
 @pytest.mark.parametrize("crop", [boxed("", high=24), boxed("", high=24, watermark=True), boxed("42", high=78)])
 def test_empty_boxes_and_large_writing_are_cut_as_a_whole(crop):
     assert find_small_writing(crop) is None
+
+
+def test_pages_that_wait_for_others_are_held_in_memory_and_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    held = HeldPages(in_memory=2)
+    pages = [np.full((3, 4), number, np.uint8) for number in range(6)]
+    for number, page in enumerate(pages):
+        held.put(("pile.pdf", number), page)
+    assert len(list(tmp_path.rglob("*.npy"))) == 4
+    for number in (5, 0, 3):
+        assert np.array_equal(held.pop(("pile.pdf", number)), pages[number])
+    assert held.pop(("pile.pdf", 3)) is None
+    assert len(list(tmp_path.rglob("*.npy"))) == 2
+    del held
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from handigit import HandigitError, Reader, open_pages
 from handigit.forms.align import Aligner, Placement, Refusal
 from handigit.forms.checks import Checker, outcome_of
 from handigit.forms.fields import read_fields
+from handigit.forms.held_pages import HeldPages
 from handigit.forms.number_reader import NumberReader
 from handigit.forms.page_ink import Grey
 from handigit.forms.page_state import PageState
@@ -105,16 +106,16 @@ class FormReader:
 
     def forms(self, pile: Iterable[Document]) -> Iterator[ReadForm]:
         """Read documents into records, as `records` does, with the pictures of their pages."""
-        held: dict[tuple[str, int], Grey] = {}
+        held = HeldPages()
 
         def watched() -> Iterator[ReadPage]:
             for read in self._read(pile, keep_pixels=True):
                 if read.pixels is not None:
-                    held[read.page.source, read.page.page] = read.pixels
+                    held.put((read.page.source, read.page.page), read.pixels)
                 yield replace(read, pixels=None)
 
         for record in self.group(watched()):
-            found = [held.pop((page.source, page.page), None) for page in record.pages]
+            found = [held.pop((page.source, page.page)) for page in record.pages]
             pictures = tuple(picture for picture in found if picture is not None)
             yield ReadForm(record, pictures, self._key(record, pictures))
 
