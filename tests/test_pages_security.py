@@ -14,6 +14,7 @@ from handigit.web.pages.layout import NAVIGATION
 from serving import Running, picture, running
 
 pytestmark = pytest.mark.browser
+SHEET = Path(__file__).parents[1] / "samples" / "forms" / "score-sheets" / "score-sheet-001.jpg"
 TOKEN = "a server token of many letters"
 _READING = re.compile(r"/v1/(read|page)\?")
 PASSWORD = "nine plain words"
@@ -35,11 +36,15 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_no_page_violates_its_policy(browser: Browser, site: Running, scripts: bool) -> None:
     with site.client() as client:
         read = client.post("/v1/digit", files={"file": ("7.png", picture(), "image/png")}).json()["readings"][0]
+        pile = client.post("/v1/forms/score-sheet/records", params={"batch": "pile"}, content=SHEET.read_bytes()).json()
+    forms = ["/forms/batches", "/forms/batches/pile", "/forms/batches/pile/review"]
+    forms.append(f"/forms/records/{pile['records'][0]['id']}")
+    others = ["/users", "/sign-in", f"/readings/{read['id']}", *forms, "/docs"]
     window = browser.new_context(java_script_enabled=scripts)
     page = window.new_page()
     problems = watched(page)
     page.add_init_script(_VIOLATIONS)
-    for address in [*(address for address, _, _ in NAVIGATION), "/users", f"/readings/{read['id']}", "/docs"]:
+    for address in [*(address for address, _, _ in NAVIGATION), *others]:
         answer = page.goto(site.url + address, wait_until="networkidle")
         assert answer
         policy = answer.headers["content-security-policy"]
