@@ -164,7 +164,10 @@ def read(file: Path, *, apart: bool) -> dict[str, Any]:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # begin the peak again
     before, children = _status("self", "VmRSS"), _Children()
     try:
-        found = sum(len(one.numbers) for one in read_document(reader, file, "page"))
+        found = 0
+        for one in read_document(reader, file, "page"):
+            found += len(one.numbers)
+            del one  # its page, before the next one is decoded
         answer = f"{found} numbers"
     except HandigitError as problem:
         answer = type(problem).__name__

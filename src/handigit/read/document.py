@@ -53,8 +53,10 @@ def read_document(
         PatternError: an invalid pattern or alphabet.
         ReadingCancelled: the active `Cancellation` was cancelled.
     """
-    for index, page in enumerate(open_pages(source, limits=reader.limits)):
+    index = -1
+    for page in open_pages(source, limits=reader.limits):  # `enumerate` would hold the page before
         check_cancelled()
+        index += 1
         digit = None
         found: Kind = "page" if kind == "auto" else kind
         if kind == "auto":
@@ -69,7 +71,9 @@ def read_document(
             numbers = reader.page_on(page)
         note = _note_on(page, kind, numbers)
         numbers = [replace(number, page=index) for number in numbers]
-        yield _page_reading(reader, numbers, page, found, digit, note)
+        result = [_page_reading(reader, numbers, page, found, digit, note)]
+        del page  # or it would be held while the next one is decoded
+        yield result.pop()
 
 
 def _note_on(page: Page, kind: ReadAs, numbers: Sequence[Number]) -> str:
