@@ -291,8 +291,8 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path, hung: bool) ->
 
 
 def wait_until_serving(worker: int) -> None:
-    """Wait until a worker has loaded its models: it then has threads for its channels."""
-    while len(list(Path(f"/proc/{worker}/task").iterdir())) == 1:
+    """Wait until a worker has loaded its models: it then has a thread and a heartbeat for each of its channels."""
+    while len(list(Path(f"/proc/{worker}/task").iterdir())) < 5:
         time.sleep(0.01)  # it reports nothing to others than its server
 
 

@@ -9,10 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from handigit.errors import HandigitError
@@ -93,6 +92,15 @@ def skip_launcher(
     return (base, *program[1:]), {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
 
 
+def _start(
+    command: Sequence[str], environment: dict[str, str] | None, inherited: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, env=environment, pass_fds=inherited, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
+    )
+
+
 class WorkerProcess:
     """One process that reads with a model, with a channel per kind. `program` is started with its order on stdin.
 
@@ -115,12 +123,10 @@ class WorkerProcess:
             self._channels[kind].settimeout(deadlines.silence)
             theirs.append(end)
         inherited = () if os.name == "nt" else tuple(end.fileno() for end in theirs)
-        quiet = subprocess.DEVNULL
         try:
             command, environment = skip_launcher(program)
-            start = partial(subprocess.Popen[bytes], command, env=environment, pass_fds=inherited,
-                            stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)  # fmt: skip
-            self._process: subprocess.Popen[bytes] = _STARTER.submit(start).result()
+            starting: Future[subprocess.Popen[bytes]] = _STARTER.submit(_start, command, environment, inherited)
+            self._process = starting.result()
             self._send_order(model.reader, [export_channel(end, self._process.pid) for end in theirs])
         except OSError:
             self._shut_channels()
