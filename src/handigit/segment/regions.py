@@ -29,8 +29,6 @@ _WIDE: Final = 1 / 60
 """Anything wider than this fraction of the page's longer side in both directions is not a stroke: a table, a shadow."""
 _STROKES: Final = 1.5
 """The same in usual widths of the strokes, which are thick in a small picture of a few numbers."""
-_SHADOW: Final = 0.95
-"""Paper darker than this fraction of its surroundings is at the edge of a shadow."""
 _DARKEST_PAPER: Final = 40
 """Minimum grey level of paper in shadow; below it ink cannot be distinguished."""
 _MIN_DARKNESS: Final = 0.1
@@ -122,15 +120,10 @@ def _resize(page: UInt8[np.ndarray, "height width"], scale: float) -> UInt8[np.n
 
 
 def _paper_brightness(page: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """The brightness of the paper; anything too wide for a stroke counts as paper.
-
-    It is smooth, but not brighter than the paper on the dark side of a shadow's edge.
-    """
+    """The brightness of the paper; anything too wide for a stroke counts as paper."""
     side = max(15, round(max(page.shape) * _WIDE), round(_STROKES * _stroke_width(page))) | 1
     paper = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    smooth = cv2.blur(paper, (side // 2 | 1, side // 2 | 1))
-    edge = cv2.compare(paper, cv2.convertScaleAbs(smooth, alpha=_SHADOW), cv2.CMP_LT)
-    return np.asarray(cv2.copyTo(paper, edge, smooth))
+    return np.asarray(cv2.blur(paper, (side // 2 | 1, side // 2 | 1)))
 
 
 def _stroke_width(page: UInt8[np.ndarray, "height width"]) -> float:
