@@ -21,9 +21,11 @@ def square(side: int) -> np.ndarray:
     return picture
 
 
-def write_ink(folder: Path, labels: str) -> None:
-    (folder / "ink").mkdir()
-    strokes = [[[0, 0], [10, 0], [4, 20]]]
+SEVEN = [[[0, 0], [10, 0], [4, 20]]]
+
+
+def write_ink(folder: Path, labels: str, *, strokes: list[list[list[int]]] = SEVEN) -> None:
+    (folder / "ink").mkdir(exist_ok=True)
     with gzip.open(folder / "ink" / "pen.jsonl.gz", "wt", encoding="utf-8") as stream:
         for label in labels:
             stream.write(json.dumps({"label": label, "writer": "w1", "strokes": strokes}) + "\n")
@@ -133,3 +135,17 @@ def test_a_count_is_a_number(tmp_path: Path, count: str) -> None:
     write_ink(tmp_path, "K")
     with pytest.raises(DataError, match=rf"\*{count}: '{count}' is not a number; write it as \*4"):
         load_outliers(Recipe(outliers=(f"ink:pen*{count}",)), folder=tmp_path)
+
+
+def test_recorded_signs_are_recombined(tmp_path: Path) -> None:
+    write_ink(tmp_path, "KY")
+    recipe = Recipe(outliers=("ink:pen", "recombined:6"))
+    with pytest.raises(DataError, match="recombined:6: no recorded sign of two strokes"):
+        load_outliers(recipe, folder=tmp_path)
+    write_ink(tmp_path, "KY", strokes=[[[0, 0], [0, 20]], [[10, 0], [0, 10], [10, 20]]])
+    outliers, again = (load_outliers(recipe, folder=tmp_path) for _ in range(2))
+    assert outliers is not None
+    assert again is not None
+    assert outliers.glyphs.shape == (2 + 6, 28, 28)
+    assert outliers.fingerprint == again.fingerprint
+    assert len({glyph.tobytes() for glyph in outliers.glyphs[2:]}) == 6

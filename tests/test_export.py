@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from handigit.card import METADATA_KEY, Card
 from handigit.data import split
@@ -18,8 +19,9 @@ from handigit.errors import ModelError
 from handigit.models import ARCHITECTURES, build
 from handigit.train.calibrate import calibrate_digits, choose_thresholds, fit_temperature
 from handigit.train.digit_data import DigitData
+from handigit.train.digit_task import Samples
 from handigit.train.export import Exported, add_card, compare_with_torch, export, to_onnx
-from handigit.train.export_digits import DIGIT_SIGNATURE, DigitExporter, as_batches, glyph_logits
+from handigit.train.export_digits import DIGIT_SIGNATURE, DigitExporter, as_batches, glyph_logits, without_disputed
 from handigit.train.run import Run
 from test_train import SMALL, quadrants, train_small
 
@@ -152,3 +154,24 @@ def test_run_without_validation_data_is_calibrated_on_synthetic_digits(tmp_path)
     card = Card.from_json(ort.InferenceSession(path).get_modelmeta().custom_metadata_map[METADATA_KEY], source="test")
     assert card.thresholds
     assert card.scores == {}
+
+
+def test_labels_that_teachers_dispute_are_left_out_of_the_calibration() -> None:
+    samples = Samples(torch.zeros((4, 28, 28), dtype=torch.uint8), torch.tensor([3, 5, 7, 9]))
+    logits = torch.zeros((4, 10))
+    logits[[0, 1, 2], [3, 8, 1]] = torch.tensor([9.0, 9.0, 2.0])  # right, disputed with 0.99, doubted with 0.45
+    kept = without_disputed(samples, [Answers(logits)])
+    assert kept.labels.tolist() == [3, 7, 9]
+    assert without_disputed(samples, []) is samples
+
+
+class Answers(nn.Module):
+    """A network that always answers the same."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, glyphs: torch.Tensor) -> torch.Tensor:
+        """The given logits."""
+        return self.logits[: len(glyphs)]

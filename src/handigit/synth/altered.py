@@ -1,4 +1,4 @@
-"""Non-digits made from real digits: turned, mirrored, struck through, two in one.
+"""Non-digits made from real digits: turned, mirrored, struck through, with one more stroke, two in one.
 
 Drawn non-digits alone would let a network tell digits from others by the pen that wrote them.
 """
@@ -18,10 +18,15 @@ from handigit.synth.real_digits import crop_to_ink
 
 Picture = UInt8[np.ndarray, "height width"]
 
-_SHARES: Final = {"turned": 0.45, "two": 0.3, "struck": 0.25}
+_SHARES: Final = {"turned": 0.3, "two": 0.2, "struck": 0.15, "joined": 0.35}
 """Fraction of each kind."""
 _TURNS: Final = (("237", LEFT), ("2347", RIGHT), ("3", OVER), ("379", MIRROR), ("37", MIRROR @ LEFT))
 """Digits that a transformation turns into non-digits; of real hands a turned 5 is often a 9, a mirrored 6 a 2."""
+_ENDS: Final = {
+    "7": (((0.05, 0.1), (0.0, 0.75)), ((0.55, 0.5), (1.0, 1.0)), ((0.5, -0.3), (0.5, 0.0)), ((0.6, 0.4), (1.1, 0.9))),
+    "1": (((0.5, 0.45), (3.0, 0.5)), ((0.5, 0.1), (4.0, 0.7)), ((0.5, 0.6), (3.0, 1.0))),
+}
+"""Strokes, as ends in widths and heights of a digit, that make a character of another alphabet of it."""
 _REACH: Final = 14
 """Room around a digit for the ends of a stroke through it, in pixels."""
 
@@ -36,6 +41,7 @@ class Alterations:
             "turned": self._turned,
             "two": self._two,
             "struck": self._struck,
+            "joined": self._joined,
         }
 
     def draw(self, n: int, *, seed: int) -> UInt8[np.ndarray, "n 28 28"]:
@@ -85,6 +91,20 @@ class Alterations:
         start, stop = ((16 * end).round().astype(int).tolist() for end in ends)
         cv2.line(digit, start, stop, 255, int(rng.integers(2, 4)), cv2.LINE_AA, shift=4)
         return digit
+
+    def _joined(self, rng: np.random.Generator) -> Picture:
+        """A digit with one more stroke, as in kana that start with a 7."""
+        values = list(_ENDS)
+        value = values[int(rng.integers(len(values)))]
+        digit = self._pick(value, rng)
+        height, width = digit.shape
+        canvas = np.pad(digit, 2 * _REACH)
+        strokes = np.array(_ENDS[value])
+        ends = strokes[rng.integers(len(strokes))] + rng.normal(0, 0.06, (2, 2))
+        points = ends * [max(width, 6), height] + 2 * _REACH
+        start, stop = ((16 * point).round().astype(int).tolist() for point in points)
+        cv2.line(canvas, start, stop, 255, int(rng.integers(2, 4)), cv2.LINE_AA, shift=4)
+        return canvas
 
     def _pick(self, values: str, rng: np.random.Generator) -> Picture:
         """A random digit of one of these values, cut to its ink."""

@@ -17,6 +17,7 @@ from handigit.synth.shapes import (
     LOWER,
     MARKS,
     NEAR_DIGITS,
+    NEAR_SHAPES,
     OTHERS,
     SIGNS,
     UPPER,
@@ -223,6 +224,16 @@ def _meander(rng: np.random.Generator) -> Figure:
     return smooth_stroke(points + rng.normal(0, 0.06, points.shape))
 
 
+COMMAS = (
+    "40,0 44,30 30,70 0,100",
+    "30,0 46,20 40,60 4,100",
+    "20,20 44,0 50,40 30,80 0,100",
+    "50,0 30,50 0,100",
+    "0,0 30,40 50,100",
+)
+_COMMAS = 0.06
+"""Share of commas among near digits."""
+
 Maker = Callable[[Writer, Pen, np.random.Generator], Ink]
 
 LATIN, CLEAR_MARKS, FOREIGN = (
@@ -256,7 +267,17 @@ def foreign(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
 
 def near_digit(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
     """A letter or sign that differs from a digit in one detail."""
-    return _write_one(NEAR_DIGITS, writer, pen, rng)
+    if rng.random() < _COMMAS:
+        return _comma(writer, pen, rng)
+    shapes = NEAR_SHAPES[NEAR_DIGITS[rng.integers(len(NEAR_DIGITS))]]
+    return write(parse_figure(shapes[rng.integers(len(shapes))]), writer, pen, rng)
+
+
+def _comma(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:
+    """A comma or a short tick: as small as it is, its line is too wide for a 1."""
+    wide = replace(pen, width=float(rng.uniform(0.36, 0.55)))
+    figure = parse_figure(COMMAS[rng.integers(len(COMMAS))])
+    return write(figure, writer, wide, rng)
 
 
 def look_alike(writer: Writer, pen: Pen, rng: np.random.Generator) -> Ink:

@@ -78,19 +78,16 @@ def digits(n: int, *, seed: int) -> Synthetic:
     return Synthetic(glyphs, labels.astype(np.int64), tuple(kinds))
 
 
-def nondigits(n: int, *, seed: int, kinds: Sequence[str] = (), without: Sequence[str] = ()) -> Synthetic:
+def nondigits(n: int, *, seed: int, kinds: Sequence[str] = ()) -> Synthetic:
     """`n` non-digits of the given kinds, equally often; by default of all kinds but look-alikes, by their weights.
-
-    `without`: kinds that are left out.
 
     Raises:
         DataError: an unknown kind.
     """
-    if unknown := sorted({*kinds, *without} - set(KINDS)):
+    if unknown := sorted(set(kinds) - set(KINDS)):
         raise DataError(f"no kind of non-digit named {unknown[0]!r}; there are: {', '.join(KINDS)}")
     rng = np.random.default_rng(seed)
     weights = np.array([float(name in kinds) if kinds else share for name, (_, share) in KINDS.items()])
-    weights[[name in without for name in KINDS]] = 0
     selected = [tuple(KINDS)[i] for i in rng.choice(len(KINDS), size=n, p=weights / weights.sum())]
     glyphs = np.zeros((n, GLYPH_PX, GLYPH_PX), np.uint8)
     for index, name in enumerate(selected):

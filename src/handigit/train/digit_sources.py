@@ -6,6 +6,7 @@ bhmsds@300           the first 300 samples of each label
 synth:40000          that many digits (or non-digits) drawn by `handigit.synth`
 ink:uji2_digits      recorded pen strokes, each drawn once with a pen of random width
 altered:20000        that many non-digits made from the digits of the recipe's first set: turned, struck, two in one
+recombined:8000      that many non-digits of the recipe's recorded signs, each with a stroke of another one
 
 Of non-digits, `*4` after any of these repeats a small set four times, pen strokes each time with another pen.
 """
@@ -23,13 +24,14 @@ from handigit.errors import DataError
 from handigit.recipe import Recipe
 from handigit.synth import digits, nondigits
 from handigit.synth.altered import Alterations
-from handigit.synth.ink import Ink, glyph
+from handigit.synth.ink import GLYPH_PX, Ink, glyph
 from handigit.synth.pen_writers import Strokes, read_strokes
 from handigit.synth.shapes import RECORDED_LOOK_ALIKES
 
 SYNTHETIC: Final = "synth:"
 INK: Final = "ink:"
 ALTERED: Final = "altered:"
+RECOMBINED: Final = "recombined:"
 LOOK_ALIKES: Final = frozenset("oOlIisSzZbqgBDQ|()/") | RECORDED_LOOK_ALIKES
 """Signs that many people write like a digit; they are never used as non-digits."""
 _PEN: Final = (0.04, 0.17)
@@ -91,7 +93,33 @@ def _load_nondigits(source: str, recipe: Recipe, *, folder: Path, seed: int) -> 
         if first.labels is None:
             raise DataError(f"{source}: {first.name} has no labels; name a set of digits first in data")
         return Alterations(first.glyphs, first.labels).draw(_count(source, ALTERED), seed=seed)
+    if source.startswith(RECOMBINED):
+        names = [other.partition("*")[0] for other in recipe.outliers if other.startswith(INK)]
+        recorded = [strokes for name in names for _label, strokes in _recorded(name, folder=folder)]
+        if not any(len(strokes) > 1 for strokes in recorded):
+            raise DataError(f"{source}: no recorded sign of two strokes; name pen strokes (ink:...) in outliers too")
+        return _recombine(recorded, _count(source, RECOMBINED), seed=seed)
     return load_source(source, folder=folder, seed=seed).glyphs
+
+
+def _recombine(recorded: list[Strokes], count: int, *, seed: int) -> UInt8[np.ndarray, "n 28 28"]:
+    """Signs of two strokes or more, each with a stroke of another sign somewhere across it.
+
+    Fewer strokes would now and then be a digit: an L with an upright stroke is a 4.
+    """
+    rng = np.random.default_rng(seed)
+    several = [strokes for strokes in recorded if len(strokes) > 1]
+    glyphs = np.zeros((count, GLYPH_PX, GLYPH_PX), np.uint8)
+    for index in range(count):
+        strokes, others = several[rng.integers(len(several))], recorded[rng.integers(len(recorded))]
+        points = np.concatenate(strokes)
+        corner, size = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-6)
+        added = others[rng.integers(len(others))]
+        scale = size.max() * rng.uniform(0.4, 1.0) / max(float(np.ptp(added, axis=0).max()), 1e-6)
+        middle = corner + size * rng.uniform(0.1, 0.9, 2)
+        moved = (added - (added.min(axis=0) + added.max(axis=0)) / 2) * scale + middle
+        glyphs[index] = _stroke_glyph((*strokes, moved), rng)
+    return glyphs
 
 
 def fingerprints(recipe: Recipe, *, folder: Path) -> dict[str, str]:
@@ -108,18 +136,27 @@ def _load_ink(source: str, *, folder: Path, seed: int) -> Dataset:
     """Recorded strokes of `ink/NAME.jsonl.gz` as glyphs; labelled if all of them are digits.
 
     Raises:
+        DataError: as `_recorded`.
+    """
+    rng = np.random.default_rng(seed)
+    recorded = _recorded(source, folder=folder)
+    glyphs = np.stack([_stroke_glyph(strokes, rng) for _label, strokes in recorded])
+    labels = [label for label, _strokes in recorded]
+    known_digits = all(label.isdecimal() for label in labels)
+    return Dataset(source, glyphs, np.array(labels, np.int64) if known_digits else None)
+
+
+def _recorded(source: str, *, folder: Path) -> list[tuple[str, Strokes]]:
+    """Label and strokes of each recording of `ink/NAME.jsonl.gz`, without look-alikes of digits.
+
+    Raises:
         DataError: no such file; or BadDataFile, its child: a line is not a recording.
     """
     file = folder / "ink" / f"{source.removeprefix(INK)}.jsonl.gz"
     if not file.is_file():
         known = ", ".join(sorted(path.name.removesuffix(".jsonl.gz") for path in file.parent.glob("*.jsonl.gz")))
         raise DataError(f"no pen strokes named {source!r}: {file.parent} has: {known or 'nothing'}")
-    rng = np.random.default_rng(seed)
-    recorded = [(label, strokes) for label, _writer, strokes in read_strokes(file) if label not in LOOK_ALIKES]
-    glyphs = np.stack([_stroke_glyph(strokes, rng) for _label, strokes in recorded])
-    labels = [label for label, _strokes in recorded]
-    known_digits = all(label.isdecimal() for label in labels)
-    return Dataset(source, glyphs, np.array(labels, np.int64) if known_digits else None)
+    return [(label, strokes) for label, _writer, strokes in read_strokes(file) if label not in LOOK_ALIKES]
 
 
 def _stroke_glyph(strokes: Strokes, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:

@@ -66,7 +66,10 @@ LOOK_ALIKES: Final = frozenset(_signs["look_alikes"])
 RECORDED_LOOK_ALIKES: Final = frozenset(_signs["recorded_look_alikes"])
 """The names of recorded signs that a person could read as a digit."""
 NEAR_DIGITS: Final = tuple(_signs["near_digits"])
-"""The characters of `SIGNS` that differ from a digit in one detail: networks take them for digits most often."""
+"""The characters that differ from a digit in one detail, repeated as often as they are drawn."""
+_NEARLY: Final = _shapes(_signs["nearly"])
+NEAR_SHAPES: Final = {sign: SIGNS.get(sign, ()) + _NEARLY.get(sign, ()) for sign in NEAR_DIGITS}
+"""The shapes of these characters."""
 
 
 @cache
