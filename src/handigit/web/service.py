@@ -275,7 +275,7 @@ def _provenance(upload: Upload, read: PageReading, request: ReadRequest) -> Prov
 
 
 def _result(upload: Upload, read: PageReading, ids: tuple[int, ...], request: ReadRequest) -> PageResult:
-    """What was read on a page, without its pixels unless they are wanted."""
+    """The result of a page, without its pixels unless they are wanted."""
     return PageResult(upload.name, read if request.with_pages else replace(read, page=_NO_PIXELS), ids)
 
 
