@@ -145,8 +145,10 @@ COMMON_PROBLEMS: Final = (
     problem_response(400, "The request cannot be understood")
     | problem_response(401, "Sign-in required")
     | problem_response(403, "Not allowed")
+    | problem_response(414, "The address has more than 16 kB")
     | problem_response(422, "A value is not valid")
     | problem_response(429, "Too many requests, or a full queue: see Retry-After")
+    | problem_response(431, "The head has more than 64 kB, 16 kB in a line, or 100 lines")
     | problem_response(503, "Not ready, or draining")
 )
 """Possible at every route."""
