@@ -1,6 +1,6 @@
 """The server behind nginx, configured as docs/deploy.md says: many connections, and slow ones.
 
-    python -m bench.serve.proxy connections      1,500 beside 64, from one address and as if each had its own
+    python -m bench.serve.proxy connections      1,500 beside 64; and where nginx limits connections per address
     python -m bench.serve.proxy slow             1,000 clients with endless heads, beside eight others
 
 Everything is on the loopback interface and shares its cores, nginx and the load generator too. Results go to
@@ -47,6 +47,9 @@ http {{
 }}
 """
 
+_ZONE: Final = "limit_conn_zone $binary_remote_addr zone=addresses:10m;\n"
+_LIMIT: Final = "limit_conn addresses 64; limit_conn_status 429; "
+
 
 def documented_site(port: int, server: int) -> str:
     """The site's configuration in docs/deploy.md, without TLS on a port of the loopback interface."""
@@ -85,13 +88,13 @@ def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("nginx does not listen")
 
 
-def connections(folder: Path, *, many_addresses: bool, rounds: int = 3) -> dict[str, Any]:
+def connections(folder: Path, *, limited: bool, rounds: int = 3) -> dict[str, Any]:
     """Answers per second with 1,500 connections through nginx, relative to 64, in turns.
 
-    `many_addresses`: the limit on connections from one address does not apply.
+    `limited`: nginx refuses requests of one address beyond 64 at a time.
     """
     rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
-    with _proxied(folder, "$connection" if many_addresses else "$binary_remote_addr") as target:
+    with _proxied(folder, limited=limited) as target:
         load(target, clients=8, seconds=1)
         for _ in range(rounds):
             for clients, found in rows.items():
@@ -103,11 +106,13 @@ def connections(folder: Path, *, many_addresses: bool, rounds: int = 3) -> dict[
 
 
 @contextmanager
-def _proxied(folder: Path, address: str = "$binary_remote_addr") -> Iterator[Target]:
+def _proxied(folder: Path, *, limited: bool = False) -> Iterator[Target]:
     """Our server behind nginx; the load goes to nginx, the processor time is the server's."""
     with ours(folder / "home") as server:
         port = free_port()
-        site = documented_site(port, server.port).replace("$binary_remote_addr", address)
+        site = documented_site(port, server.port)
+        if limited:
+            site = _ZONE + site.replace("client_max_body_size", f"{_LIMIT}client_max_body_size")
         with behind_nginx(folder, site, port):
             yield replace(server, port=port)
 
@@ -133,10 +138,10 @@ def main() -> None:
     part = parser.parse_args().part
     allow_many_files()
     found: dict[str, Any] = {}
-    for name in ("one address", "many addresses") if part == "connections" else ("slow",):
+    for name in ("as documented", "limited") if part == "connections" else ("slow",):
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
-            found[name] = slow(folder) if part == "slow" else connections(folder, many_addresses=name[0] == "m")
+            found[name] = slow(folder) if part == "slow" else connections(folder, limited=name == "limited")
     print(json.dumps(found))
     results = load_results(RESULTS / "resilience.json")
     save_results(RESULTS / "resilience.json", results | {"nginx": results.get("nginx", {}) | found})
