@@ -27,7 +27,7 @@ def difficulty(glyphs: UInt8[Tensor, "n 28 28"], labels: Int64[Tensor, " n"]) ->
     scores = pixels @ torch.linalg.solve(covariance, inputs.T @ targets)
     own = labels[:, None]
     margins = scores.gather(1, own).squeeze(1) - scores.scatter(1, own, -torch.inf).amax(1)
-    ranks = margins.argsort(descending=True, stable=True).argsort()
+    ranks: Tensor = margins.argsort(descending=True, stable=True).argsort()
     return ranks / max(1, len(ranks) - 1)
 
 
