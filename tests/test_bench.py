@@ -245,7 +245,9 @@ def test_speed_sections_appear_with_their_results(benches) -> None:
         }
         | {"load_average": 0.1}
     }
+    benches["forms"] = {"speed": {"template": {"fields": 300, "median_s": 0.07}}}
     page = write_page(benches)
+    assert "A template of 300 fields" in page
     assert cells(page, "**digit** (ships)")[-1] == "0.094"
     assert "| **digit** (ships) | int8, static | 0.75 | 0.094 | 0.180 | 99.70 | 99.63 |" in page
     assert "| ours | 99.03 ± 0.02 | 1.23 | 2.40 | – | – | 10 | 2 | 0.1 |" in page
