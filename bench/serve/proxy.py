@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.results_io import PROJECT, RESULTS, load_results, save_results
-from bench.serve.resilience import allow_many_files, slow_clients
-from bench.serve.targets import Target, free_port, load, ours
+from bench.serve.resilience import allow_many_files, connections, slow
+from bench.serve.targets import Target, free_port, ours
 
 NGINX: Final = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 _MAIN: Final = """
@@ -88,26 +88,12 @@ def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("nginx does not listen")
 
 
-def connections(folder: Path, *, limited: bool, rounds: int = 3) -> dict[str, Any]:
-    """Answers per second with 1,500 connections through nginx, relative to 64, in turns.
+@contextmanager
+def _proxied(folder: Path, *, limited: bool = False) -> Iterator[Target]:
+    """Our server behind nginx; the load goes to nginx, the processor time is the server's.
 
     `limited`: nginx refuses requests of one address beyond 64 at a time.
     """
-    rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
-    with _proxied(folder, limited=limited) as target:
-        load(target, clients=8, seconds=1)
-        for _ in range(rounds):
-            for clients, found in rows.items():
-                found.append(load(target, clients=clients, seconds=5))
-                print(clients, found[-1], flush=True)
-    ratios = [many["per_second"] / few["per_second"] for few, many in zip(*rows.values(), strict=True)]
-    middle = {str(n): sorted(found, key=lambda row: row["per_second"])[len(found) // 2] for n, found in rows.items()}
-    return {"rounds": rounds, "goodput": [round(ratio, 2) for ratio in ratios], "clients": middle}
-
-
-@contextmanager
-def _proxied(folder: Path, *, limited: bool = False) -> Iterator[Target]:
-    """Our server behind nginx; the load goes to nginx, the processor time is the server's."""
     with ours(folder / "home") as server:
         port = free_port()
         site = documented_site(port, server.port)
@@ -115,20 +101,6 @@ def _proxied(folder: Path, *, limited: bool = False) -> Iterator[Target]:
             site = _ZONE + site.replace("client_max_body_size", f"{_LIMIT}client_max_body_size")
         with behind_nginx(folder, site, port):
             yield replace(server, port=port)
-
-
-def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
-    """The median answer of eight clients while `count` others send their heads byte by byte, relative to without."""
-    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    with _proxied(folder) as target:
-        load(target, clients=8, seconds=1)
-        for _ in range(rounds):
-            alone = load(target, clients=8, seconds=5)
-            with slow_clients(target.port, count) as open_connections:
-                pairs.append((alone, load(target, clients=8, seconds=5)))
-                print(pairs[-1], "open:", open_connections(), flush=True)
-    ratios = [beside["p50_ms"] / alone["p50_ms"] for alone, beside in pairs]
-    return {"slow_clients": count, "median_relative": [round(ratio, 2) for ratio in ratios]}
 
 
 def main() -> None:
@@ -139,9 +111,8 @@ def main() -> None:
     allow_many_files()
     found: dict[str, Any] = {}
     for name in ("as documented", "limited") if part == "connections" else ("slow",):
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            found[name] = slow(folder) if part == "slow" else connections(folder, limited=name == "limited")
+        with tempfile.TemporaryDirectory() as place, _proxied(Path(place), limited=name == "limited") as target:
+            found[name] = slow(target) if part == "slow" else connections(target)
     print(json.dumps(found))
     results = load_results(RESULTS / "resilience.json")
     save_results(RESULTS / "resilience.json", results | {"nginx": results.get("nginx", {}) | found})

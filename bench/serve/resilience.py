@@ -150,32 +150,35 @@ def _read_digits(server: Running, counts: Counter[str], stop: threading.Event) -
                 counts["without_retry"] += "Retry-After" not in answer.headers
 
 
-def connections(folder: Path, rounds: int = 3) -> dict[str, Any]:
-    """Answers per second with 1,500 connections, relative to 64, in turns."""
-    allow_many_files()
-    rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
+def with_server(folder: Path, measure: Callable[[Target], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` finds of our server."""
+    allow_many_files()  # before the server starts, which inherits the limit
     with ours(folder) as target:
-        load(target, clients=8, seconds=1)
-        for _ in range(rounds):
-            for clients, found in rows.items():
-                found.append(load(target, clients=clients, seconds=5))
-                print(clients, found[-1], flush=True)
+        return measure(target)
+
+
+def connections(target: Target, rounds: int = 3) -> dict[str, Any]:
+    """Answers per second with 1,500 connections, relative to 64, in turns."""
+    rows: dict[int, list[dict[str, Any]]] = {64: [], 1500: []}
+    load(target, clients=8, seconds=1)
+    for _ in range(rounds):
+        for clients, found in rows.items():
+            found.append(load(target, clients=clients, seconds=5))
+            print(clients, found[-1], flush=True)
     ratios = [many["per_second"] / few["per_second"] for few, many in zip(*rows.values(), strict=True)]
     middle = {str(n): sorted(found, key=lambda row: row["per_second"])[len(found) // 2] for n, found in rows.items()}
     return {"rounds": rounds, "goodput": [round(ratio, 2) for ratio in ratios], "clients": middle}
 
 
-def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
+def slow(target: Target, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
     """The median answer of eight clients while `count` others send their heads byte by byte, relative to without."""
-    allow_many_files()
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    with ours(folder) as target:
-        load(target, clients=8, seconds=1)
-        for _ in range(rounds):
-            alone = load(target, clients=8, seconds=5)
-            with slow_clients(target.port, count) as open_connections:
-                pairs.append((alone, load(target, clients=8, seconds=5)))
-                print(pairs[-1], "open:", open_connections(), flush=True)
+    load(target, clients=8, seconds=1)
+    for _ in range(rounds):
+        alone = load(target, clients=8, seconds=5)
+        with _slow_clients(target.port, count) as open_connections:
+            pairs.append((alone, load(target, clients=8, seconds=5)))
+            print(pairs[-1], "open:", open_connections(), flush=True)
     ratios = [beside["p50_ms"] / alone["p50_ms"] for alone, beside in pairs]
     cpu = [beside["server_cpu_us"] / alone["server_cpu_us"] for alone, beside in pairs]
     return {
@@ -186,7 +189,7 @@ def slow(folder: Path, count: int = 1000, rounds: int = 3) -> dict[str, Any]:
 
 
 @contextmanager
-def slow_clients(port: int, count: int) -> Iterator[Callable[[], int]]:
+def _slow_clients(port: int, count: int) -> Iterator[Callable[[], int]]:
     """Connections that each send a byte of their head about every second; a client that is hung up on returns."""
     stop = threading.Event()
     clients = [_slow_client(port) for _ in range(count)]
@@ -277,8 +280,8 @@ def main() -> None:
         parts: dict[str, Callable[[], dict[str, Any]]] = {
             "kills": lambda: _sum(earlier, kills(folder, options.minutes)),
             "workers": lambda: _sum(earlier, workers(folder, options.minutes)),
-            "connections": lambda: connections(folder),
-            "slow": lambda: slow(folder),
+            "connections": lambda: with_server(folder, connections),
+            "slow": lambda: with_server(folder, slow),
             "soak": lambda: soak(folder, options.minutes),
         }
         result = parts[options.part]()
