@@ -110,6 +110,12 @@ def test_a_resumed_run_uses_the_number_of_its_first_part(tmp_path: Path) -> None
     assert torch.get_num_threads() == 2
 
 
+def test_a_given_number_is_used(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    assert [row["threads"] for row in train_small(tmp_path / "run", threads=2).metrics()] == [2, 2, 2]
+    assert torch.get_num_threads() == 1
+
+
 def test_short_trainings_run_on_one_thread(tmp_path: Path) -> None:
     torch.set_num_threads(2)
     assert [row["threads"] for row in train_small(tmp_path / "run").metrics()] == [1, 1, 1]

@@ -123,6 +123,8 @@ class Trainer(Generic[B]):
         self.best: dict[str, Tensor] = {}
         self.start = _copy(self.model) if self.recipe.blend < 1 else {}
         self.threads = threads
+        if threads is not None and task.device.type == "cpu":
+            torch.set_num_threads(threads)
         self.thread_choice = ThreadChoice() if threads is None and task.device.type == "cpu" else None
 
     def train_epoch(self, epoch: int, callbacks: Callbacks) -> Row:
